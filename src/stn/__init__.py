@@ -1,0 +1,1 @@
+"""Spatial Transformer Networks (Jaderberg et al., NIPS 2015), reproduced."""
