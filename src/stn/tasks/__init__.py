@@ -1,0 +1,1 @@
+"""LightningModules: loss, metrics, optimiser. The networks themselves are in `stn.models`."""

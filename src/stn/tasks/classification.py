@@ -1,0 +1,122 @@
+"""Image classification: cross entropy, test error in percent (Sections 4.1 and 4.3)."""
+
+from collections.abc import Callable
+
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torchmetrics import SumMetric
+
+from stn.transformers import SpatialTransformer
+
+Batch = tuple[Tensor, Tensor]
+
+
+class DivergedError(ArithmeticError):
+    """The training loss is no longer a finite number."""
+
+
+class ClassificationTask(pl.LightningModule):
+    """Trains a network on (images, labels) and counts its mistakes.
+
+    Args:
+        network: maps images (B, C, H, W) to logits (B, classes).
+        optimizer: builds the optimiser from parameter groups.
+        scheduler: builds the schedule, stepped once an optimiser step.
+        localisation_lr_factor: learning rate of the localisation networks, relative to the rest.
+        log_every_n_steps: how often the training loss is logged.
+
+    Raises:
+        DivergedError: in training, the loss is NaN or infinite.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[[Optimizer], LRScheduler],
+        localisation_lr_factor: float = 1.0,
+        log_every_n_steps: int = 50,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.build_optimizer = optimizer
+        self.build_scheduler = scheduler
+        self.localisation_lr_factor = localisation_lr_factor
+        self.log_every_n_steps = log_every_n_steps
+        self.wrong = SumMetric()
+        self.seen = SumMetric()
+
+    def forward(self, U: Tensor) -> Tensor:
+        """Return the logits of the images U."""
+        return self.network(U)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the mean cross entropy of a batch."""
+        U, labels = batch
+        loss = F.cross_entropy(self.network(U), labels)
+        if not torch.isfinite(loss):
+            raise DivergedError(f"the loss became {loss.item()} at step {self.global_step}")
+        if self.global_step % self.log_every_n_steps == 0:
+            self.log("train_loss", loss.detach())
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Start counting anew."""
+        self._reset()
+
+    def on_test_epoch_start(self) -> None:
+        """Start counting anew."""
+        self._reset()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count the mistakes of a batch."""
+        self._count(batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count the mistakes of a batch."""
+        self._count(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the validation error."""
+        self.log("val_error_percent", self.error_percent())
+
+    def on_test_epoch_end(self) -> None:
+        """Log the test error and the number of test images."""
+        self.log("test_error_percent", self.error_percent())
+        self.log("num_test", self.seen.compute().double())
+
+    def error_percent(self) -> Tensor:
+        """Return the error over everything counted so far, in percent, as float64."""
+        return 100 * self.wrong.compute().double() / self.seen.compute().double()
+
+    def configure_optimizers(self) -> dict:
+        """Build optimiser and schedule; localisation networks form a group of their own."""
+        localisation = self._localisation_parameters()
+        taken = {id(p) for p in localisation}
+        rest = [p for p in self.network.parameters() if id(p) not in taken]
+        optimizer = self.build_optimizer([{"params": rest}])
+        if localisation:
+            lr = optimizer.defaults["lr"] * self.localisation_lr_factor
+            optimizer.add_param_group({"params": localisation, "lr": lr})
+        scheduler = self.build_scheduler(optimizer)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    def _localisation_parameters(self) -> list[nn.Parameter]:
+        transformers = (m for m in self.network.modules() if isinstance(m, SpatialTransformer))
+        return [p for transformer in transformers for p in transformer.localisation.parameters()]
+
+    def _count(self, batch: Batch) -> None:
+        U, labels = batch
+        self.wrong.update((self.network(U).argmax(dim=1) != labels).sum())
+        self.seen.update(labels.numel())
+
+    def _reset(self) -> None:
+        self.wrong.reset()
+        self.seen.reset()
