@@ -1,5 +1,6 @@
-"""Data sets and their distortions: every random draw is a function of (seed, purpose, epoch, sample).
+"""Data sets and their distortions.
 
-`randomness` draws, `distortions` warps batches of digits on any device, `mnist` is the Lightning data
-module. `randomness` and `distortions` need nothing but torch; importing this package imports none of them.
+Every random draw is a function of (seed, purpose, epoch, sample): `randomness`. `distortions` warps
+batches of digits on any device; `mnist` is the Lightning data module; `python -m stn.data.sheet`
+draws examples of every distortion. Importing this package imports none of them.
 """

@@ -1,11 +1,12 @@
 """Counter-based random numbers: a draw is a function of (key, index, column), and of nothing else.
 
-There is no generator and so no history: not the batch a sample happens to sit in, nor its place there, nor the
-device, nor what was drawn before can change a value. A resumed run therefore equals an uninterrupted one, and a rank
-of a distributed run sees what one process would have seen.
+There is no generator and so no history: neither the batch a sample happens to sit in, nor its
+place there, nor the device, nor what was drawn before can change a value. A resumed run therefore
+equals an uninterrupted one, and a rank of a distributed run sees what one process would have seen.
 
-Every sample has its own SplitMix64 sequence (Steele, Lea & Flood, OOPSLA 2014): its start is a mix of key and sample
-index, and column c is the c-th number of it. Arithmetic is that of int64 tensors, which wrap like unsigned ones.
+Every sample has its own SplitMix64 sequence (Steele, Lea & Flood, OOPSLA 2014): its start is a mix
+of key and sample index, and column c is the c-th number of it. Arithmetic is that of int64 tensors,
+which wrap like unsigned ones.
 """
 
 import hashlib
@@ -40,7 +41,7 @@ def uniform(key: int, index: Tensor, num: int) -> Tensor:
 
 
 def normal(key: int, index: Tensor, num: int) -> Tensor:
-    """Draws from N(0, 1) by inversion of the distribution function; never beyond 5.3 standard deviations.
+    """Draws from N(0, 1) by inverting its distribution function; never beyond 5.3 deviations.
 
     Devices may differ in the last bits, as their `erfinv` does. Arguments as of `uniform`.
 
@@ -73,7 +74,7 @@ def permutation(key: int, n: int) -> Tensor:
 
 
 def _hash(key: int, index: Tensor, num: int) -> Tensor:
-    """(B, num) int64 of 64 random bits: the first `num` numbers of the sequence of each (key, index)."""
+    """(B, num) int64, all bits random: the first `num` numbers of each sample's sequence."""
     if index.ndim != 1 or index.dtype != torch.int64:
         raise ValueError(f"index must be (B,) int64, got {tuple(index.shape)} {index.dtype}")
     start = _mix(index * _signed(_GOLDEN) + _signed(key))
@@ -82,14 +83,14 @@ def _hash(key: int, index: Tensor, num: int) -> Tensor:
 
 
 def _mix(z: Tensor) -> Tensor:
-    """SplitMix64's finaliser, a bijection of 64-bit words in which every input bit reaches every output bit."""
+    """SplitMix64's finaliser: a bijection in which every input bit reaches every output bit."""
     for shift, factor in _MIX:
         z = _top_bits(z, 64 - shift).bitwise_xor_(z).mul_(_signed(factor))
     return _top_bits(z, 64 - _LAST_SHIFT).bitwise_xor_(z)
 
 
 def _top_bits(z: Tensor, num_bits: int) -> Tensor:
-    """The `num_bits` highest bits as a number: a logical shift, which torch has only for unsigned words."""
+    """The `num_bits` highest bits as a number: a logical shift, where torch's is arithmetic."""
     return (z >> (64 - num_bits)).bitwise_and_((1 << num_bits) - 1)
 
 

@@ -1,0 +1,56 @@
+"""Files that are what they claim to be: verified when read, installed without a race."""
+
+import gzip
+import hashlib
+import os
+import uuid
+import zlib
+from pathlib import Path
+
+
+class DataError(ValueError):
+    """A data set is missing, damaged or malformed; the message names the file and what to do."""
+
+
+def read_verified(path: Path, md5: str) -> bytes:
+    """The content of a file (unpacked, if its name ends in .gz), which has this checksum.
+
+    Raises:
+        DataError: The content is damaged or truncated; names the file and both checksums.
+    """
+    stored = path.read_bytes()
+    try:
+        content = gzip.decompress(stored) if path.suffix == ".gz" else stored
+    except (OSError, EOFError, zlib.error) as error:
+        found = f"a file of md5 {_md5(stored)} that does not unpack ({error})"
+    else:
+        found = f"md5 {_md5(content)}"
+    if found != f"md5 {md5}":
+        whose = " of the unpacked content" if path.suffix == ".gz" else ""
+        raise DataError(
+            f"{path} is damaged, truncated or another file, and is not used: "
+            f"expected md5 {md5}{whose}, found {found}; it holds {len(stored)} bytes."
+        )
+    return content
+
+
+def install(content: bytes, path: Path) -> None:
+    """Writes a new file in one step: it is there whole or not at all, and never replaces another.
+
+    Another process that installs the same file at the same time, or an interrupt at any moment,
+    leaves a whole file or none.
+    """
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        with part.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if not path.exists():
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
