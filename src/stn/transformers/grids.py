@@ -1,0 +1,157 @@
+"""Grid generators (Section 3.2): where in the source U each pixel of the target V is read.
+
+Pure functions from the parameters of a warp to a sampling grid (B, H, W, 2). Conventions are those
+of `stn.transformers`. A grid is kept in memory as two planes, x and y, and returned as a view with
+(x, y) last: the planes are what vectorises, here and in the sampler.
+"""
+
+import torch
+from torch import Tensor
+
+Size = tuple[int, int]
+
+NOWHERE = 1e6
+"""Coordinate of a target point that has no source: it reads zero and has no gradient."""
+
+HORIZON = 1e-3
+"""Denominators of a projective warp up to here are at, or behind, the horizon."""
+
+
+def base_grid(
+    size: Size, dtype: torch.dtype = torch.float32, device: torch.device | None = None
+) -> Tensor:
+    """Return the regular target grid G (H, W, 2), the grid of the identity."""
+    y_t, x_t = _axes(size, dtype, device)
+    return torch.stack(torch.broadcast_tensors(x_t, y_t[:, None])).permute(1, 2, 0)
+
+
+def affine_grid(theta: Tensor, size: Size) -> Tensor:
+    """Eq. 1: (x_s, y_s) = A_theta (x_t, y_t, 1).
+
+    Args:
+        theta: matrices A from target to source (B, 2, 3).
+        size: (H, W) of the target.
+
+    Returns:
+        The sampling grid (B, H, W, 2).
+
+    Raises:
+        ValueError: theta has another shape, or the size is not positive.
+    """
+    _check_shape("theta", theta, (2, 3))
+    return _linear_forms(theta, size).permute(0, 2, 3, 1)
+
+
+def projective_grid(theta: Tensor, size: Size) -> Tensor:
+    """Plane projective warp: (x_s, y_s) = (u / w, v / w) with (u, v, w) = theta (x_t, y_t, 1).
+
+    A point is in front of the horizon where w > `HORIZON`. All other points have no source and
+    are `NOWHERE`. Coordinates and gradients are finite for every finite theta. The scale and the
+    sign of theta matter for this: give it w = 1 at the centre, theta[:, 2, 2] = 1.
+
+    Args:
+        theta: homographies from target to source (B, 3, 3).
+        size: (H, W) of the target.
+
+    Returns:
+        The sampling grid (B, H, W, 2).
+
+    Raises:
+        ValueError: theta has another shape, or the size is not positive.
+    """
+    _check_shape("theta", theta, (3, 3))
+    forms = _linear_forms(theta, size)  # (B, 3, H, W)
+    in_front = forms[:, 2:] > HORIZON
+    w = torch.where(in_front, forms[:, 2:], 1.0)
+    grid = torch.where(in_front, forms[:, :2] / w, NOWHERE)
+    return grid.permute(0, 2, 3, 1)
+
+
+def tps_grid(offsets: Tensor, basis: Tensor) -> Tensor:
+    """Thin plate spline warp: the smoothest one that moves every control point by its offset.
+
+    The spline is linear in the offsets, so the grid is the regular grid plus one product with a
+    fixed basis: the paper's T_theta = M_theta B.
+
+    Args:
+        offsets: source minus target position of each control point (B, K, 2).
+        basis: influence of each control point on each target pixel (K, H, W), from `tps_basis`.
+
+    Returns:
+        The sampling grid (B, H, W, 2).
+
+    Raises:
+        ValueError: the offsets do not fit the basis.
+    """
+    num_points, height, width = basis.shape
+    _check_shape("offsets", offsets, (num_points, 2))
+    planes = offsets.to(basis.dtype).transpose(1, 2).reshape(-1, num_points)  # (2B, K)
+    with torch.autocast(offsets.device.type, enabled=False):  # coordinates need all their digits
+        moved = (planes @ basis.flatten(1)).view(-1, 2, height, width)
+    regular = base_grid((height, width), basis.dtype, basis.device)
+    return moved.permute(0, 2, 3, 1) + regular
+
+
+def tps_basis(targets: Tensor, size: Size) -> Tensor:
+    """Influence of each of K control points on each target pixel (K, H, W), in float64.
+
+    The spline through K displacements minimises bending energy: it is a sum of the K kernels
+    r^2 log r^2 plus an affine part, with the coefficients from one linear system (Bookstein,
+    1989). The system depends on the control points only, so its inverse is a constant.
+
+    Args:
+        targets: control points (K, 2) in the target, not all on one line.
+        size: (H, W) of the target.
+    """
+    targets = targets.double()
+    system = targets.new_zeros(len(targets) + 3, len(targets) + 3)
+    system[: len(targets)] = _radial_and_affine(targets, targets)
+    system[len(targets) :, : len(targets)] = system[: len(targets), len(targets) :].T
+    coefficients = torch.linalg.inv(system)[:, : len(targets)]  # (K + 3, K)
+    pixels = base_grid(size, targets.dtype, targets.device).reshape(-1, 2)
+    basis = _radial_and_affine(pixels, targets) @ coefficients  # (H W, K)
+    return basis.T.reshape(-1, *size).contiguous()
+
+
+def outside_fraction(grid: Tensor) -> Tensor:
+    """Share of samples (B,) that lie outside the image, in [0, 1]; not finite counts as outside."""
+    inside = (grid.abs() <= 1).all(dim=-1)
+    return 1 - inside.flatten(1).float().mean(dim=1)
+
+
+def _linear_forms(theta: Tensor, size: Size) -> Tensor:
+    """Rows of theta (B, R, 3) times (x_t, y_t, 1) at every target pixel: (B, R, H, W).
+
+    An outer sum of a part of x and a part of y. It is exact for the identity, where a product of
+    matrices is not on a GPU that rounds their entries to TF32.
+    """
+    theta = theta.to(torch.promote_types(theta.dtype, torch.float32))
+    y_t, x_t = _axes(size, theta.dtype, theta.device)
+    of_x = theta[:, :, 0, None] * x_t  # (B, R, W)
+    of_y = theta[:, :, 1, None] * y_t + theta[:, :, 2, None]  # (B, R, H)
+    return of_y[:, :, :, None] + of_x[:, :, None, :]
+
+
+def _axes(size: Size, dtype: torch.dtype, device: torch.device | None) -> tuple[Tensor, Tensor]:
+    """Normalised pixel centres (H,) of y and (W,) of x."""
+    height, width = size
+    if height < 1 or width < 1:
+        raise ValueError(f"an output size must be positive, got {(height, width)}")
+    y, x = (
+        torch.linspace(-1.0 if n > 1 else 0.0, 1.0, n, dtype=dtype, device=device)
+        for n in (height, width)
+    )
+    return y, x
+
+
+def _radial_and_affine(points: Tensor, targets: Tensor) -> Tensor:
+    """Rows (r_1^2 log r_1^2, ..., r_K^2 log r_K^2, 1, x, y) of N points: (N, K + 3)."""
+    squared = (points[:, None] - targets).square().sum(dim=-1)
+    radial = torch.xlogy(squared, squared)
+    return torch.cat([radial, torch.ones_like(points[:, :1]), points], dim=1)
+
+
+def _check_shape(name: str, value: Tensor, shape: tuple[int, ...]) -> None:
+    if value.ndim != 1 + len(shape) or tuple(value.shape[1:]) != shape:
+        wanted = ", ".join(map(str, shape))
+        raise ValueError(f"{name} must have shape (B, {wanted}), got {tuple(value.shape)}")

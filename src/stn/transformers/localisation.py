@@ -1,0 +1,130 @@
+"""Localisation networks f_loc (Section 3.1): from an image U to the parameters theta of its warp.
+
+Any network may take their place that ends in a regression layer.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stn.layers.convolution import ConvMaxPool
+from stn.transformers.transforms import Transform
+
+Shape = tuple[int, int, int]
+
+
+def regression_layer(in_features: int, transform: Transform) -> nn.Linear:
+    """Return the last layer of a localisation network: zero weights, and the identity as bias.
+
+    A transformer therefore starts by changing nothing (Appendix A).
+    """
+    layer = nn.Linear(in_features, transform.num_params)
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.bias.copy_(transform.identity())
+    return layer
+
+
+class FullyConnectedLocalisation(nn.Module):
+    """Fully connected layers with ReLU, then the regression layer (Appendix A.4, ST-FCN).
+
+    Args:
+        in_shape: (C, H, W) of U.
+        transform: the family of warps to find the parameters of.
+        hidden: units of each hidden layer.
+    """
+
+    def __init__(
+        self, in_shape: Shape, transform: Transform, hidden: Sequence[int] = (32, 32, 32)
+    ) -> None:
+        super().__init__()
+        self.in_shape = _shape(in_shape)
+        channels, height, width = self.in_shape
+        widths = [channels * height * width, *hidden]
+        layers: list[nn.Module] = [nn.Flatten()]
+        for before, after in pairwise(widths):
+            layers += [nn.Linear(before, after), nn.ReLU()]
+        self.features = nn.Sequential(*layers)
+        self.regression = regression_layer(widths[-1], transform)
+
+    def forward(self, U: Tensor) -> Tensor:
+        """Return theta (B, P) of the images U (B, C, H, W)."""
+        _check_image(U, self.in_shape)
+        return _regress(self.regression, self.features(U))
+
+
+class ConvLocalisation(nn.Module):
+    """Two convolutions on a downsampled image, then two linear layers (Appendix A.4, ST-CNN).
+
+    U downsampled - conv - max 2x2 - ReLU - conv - ReLU - linear - ReLU - regression. Convolutions
+    have stride 1 and no padding. Pooling stands before the ReLU: the two commute, and a quarter of
+    the values is cheaper to rectify.
+
+    Differs from the paper: how U is downsampled is not said; here, the average of each block.
+
+    Args:
+        in_shape: (C, H, W) of U.
+        transform: the family of warps to find the parameters of.
+        filters: number of filters of each convolution.
+        kernel_size: side of the filters, in pixels.
+        hidden: units of the hidden linear layer.
+        downsample: side of the blocks that are averaged, in pixels; 1 for none.
+
+    Raises:
+        ValueError: the image is too small for the two convolutions.
+    """
+
+    def __init__(
+        self,
+        in_shape: Shape,
+        transform: Transform,
+        filters: int = 20,
+        kernel_size: int = 5,
+        hidden: int = 20,
+        downsample: int = 2,
+    ) -> None:
+        super().__init__()
+        self.in_shape = _shape(in_shape)
+        channels, *sides = self.in_shape
+        reduced = [(n // downsample - kernel_size + 1) // 2 - kernel_size + 1 for n in sides]
+        if min(reduced) < 1:
+            raise ValueError(
+                f"images of shape {self.in_shape} are too small for two {kernel_size}x{kernel_size}"
+                f" convolutions after downsampling by {downsample}"
+            )
+        self.features = nn.Sequential(
+            nn.AvgPool2d(downsample) if downsample > 1 else nn.Identity(),
+            ConvMaxPool(channels, filters, kernel_size),
+            nn.ReLU(),
+            nn.Conv2d(filters, filters, kernel_size),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(filters * reduced[0] * reduced[1], hidden),
+            nn.ReLU(),
+        )
+        self.regression = regression_layer(hidden, transform)
+
+    def forward(self, U: Tensor) -> Tensor:
+        """Return theta (B, P) of the images U (B, C, H, W)."""
+        _check_image(U, self.in_shape)
+        return _regress(self.regression, self.features(U))
+
+
+def _regress(layer: nn.Linear, features: Tensor) -> Tensor:
+    """Apply the regression layer at its own precision: three digits do not make a coordinate."""
+    with torch.autocast(features.device.type, enabled=False):
+        return F.linear(features.to(layer.weight.dtype), layer.weight, layer.bias)
+
+
+def _shape(in_shape: Sequence[int]) -> Shape:
+    channels, height, width = in_shape
+    return int(channels), int(height), int(width)
+
+
+def _check_image(U: Tensor, in_shape: Shape) -> None:
+    if U.ndim != 4 or tuple(U.shape[1:]) != in_shape:
+        wanted = ", ".join(map(str, in_shape))
+        raise ValueError(f"localisation needs U of shape (B, {wanted}), got {tuple(U.shape)}")

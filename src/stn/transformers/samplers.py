@@ -1,0 +1,136 @@
+"""Samplers (Section 3.3): V at each grid point is a sum of U's pixels, weighted by a kernel.
+
+Eq. 3:  V_i = sum_n sum_m U_nm k(x_s - m) k(y_s - n),  with x_s, y_s in pixels, the same for all
+channels. torch's `grid_sample` is the back end: it visits the support of the kernel only.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from stn.transformers.grids import NOWHERE
+
+MAX_CANVAS_CHANNELS = 4
+"""Images of more channels are sampled as they are: laying them on a canvas would cost too much."""
+
+
+def sample(U: Tensor, grid: Tensor, kernel: str = "bilinear") -> Tensor:
+    """Sample U at the positions of a grid, Eq. 3.
+
+    Args:
+        U: images (B, C, H, W) of any floating type.
+        grid: sampling positions (B, H', W', 2), normalised, (x, y) last.
+        kernel: `integer`, `bilinear` or `bicubic`.
+
+    Returns:
+        V (B, C, H', W') of the type of U.
+
+    Raises:
+        ValueError: the kernel is unknown, or the shapes do not fit.
+    """
+    if kernel not in KERNELS:
+        raise ValueError(f"unknown kernel {kernel!r}; valid are {', '.join(KERNELS)}")
+    _check_shapes(U, grid)
+    dtype = torch.promote_types(torch.promote_types(U.dtype, grid.dtype), torch.float32)
+    source, grid = U.to(dtype), grid.to(dtype)
+    if _all_readable(grid):
+        return KERNELS[kernel](source, grid).to(U.dtype)
+    readable = (grid.abs() < NOWHERE).all(dim=-1)  # (B, H', W')
+    V = KERNELS[kernel](source, torch.where(readable[..., None], grid, 0.0))
+    return torch.where(readable[:, None], V, 0.0).to(U.dtype)
+
+
+def integer(U: Tensor, grid: Tensor) -> Tensor:
+    """Eq. 4: the pixel at (floor(x_s + 0.5), floor(y_s + 0.5)).
+
+    It is constant between jumps: the gradient with respect to the grid is zero.
+    """
+    size = _width_height(U, grid)
+    nearest = torch.floor(grid * ((size - 1) / 2) + size / 2)
+    centre = (2 * nearest + 1) / size - 1
+    return F.grid_sample(U, centre, mode="nearest", padding_mode="zeros", align_corners=False)
+
+
+def bilinear(U: Tensor, grid: Tensor) -> Tensor:
+    """Eq. 5: k(d) = max(0, 1 - |d|), with the sub-gradients of Eq. 6 and 7.
+
+    Differs from the paper: where x_s is exactly an integer m, Eq. 7 read literally gives U_m as
+    the derivative; here it is the derivative from the right, U_(m+1) - U_m. This matters, for at
+    the identity, where training starts, every sample is such a point.
+    """
+    return _interpolate(U, grid, "bilinear")
+
+
+def bicubic(U: Tensor, grid: Tensor) -> Tensor:
+    """Cubic convolution (Keys, 1981) with a = -0.75, torch's choice.
+
+    k(d) = (a + 2)|d|^3 - (a + 3)|d|^2 + 1 up to |d| = 1, a|d|^3 - 5a|d|^2 + 8a|d| - 4a up to 2.
+    """
+    return _interpolate(U, grid, "bicubic")
+
+
+KERNELS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "integer": integer,
+    "bilinear": bilinear,
+    "bicubic": bicubic,
+}
+
+
+def _interpolate(U: Tensor, grid: Tensor, mode: str) -> Tensor:
+    if U.shape[1] > MAX_CANVAS_CHANNELS:
+        return F.grid_sample(U, grid, mode=mode, padding_mode="zeros", align_corners=True)
+    canvas, position = _on_canvas(U, grid)
+    return F.grid_sample(canvas, position, mode=mode, padding_mode="zeros", align_corners=False)
+
+
+def _on_canvas(U: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
+    """Lay U in the corner of a black canvas whose sides are powers of two, and move the grid along.
+
+    On such a canvas the pixel edges are at -1 and 1 and every pixel centre (2m + 1) / side - 1 is
+    a floating point number, which the back end turns into the integer m without rounding. Adding
+    3 and taking it off again rounds to multiples of 2^-22 (2^-51 in float64), among which the
+    centres are. A grid that means to hit the pixels therefore hits them, and the identity returns
+    U bit for bit; left alone, rounding would move it by up to width * 2^-23 pixels.
+    """
+    height, width = U.shape[-2:]
+    rows, columns = _next_power_of_two(height), _next_power_of_two(width)
+    canvas = (
+        F.pad(U, (0, columns - width, 0, rows - height)) if (rows, columns) != U.shape[-2:] else U
+    )
+    size, sides = _width_height(U, grid), _width_height(canvas, grid)
+    return canvas, torch.addcmul(size / sides + 2, grid, (size - 1) / sides) - 3
+
+
+def _next_power_of_two(n: int) -> int:
+    return 1 << (n - 1).bit_length()
+
+
+def _width_height(U: Tensor, grid: Tensor) -> Tensor:
+    """Size of U in the order of the grid's last axis, as a tensor like the grid."""
+    return torch.tensor([U.shape[-1], U.shape[-2]], dtype=grid.dtype, device=grid.device)
+
+
+def _all_readable(grid: Tensor) -> bool:
+    """True if every coordinate is known to be finite and nearer than `NOWHERE`.
+
+    Asked only where the answer is cheap: on a GPU the question would wait for the device, and in
+    a compiled graph it would cut the graph.
+    """
+    if grid.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    if grid.numel() == 0:
+        return True
+    lowest, highest = torch.aminmax(grid.detach())
+    return bool(lowest > -NOWHERE) and bool(highest < NOWHERE)
+
+
+def _check_shapes(U: Tensor, grid: Tensor) -> None:
+    if U.ndim != 4 or grid.ndim != 4 or grid.shape[-1] != 2 or U.shape[0] != grid.shape[0]:
+        raise ValueError(
+            "sample needs U of shape (B, C, H, W) and a grid of shape (B, H', W', 2) with the same"
+            f" B, got {tuple(U.shape)} and {tuple(grid.shape)}"
+        )
+    if not (U.is_floating_point() and grid.is_floating_point()):
+        raise ValueError(f"sample needs floating types, got U {U.dtype} and grid {grid.dtype}")

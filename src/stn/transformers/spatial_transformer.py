@@ -1,0 +1,95 @@
+"""The spatial transformer (Section 3): a layer that warps its input as the input itself suggests.
+
+    U --localisation--> theta --transform--> grid --sampler--> V
+    |                                                 ^
+    +-------------------------------------------------+
+
+All three parts are differentiable, so the loss of whatever follows trains the localisation network
+without any word about where to look. The layer may stand at any place in a network, any number of
+times, one after another or side by side. It reads and writes (B, C, H, W), and warps all channels
+alike.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from stn.transformers.samplers import KERNELS, sample
+from stn.transformers.transforms import Transform
+
+
+class NonFiniteThetaError(ArithmeticError):
+    """A localisation network has diverged: parameters of a warp are NaN or infinite."""
+
+
+class SpatialTransformer(nn.Module):
+    """Localisation network, grid generator and sampler in one layer (Figure 2).
+
+    Args:
+        localisation: network from U (B, C, H, W) to theta (B, P), ending in `regression_layer`.
+        transform: the family of warps, which says what theta means.
+        output_size: (H', W') of V; None for that of U. Smaller than what the grid spans, it
+            aliases (Section 3.4).
+        kernel: how U is interpolated: `integer`, `bilinear` (as in all the paper's experiments) or
+            `bicubic`.
+
+    Raises:
+        ValueError: the kernel is unknown or the output size not positive.
+    """
+
+    def __init__(
+        self,
+        localisation: nn.Module,
+        transform: Transform,
+        output_size: Sequence[int] | None = None,
+        kernel: str = "bilinear",
+    ) -> None:
+        super().__init__()
+        if kernel not in KERNELS:
+            raise ValueError(f"unknown kernel {kernel!r}; valid are {', '.join(KERNELS)}")
+        self.localisation = localisation
+        self.transform = transform
+        self.output_size = None if output_size is None else _size(output_size)
+        self.kernel = kernel
+
+    def forward(self, U: Tensor) -> Tensor:
+        """Warp the images U (B, C, H, W) to V (B, C, H', W').
+
+        Raises:
+            NonFiniteThetaError: the localisation network returned NaN or infinity.
+            ValueError: it returned theta of another shape than the transform needs.
+        """
+        return self.warp(U, self.theta(U))
+
+    def theta(self, U: Tensor) -> Tensor:
+        """Return the parameters (B, P) of the warp that U asks for (Section 3.1)."""
+        return self.localisation(U)
+
+    def warp(self, U: Tensor, theta: Tensor) -> Tensor:
+        """Warp U by given parameters, for instance those found by another transformer."""
+        _check_finite(theta)
+        height, width = self.output_size or U.shape[-2:]
+        grid = self.transform.grid(theta, (height, width))  # (B, H', W', 2), Section 3.2
+        return sample(U, grid, self.kernel)  # (B, C, H', W'), Section 3.3
+
+    def extra_repr(self) -> str:
+        """Say what `print` cannot see in the sub-modules."""
+        return f"transform={self.transform}, output_size={self.output_size}, kernel={self.kernel}"
+
+
+def _size(output_size: Sequence[int]) -> tuple[int, int]:
+    height, width = output_size
+    if height < 1 or width < 1:
+        raise ValueError(f"an output size must be positive, got {(height, width)}")
+    return int(height), int(width)
+
+
+def _check_finite(theta: Tensor) -> None:
+    finite = torch.isfinite(theta)
+    if not finite.all():
+        bad = int((~finite.flatten(1).all(dim=1)).sum())
+        raise NonFiniteThetaError(
+            f"theta is not finite for {bad} of {len(theta)} images ({bad / len(theta):.0%}):"
+            " the localisation network has diverged"
+        )
