@@ -1,0 +1,101 @@
+# One command per thing a reader wants; `make` alone lists them. Every target builds what it needs.
+# Works with GNU make 3.81 (macOS) and newer. Paths are relative, so the checkout may lie anywhere.
+
+## RECIPE   smoke | quick | fast | paper: how long each cell trains (default quick)
+RECIPE ?= quick
+## SEEDS    how many seeds a cell is run with (default 1)
+SEEDS ?= 1
+## JOBS     how many cells run side by side, one thread each (default: one per core)
+JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 1)
+## COLUMNS  columns of the table to run, such as R,RTS (default: all of conf/table/table1.yaml)
+## LOGGER   wandb | csv; wandb stays offline unless you are logged in (default wandb)
+LOGGER ?= wandb
+## PYTHON   the Python, 3.11 to 3.13, that .venv is built from (default: the newest that works)
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	$$p -c '$(SUITABLE)' >/dev/null 2>&1 && echo $$p && break; done)
+## PIP_ARGS more options for pip, such as --extra-index-url with an index of CPU-only torch wheels
+PIP_ARGS ?=
+
+# A terminal's width may be in the environment as COLUMNS: only one given to make is the table's,
+# and the commands never see either, because they would take it for the width.
+ONLY_COLUMNS := $(if $(filter command,$(firstword $(origin COLUMNS))),$(COLUMNS))
+unexport COLUMNS
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PY := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+# Exists from the first to the last step of an installation, and becomes $(INSTALLED) at the end:
+# where it is found, an installation was interrupted, and the environment is built again.
+INSTALLING := $(VENV)/.installing
+
+SUITABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+# A whole environment: a suitable Python that imports the package from this very checkout.
+INTACT := import importlib.util, os, sys; stn = importlib.util.find_spec("stn"); \
+	sys.exit(not (stn and os.path.samefile(os.path.dirname(stn.origin), "src/stn")))
+REBUILD := $(shell [ ! -e $(INSTALLING) ] && $(PY) -c '$(SUITABLE)' 2>/dev/null \
+	&& $(PY) -c '$(INTACT)' 2>/dev/null || echo .new-environment)
+
+.PHONY: help setup .new-environment test check smoke reproduce-table1 report clean
+
+help: ## this list
+	@echo 'Usage: make TARGET [VARIABLE=value ...]'
+	@echo
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' Makefile
+	@echo
+	@awk '/^## / {sub(/^## /, "  "); print}' Makefile
+
+setup: $(INSTALLED) ## build .venv with the pinned versions (a minute or two, some GB)
+
+$(INSTALLED): pyproject.toml constraints.txt $(REBUILD)
+	@touch $(INSTALLING)
+	@echo "Installing the pinned packages into $(VENV): a minute or two on a fast line."
+	@[ "$$(uname)" != Linux ] || [ -e /dev/nvidia0 ] || [ -n "$(PIP_ARGS)" ] || echo \
+	"torch's Linux wheel brings some GB of CUDA libraries, which this machine has no use for: where" \
+	"your index has CPU-only wheels, 'make setup PIP_ARGS=\"--extra-index-url ...\"' spares them."
+	@$(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) \
+		--constraint constraints.txt --editable '.[experiments,dev]' \
+		|| { $(if $(REBUILD),,rm -f $(INSTALLING);) echo "pip failed, see above: fix that, then" \
+		"call make again." >&2; exit 1; }
+	@mv $(INSTALLING) $(INSTALLED)
+	@echo "$(VENV) is ready."
+
+.new-environment:
+	@"$(PYTHON)" -c '$(SUITABLE)' 2>/dev/null || { echo \
+	"No suitable Python$(if $(PYTHON),: '$(PYTHON)' does not serve). Needed is 3.11, 3.12 or 3.13 with" \
+	"its venv module (Debian and Ubuntu: the package python3-venv). Install one, or name one:" \
+	"make setup PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@echo "Building $(VENV) with $$("$(PYTHON)" --version)."
+	@rm -rf $(VENV) && mkdir $(VENV) && touch $(INSTALLING)
+	@"$(PYTHON)" -m venv $(VENV)
+
+# One thread: the tests' tensors are small, and a second thread only waits for the first.
+test: $(INSTALLED) ## run the test suite
+	OMP_NUM_THREADS=1 $(PY) -m pytest
+
+check: $(INSTALLED) ## what CI runs: format, lint, types, then the test suite
+	$(PY) -m ruff format --check
+	$(PY) -m ruff check
+	$(PY) -m mypy
+	@$(MAKE) --no-print-directory test
+
+# The report shows what there is, even after failed cells; make then fails as the training did.
+reproduce-table1: $(INSTALLED) ## run the missing cells of Table 1 and render reports/table1.md
+	@failed=0; \
+	$(PY) -m stn.train -m +table=table1 recipe=$(RECIPE) table.seeds=$(SEEDS) logger=$(LOGGER) \
+		hydra/launcher=joblib hydra.launcher.n_jobs=$(JOBS) \
+		$(if $(ONLY_COLUMNS),'table.only=[$(ONLY_COLUMNS)]') || failed=$$?; \
+	$(PY) -m stn.report table=table1 recipe=$(RECIPE) || failed=$$?; \
+	exit $$failed
+
+smoke: ## Table 1 with seconds of training a cell: does everything run?
+	@$(MAKE) --no-print-directory reproduce-table1 RECIPE=smoke
+
+report: $(INSTALLED) ## render reports/table1.md from the runs there are; trains nothing
+	@$(PY) -m stn.report table=table1 recipe=$(RECIPE)
+
+clean: ## remove reports and build products; runs/, data/ and .venv stay
+	rm -rf reports build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find src tests -name __pycache__ -prune -exec rm -rf {} +
