@@ -1,0 +1,276 @@
+"""The paper's distorted MNIST (appendix A.4), a batch at a time on any device.
+
+A distortion maps (pool, index, key) to images. `pool` (N, 1, 28, 28) uint8 holds the digits of a
+split, `index` (B,) int64 says which of them, and every random draw is a function of key and sample
+only. The result is (B, 1, H, W) float32 in [0, 1] with background 0.
+
+Conventions. A warp is described as it moves the digit, and computed as the map from the output to
+the digit that `stn.transformers` wants. Lengths are pixels; a digit has the same scale in an image
+of any size, and its centre goes to the image's centre unless something is said to move it.
+Interpolation is bilinear.
+
+Differs from the paper: where PAPER.md section 3 has OPEN, the choice is stated at the class.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from stn.data.quadrilaterals import quad_to_square, unfolded_share
+from stn.data.randomness import integers, normal, uniform
+from stn.transformers.grids import affine_grid, base_grid, projective_grid, tps_basis, tps_grid
+from stn.transformers.samplers import sample
+
+DIGIT_PX = 28
+_SQUARE = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0))  # clockwise from the top left
+
+
+class Distortion(Protocol):
+    """What a data module needs of a distortion."""
+
+    size: tuple[int, int]
+
+    def __call__(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
+        """Draws distorted images (B, 1, *size) of the digits `pool[index]`."""
+
+
+class Undistorted:
+    """The digit in the middle of the image (half a pixel up and left, if the margin is odd)."""
+
+    def __init__(self, *, size: Sequence[int]) -> None:
+        self.size = _checked_size(size)
+
+    def __call__(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
+        """Returns the digits themselves; nothing is drawn from `key`."""
+        top, left = ((side - DIGIT_PX) // 2 for side in self.size)
+        canvas = torch.zeros(len(index), 1, *self.size, device=pool.device)
+        canvas[..., top : top + DIGIT_PX, left : left + DIGIT_PX] = _digits(pool, index)
+        return canvas
+
+
+class Rotate:
+    """R: rotation about the image's centre, uniform in +-max_deg."""
+
+    def __init__(self, *, max_deg: float, size: Sequence[int]) -> None:
+        self.max_deg, self.size = max_deg, _checked_size(size)
+
+    def __call__(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
+        """Rotates each digit by an angle of its own."""
+        (turn,) = uniform(key, index, 1).T
+        angle_deg = _between(-self.max_deg, self.max_deg, turn)
+        centre_px = torch.zeros(len(index), 2, device=index.device)
+        theta = _similarity(angle_deg, torch.ones_like(angle_deg), centre_px, self.size)
+        return _warp(pool, index, affine_grid(theta, self.size))
+
+
+class RotateTranslateScale:
+    """RTS: rotation uniform in +-max_deg, scale uniform in scale_range, a uniformly random place.
+
+    Differs from the paper: how far a digit may go is not stated. Here its 28 x 28 box, scaled and
+    not yet rotated, stays inside the image.
+    """
+
+    def __init__(
+        self, *, max_deg: float, scale_range: Sequence[float], size: Sequence[int]
+    ) -> None:
+        self.max_deg, self.size = max_deg, _checked_size(size)
+        self.scale_range = _checked_range(scale_range)
+
+    def __call__(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
+        """Rotates, scales and places each digit by draws of its own."""
+        draws = uniform(key, index, 4)
+        angle_deg = _between(-self.max_deg, self.max_deg, draws[:, 0])
+        scale = _between(*self.scale_range, draws[:, 1])
+        output_px = torch.tensor(self.size[::-1], device=index.device)  # (x, y)
+        room_px = (output_px - DIGIT_PX * scale[:, None]).clamp(min=0)
+        centre_px = room_px * (draws[:, 2:] - 0.5)
+        theta = _similarity(angle_deg, scale, centre_px, self.size)
+        return _warp(pool, index, affine_grid(theta, self.size))
+
+
+class ProjectiveDistortion:
+    """P: scale uniform in scale_range, then each corner of the digit moved by N(0, corner_px).
+
+    The homography carries the digit's square to the quadrilateral of the moved corners. No view of
+    the square is a folded quadrilateral: where the triangle of a corner and its two neighbours
+    would keep less than `min_area` of its area, all four moves of that image are shortened by the
+    largest common factor that leaves it so much.
+
+    Differs from the paper: what it did with folded corners is not known.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale_range: Sequence[float],
+        corner_px: float,
+        min_area: float,
+        size: Sequence[int],
+    ) -> None:
+        self.scale_range, self.size = _checked_range(scale_range), _checked_size(size)
+        self.corner_px, self.min_area = corner_px, min_area
+
+    def __call__(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
+        """Moves the corners of each digit by draws of its own."""
+        output_px, _ = _half_extents(self.size, index.device)
+        theta = quad_to_square(self.corners(index, key) / output_px)
+        # Whatever is far outside is as black a little outside, and spares the sampler its search.
+        return _warp(pool, index, projective_grid(theta, self.size).clamp(-2, 2))
+
+    def corners(self, index: Tensor, key: int) -> Tensor:
+        """Where the digit's corners go: (B, 4, 2), (x, y) in px from the image's centre.
+
+        The order is clockwise from the top left.
+        """
+        moves = self.corner_px * normal(key, index, 8).view(-1, 4, 2)
+        scale = _between(*self.scale_range, uniform(_second(key), index, 1))[..., None]
+        square = scale * (DIGIT_PX - 1) / 2 * torch.tensor(_SQUARE, device=index.device)
+        share = unfolded_share(square, moves, self.min_area)
+        return square + share[:, None, None] * moves
+
+
+class ElasticDistortion:
+    """E: scale uniform in scale_range, then a thin plate spline that moves a grid of points.
+
+    The points lie regularly over the output, borders included. Each point c shows what was at c - d
+    in the scaled digit, with d of N(0, point_px) in x and in y: the spline is the map from output
+    to digit, and the digit moves by about +d.
+
+    Differs from the paper: which of the two maps is the spline is not known.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale_range: Sequence[float],
+        points: Sequence[int],
+        point_px: float,
+        size: Sequence[int],
+    ) -> None:
+        self.scale_range, self.size = _checked_range(scale_range), _checked_size(size)
+        self.points, self.point_px = (int(points[0]), int(points[1])), point_px
+
+    def __call__(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
+        """Moves the control points of each digit by draws of its own."""
+        basis = _elastic_basis(self.points, self.size, index.device)
+        targets = _control_points(self.points, index.device)
+        moves_px = self.point_px * normal(key, index, 2 * len(targets)).view(-1, len(targets), 2)
+        scale = _between(*self.scale_range, uniform(_second(key), index, 1))[..., None]
+        output_px, digit_px = _half_extents(self.size, index.device)
+        sources = (targets * output_px - moves_px) / (scale * digit_px)
+        return _warp(pool, index, tps_grid(sources - targets, basis))
+
+
+class Clutter:
+    """TC: the digit at a uniformly random place, and patches of other digits at random places.
+
+    Patches are squares of `patch_px`, cut at random places out of other digits of the pool. Where
+    things overlap, brightness adds up and is cut off at white.
+
+    Differs from the paper: whether patches add up or overwrite is not stated.
+    """
+
+    def __init__(self, *, num_patches: int, patch_px: int, size: Sequence[int]) -> None:
+        self.num_patches, self.patch_px, self.size = num_patches, patch_px, _checked_size(size)
+        if not 0 < patch_px <= DIGIT_PX:
+            raise ValueError(f"patch_px must be in 1..{DIGIT_PX}, got {patch_px}")
+
+    def __call__(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
+        """Places each digit and its patches by draws of its own."""
+        if len(pool) < 2:
+            raise ValueError("clutter needs at least two digits in the pool, got one")
+        height, width = self.size
+        digit_range = [height - DIGIT_PX + 1, width - DIGIT_PX + 1]
+        cut_range = [DIGIT_PX - self.patch_px + 1] * 2
+        place_range = [height - self.patch_px + 1, width - self.patch_px + 1]
+        patch_range = [len(pool) - 1, *cut_range, *place_range]
+        draws = integers(key, index, digit_range + self.num_patches * patch_range)
+        other, cut_y, cut_x, *place = draws[:, 2:].view(len(index), -1, 5).unbind(-1)
+        other = (index[:, None] + 1 + other) % len(pool)
+
+        first = torch.arange(len(index), device=pool.device) * height * width
+        canvas = torch.zeros(len(index) * height * width, device=pool.device)
+        # Brightness 0..255 in whole numbers: their sum is exact, so its order does not matter.
+        at = _window(first + draws[:, 0] * width + draws[:, 1], DIGIT_PX, width)
+        canvas.scatter_(0, at, pool.index_select(0, index).flatten().to(torch.float32))
+        cut = _window(other * DIGIT_PX**2 + cut_y * DIGIT_PX + cut_x, self.patch_px, DIGIT_PX)
+        at = _window(first[:, None] + place[0] * width + place[1], self.patch_px, width)
+        canvas.scatter_add_(0, at, pool.flatten()[cut].to(torch.float32))
+        return canvas.clamp_(max=255).div_(255).view(-1, 1, height, width)
+
+
+def _digits(pool: Tensor, index: Tensor) -> Tensor:
+    """(B, 1, 28, 28) float32 in [0, 1]."""
+    return pool.index_select(0, index).to(torch.float32).div_(255)
+
+
+def _warp(pool: Tensor, index: Tensor, grid: Tensor) -> Tensor:
+    """The digits under this grid; rounding must not lead out of [0, 1]."""
+    return sample(_digits(pool, index), grid).clamp_(0, 1)
+
+
+def _similarity(
+    angle_deg: Tensor, scale: Tensor, centre_px: Tensor, size: tuple[int, int]
+) -> Tensor:
+    """Matrices (B, 2, 3) from output to digit, of a counter-clockwise turn, a scale and a place.
+
+    Args:
+        angle_deg: (B,).
+        scale: (B,), above 1 where the digit grows.
+        centre_px: (B, 2), (x, y) of the digit's centre from the output's.
+        size: (H, W) of the output.
+    """
+    output_px, digit_px = _half_extents(size, angle_deg.device)
+    angle = torch.deg2rad(angle_deg)
+    cos, sin = angle.cos() / scale, angle.sin() / scale
+    turn_px = torch.stack([cos, -sin, sin, cos], dim=-1).view(-1, 2, 2)  # y points down
+    shift_px = -(turn_px * centre_px[:, None]).sum(dim=-1, keepdim=True)
+    return torch.cat([turn_px * output_px, shift_px], dim=-1) / digit_px
+
+
+def _window(first: Tensor, side: int, row_length: int) -> Tensor:
+    """Flat positions in the side x side windows whose first pixels are given, flattened."""
+    steps = torch.arange(side, device=first.device)
+    return (first[..., None] + (steps[:, None] * row_length + steps).flatten()).flatten()
+
+
+@lru_cache(maxsize=8)
+def _elastic_basis(points: tuple[int, int], size: tuple[int, int], device: torch.device) -> Tensor:
+    return tps_basis(_control_points(points, torch.device("cpu")), size).float().to(device)
+
+
+def _between(low: float, high: float, share: Tensor) -> Tensor:
+    return low + (high - low) * share
+
+
+def _second(key: int) -> int:
+    """Another stream: uniform and normal draws of the same key are made of the same bits."""
+    return ~key
+
+
+def _half_extents(size: tuple[int, int], device: torch.device) -> tuple[Tensor, float]:
+    """How many pixels 1 is in normalised coordinates: (x, y) of the output, and of the digit."""
+    height, width = size
+    return torch.tensor([width - 1, height - 1], device=device) / 2, (DIGIT_PX - 1) / 2
+
+
+def _control_points(points: tuple[int, int], device: torch.device) -> Tensor:
+    """A regular grid of rows x columns over [-1, 1]^2, row by row: (K, 2), (x, y)."""
+    return base_grid(points, device=device).reshape(-1, 2)
+
+
+def _checked_size(size: Sequence[int]) -> tuple[int, int]:
+    height, width = size
+    if min(height, width) < DIGIT_PX:
+        raise ValueError(f"an image must hold a digit of {DIGIT_PX} px, got {(height, width)}")
+    return int(height), int(width)
+
+
+def _checked_range(scale_range: Sequence[float]) -> tuple[float, float]:
+    low, high = scale_range
+    if not 0 < low <= high:
+        raise ValueError(f"scales must be positive and in order, got {(low, high)}")
+    return float(low), float(high)
