@@ -127,7 +127,8 @@ def test_streams_are_distinct_and_fixed():
     names = [(s, p, e) for s in range(20) for p in ("train", "val", "order") for e in range(20)]
     assert len({stream(*name) for name in names}) == len(names)
     assert stream(0, "train") == stream(0, "train", epoch=0)
-    # python -c "import hashlib; print(int.from_bytes(hashlib.blake2b(b'1/train/2', digest_size=8).digest(), 'little'))"
+    # from hashlib import blake2b
+    # int.from_bytes(blake2b(b"1/train/2", digest_size=8).digest(), "little")
     assert stream(1, "train", 2) == 9715071783367537828
 
 

@@ -1,0 +1,60 @@
+"""Fixtures for all tests. No test downloads: `mnist_dir` is a small data set made here."""
+
+import hashlib
+import struct
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from stn.data import mnist_source
+
+NUM_TRAIN, NUM_TEST = 640, 150
+
+
+def idx_bytes(values: Tensor) -> bytes:
+    """An IDX file of unsigned bytes."""
+    header = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape)
+    return header + values.to(torch.uint8).numpy().tobytes()
+
+
+def synthetic_digits(num: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Images (num, 28, 28) of bars whose length and tilt tell the class 0-9, and the labels."""
+    random = torch.Generator().manual_seed(seed)
+    labels = torch.arange(num) % 10
+    labels = labels[torch.randperm(num, generator=random)]
+    images = torch.zeros(num, 28, 28, dtype=torch.uint8)
+    for image, label in zip(images, labels.tolist(), strict=True):
+        left = int(torch.randint(8, 14, (), generator=random))
+        image[6 : 12 + label, left : left + 3] = 255
+        image[18:21, 6 : 12 + label] = 128
+    return images, labels
+
+
+@pytest.fixture(scope="session")
+def mnist_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a small `mnist/` of the right format and the wrong checksums."""
+    data_dir = tmp_path_factory.mktemp("data")
+    (data_dir / "mnist").mkdir()
+    for prefix, num in (("train", NUM_TRAIN), ("t10k", NUM_TEST)):
+        images, labels = synthetic_digits(num, seed=num)
+        (data_dir / f"mnist/{prefix}-images-idx3-ubyte").write_bytes(idx_bytes(images))
+        (data_dir / f"mnist/{prefix}-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
+    return data_dir
+
+
+@pytest.fixture
+def mnist_dir(mnist_files: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder whose small `mnist/` is accepted: 640 + 150 images, classes in equal shares.
+
+    The table of checksums is replaced for the test, and STN_DATA_DIR points at the folder. It is
+    shared by all tests, so leave it as it is.
+    """
+    checksums = {
+        name: hashlib.md5((mnist_files / "mnist" / name).read_bytes()).hexdigest()
+        for name in mnist_source.CHECKSUMS
+    }
+    monkeypatch.setattr(mnist_source, "CHECKSUMS", checksums)
+    monkeypatch.setenv("STN_DATA_DIR", str(mnist_files))
+    return mnist_files
