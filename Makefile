@@ -47,15 +47,12 @@ help: ## this list
 	@echo
 	@awk '/^## / {sub(/^## /, "  "); print}' Makefile
 
-setup: $(INSTALLED) ## build .venv with the pinned versions (a minute or two, some GB)
+setup: $(INSTALLED) ## build .venv with the pinned versions (every other target does so too)
 
 $(INSTALLED): pyproject.toml constraints.txt $(REBUILD)
 	@touch $(INSTALLING)
-	@echo "Installing the pinned packages into $(VENV): a minute or two on a fast line."
-	@[ "$$(uname)" != Linux ] || [ -e /dev/nvidia0 ] || [ -n "$(PIP_ARGS)" ] || echo \
-	"torch's Linux wheel brings some GB of CUDA libraries, which this machine has no use for: where" \
-	"your index has CPU-only wheels, 'make setup PIP_ARGS=\"--extra-index-url ...\"' spares them."
-	@$(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) \
+	@echo "Installing the versions of constraints.txt into $(VENV)."
+	@$(PY) -m pip install -qq --disable-pip-version-check $(PIP_ARGS) \
 		--constraint constraints.txt --editable '.[experiments,dev]' \
 		|| { $(if $(REBUILD),,rm -f $(INSTALLING);) echo "pip failed, see above: fix that, then" \
 		"call make again." >&2; exit 1; }
@@ -67,7 +64,10 @@ $(INSTALLED): pyproject.toml constraints.txt $(REBUILD)
 	"No suitable Python$(if $(PYTHON),: '$(PYTHON)' does not serve). Needed is 3.11, 3.12 or 3.13 with" \
 	"its venv module (Debian and Ubuntu: the package python3-venv). Install one, or name one:" \
 	"make setup PYTHON=/path/to/python3.12" >&2; exit 1; }
-	@echo "Building $(VENV) with $$("$(PYTHON)" --version)."
+	@echo "Building $(VENV) with $$("$(PYTHON)" --version): some GB, a few minutes on a fast line."
+	@[ "$$(uname)" != Linux ] || [ -e /dev/nvidia0 ] || [ -n "$(PIP_ARGS)" ] || echo \
+	"Most of it are CUDA libraries that torch brings on Linux, and this machine has no GPU: where" \
+	"your index has CPU-only wheels, 'make setup PIP_ARGS=\"--extra-index-url ...\"' spares them."
 	@rm -rf $(VENV) && mkdir $(VENV) && touch $(INSTALLING)
 	@"$(PYTHON)" -m venv $(VENV)
 
