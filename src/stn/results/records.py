@@ -1,0 +1,223 @@
+"""The record of one run: `result.json`, written last, so that its presence means "done".
+
+A record is valid by construction: making one with a field out of range, or a failed one with a
+test error, raises `RecordError`. Reading goes through the same checks, hence a damaged file is
+named and never becomes a wrong number.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+from stn.results.checks import CHECKS, SCHEMA
+from stn.results.scrubbing import scrub
+
+
+class RecordError(ValueError):
+    """A record that cannot be believed: says which file and which field, and why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What one run of one cell gave, what it cost, and what it was made with.
+
+    Attributes:
+        run_id: readable name and hash of everything that changes the result.
+        status: "finished", "failed" or "diverged".
+        table: the table whose sweep ran this, if any did.
+        transform: None for a network without a transformer.
+        test_error_percent: only of a finished run.
+        paper_steps: optimiser steps of the paper's schedule; None where the paper gives none.
+        samples: training images seen, repetitions counted; `paper_samples` likewise.
+        step_ms: median time of a training step.
+        wall_s: time from start to finish of the run.
+        config: the resolved configuration.
+        git_dirty: tracked files differed from the commit `git_sha`.
+        command: reproduces the run.
+        overrides: what was asked beyond model, transform, data, recipe and seed that changes the
+            result. Such a run stands in a table only if that table's sweep asked for it.
+        started_at, finished_at: ISO 8601, UTC.
+        message: why the run failed or diverged.
+
+    Raises:
+        RecordError: a field has the wrong type or is out of range, or fields contradict.
+    """
+
+    run_id: str
+    status: str
+    table: str | None
+    model: str
+    transform: str | None
+    data: str
+    recipe: str
+    seed: int
+    test_error_percent: float | None
+    num_test: int | None
+    num_params: int | None
+    steps: int
+    paper_steps: int | None
+    samples: int
+    paper_samples: int | None
+    batch_size: int
+    step_ms: float | None
+    wall_s: float
+    config: Mapping[str, Any]
+    git_sha: str
+    git_dirty: bool
+    versions: Mapping[str, str]
+    data_sha256: str | None
+    device: str
+    command: str
+    started_at: str
+    finished_at: str
+    val_error_percent: float | None = None
+    peak_rss_mib: float | None = None
+    message: str | None = None
+    overrides: tuple[str, ...] = ()
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        for name, check in CHECKS.items():
+            if reason := check(getattr(self, name)):
+                raise RecordError(f"{name}: {reason}")
+        self._check_status()
+        if datetime.fromisoformat(self.finished_at) < datetime.fromisoformat(self.started_at):
+            raise RecordError("finished_at: is before started_at")
+
+    def _check_status(self) -> None:
+        if self.status != "finished":
+            if self.test_error_percent is not None:
+                raise RecordError(f"test_error_percent: must be null in a {self.status} run")
+            if not self.message:
+                raise RecordError(f"message: a {self.status} run must say why")
+            return
+        for name in ("test_error_percent", "num_test", "num_params", "data_sha256"):
+            if getattr(self, name) is None:
+                raise RecordError(f"{name}: must not be null in a finished run")
+
+
+FIELDS = {field.name for field in dataclasses.fields(Record)}
+REQUIRED = FIELDS - {
+    field.name for field in dataclasses.fields(Record) if field.default is not dataclasses.MISSING
+}
+
+
+def write_record(path: Path | str, record: Record) -> None:
+    """Write a record atomically: the file is there as a whole or, whatever happens, not at all.
+
+    Paths below the user's home and the values of secrets are replaced first (`scrub`).
+    """
+    path = Path(path)
+    content = scrub(dataclasses.asdict(record))
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def read_record(path: Path | str) -> Record:
+    """Read and check a record.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        RecordError: the file cannot be read, or is not a record; names the file and the field.
+    """
+    try:
+        content = _parse(Path(path).read_bytes())
+        if missing := sorted(REQUIRED - content.keys()):
+            raise RecordError(f"{missing[0]}: is missing")
+        if unknown := sorted(content.keys() - FIELDS):
+            raise RecordError(f"{unknown[0]!r}: is not a field of a record")
+        if isinstance(content.get("overrides"), list):
+            content["overrides"] = tuple(content["overrides"])
+        return Record(**content)
+    except FileNotFoundError:
+        raise
+    except (OSError, RecordError) as error:
+        raise RecordError(f"{path}: {error}") from error
+
+
+def run_id(name_parts: Iterable[str], identity: Mapping[str, Any]) -> str:
+    """Name a run: readable parts, then ten digits of a hash of all that changes its result.
+
+    The order of keys does not matter, nor does the type of a whole number (1 or 1.0).
+
+    Raises:
+        ValueError: `identity` holds something that JSON cannot say, such as NaN or an object.
+    """
+    try:
+        canonical = json.dumps(
+            _canonical(identity), sort_keys=True, separators=(",", ":"), allow_nan=False
+        )
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the identity of a run must be plain JSON: {error}") from error
+    parts = [re.sub(r"[^A-Za-z0-9_.]+", "_", part) for part in name_parts]
+    return "-".join([*parts, hashlib.sha256(canonical.encode()).hexdigest()[:10]])
+
+
+def _canonical(value: Any) -> Any:
+    """Return the same value for values that mean the same."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {key: _canonical(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(item) for item in value]
+    return value
+
+
+def _parse(raw: bytes) -> dict[str, Any]:
+    """Parse strict JSON (no NaN, no key twice) whose outermost value is an object."""
+    if not raw.strip():
+        raise RecordError("is empty")
+    try:
+        content = json.loads(
+            raw.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_unique_keys
+        )
+    except RecordError:
+        raise
+    except (ValueError, RecursionError) as error:  # also UnicodeDecodeError, JSONDecodeError
+        raise RecordError(f"is not JSON, or only a part of it: {error}") from error
+    if not isinstance(content, dict):
+        raise RecordError(f"is a JSON {type(content).__name__}, not a record")
+    return content
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise RecordError(f"holds {name}, which is no number")
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise RecordError(f"{twice!r}: is there twice")
+    return content
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name in a folder survive a power cut, where the system can."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
