@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
+from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -60,7 +61,7 @@ class ClassificationTask(pl.LightningModule):
         loss = F.cross_entropy(self.network(U), labels)
         if not torch.isfinite(loss):
             raise DivergedError(f"the loss became {loss.item()} at step {self.global_step}")
-        if self.global_step % self.log_every_n_steps == 0:
+        if (self.global_step + 1) % self.log_every_n_steps == 0:  # as Lightning counts
             self.log("train_loss", loss.detach())
         return loss
 
@@ -93,7 +94,7 @@ class ClassificationTask(pl.LightningModule):
         """Return the error over everything counted so far, in percent, as float64."""
         return 100 * self.wrong.compute().double() / self.seen.compute().double()
 
-    def configure_optimizers(self) -> dict:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Build optimiser and schedule; localisation networks form a group of their own."""
         localisation = self._localisation_parameters()
         taken = {id(p) for p in localisation}

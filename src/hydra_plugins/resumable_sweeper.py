@@ -1,0 +1,124 @@
+"""A Hydra sweeper that knows which cells are done.
+
+`-m` with comma lists runs the product of the lists; `-m +table=table1` runs the cells of a table.
+Both skip the cells whose record says finished, and launch the rest with whatever launcher is
+configured.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+
+@dataclass
+class ResumableSweeperConf:
+    """Hydra's configuration node of the sweeper."""
+
+    _target_: str = "hydra_plugins.resumable_sweeper.ResumableSweeper"
+
+
+ConfigStore.instance().store(
+    group="hydra/sweeper", name="resumable", node=ResumableSweeperConf, provider="stn"
+)
+
+
+class ResumableSweeper(Sweeper):
+    """Runs the cells of a sweep that are missing."""
+
+    hydra_context: HydraContext
+    config: DictConfig
+    launcher: Launcher
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Take Hydra's context, as every sweeper does."""
+        self.config = config
+        self.hydra_context = hydra_context
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> list[JobReturn]:
+        """Run what is missing; exit with status 1 if a cell fails or nothing can be run."""
+        from rich.console import Console
+
+        from stn.sweep import SweepDisplay, is_missing
+
+        try:
+            sweep = self._planned(arguments)
+        except ValueError as error:
+            sys.exit(f"ValueError: {error}")
+        console = Console()
+        missing = [job for job in sweep.jobs if is_missing(job, sweep)]
+        num_done = len(sweep.jobs) - len(missing)
+        console.print(f"{sweep.title}: {len(sweep.jobs)} cells, {num_done} already done")
+        if not missing:
+            return []
+        with SweepDisplay(missing, sweep.runs_dir, sweep.title, console).shown():
+            returns = self.launcher.launch([list(job.overrides) for job in missing], 0)
+        failures = [
+            f"{job.run_id}: {_reason(result)}"
+            for job, result in zip(missing, returns, strict=True)
+            if result.status != JobStatus.COMPLETED
+        ]
+        if failures:
+            sys.exit("\n".join([f"{len(failures)} of {len(missing)} cells failed:", *failures]))
+        return list(returns)
+
+    def _planned(self, arguments: list[str]) -> Any:
+        """Return the sweep that the overrides ask for, each cell once."""
+        from stn.results.identity import cell_id
+        from stn.sweep import Job, Sweep
+
+        jobs: dict[str, Job] = {}
+        for overrides, cost in self._expanded(arguments):
+            config = self._compose(overrides)
+            run_id = cell_id(config)
+            jobs.setdefault(run_id, Job(run_id, tuple(overrides), cost))
+        title = config["table"]["title"] if "table" in config else "Sweep"
+        return Sweep(list(jobs.values()), title, Path(config["runs_dir"]), config["retry"])
+
+    def _expanded(self, arguments: list[str]) -> list[tuple[list[str], float]]:
+        """Return the overrides of every job: the product of the lists, times the table's cells."""
+        from stn.results.table import cells
+
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        parsed = parser.parse_overrides(arguments)
+        (products,) = BasicSweeper.split_arguments(parsed, None)
+        if not any(override.key_or_group == "table" for override in parsed):
+            return [(overrides, 1.0) for overrides in products]
+        jobs = []
+        for overrides in products:
+            for cell in cells(self._compose(overrides)["table"]):
+                chosen = [f"{key}={value}" for key, value in cell.overrides.items()]
+                jobs.append(([*overrides, *chosen], cell.cost))
+        return jobs
+
+    def _compose(self, overrides: Sequence[str]) -> dict[str, Any]:
+        loader = self.hydra_context.config_loader
+        config = loader.load_sweep_config(self.config, list(overrides))
+        keys = [str(key) for key in config if key != "hydra"]
+        plain: Any = OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True)
+        return plain
+
+
+def _reason(result: JobReturn) -> str:
+    """Say in a line why a job failed; reading `return_value` raises what the job raised."""
+    try:
+        _ = result.return_value
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return "it did not say why"

@@ -1,0 +1,1 @@
+"""What watches a run: metrics file, pictures, progress, time. Nothing here changes a result."""

@@ -1,0 +1,65 @@
+"""`metrics.csv`: every logged number of a run, one row each, appended as it comes."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Callback
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities import rank_zero_only
+
+HEADER = ("step", "epoch", "metric", "value")
+
+
+class MetricsFile(Logger, Callback):
+    """Logs to a CSV file in long form that survives a kill and continues where a checkpoint was.
+
+    The length of the file is part of the checkpoint. Rows written after the checkpoint that a run
+    resumes from are cut off: the file of a resumed run equals that of an uninterrupted one.
+
+    Args:
+        path: the file; begun anew unless a checkpoint is loaded.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self._resumed = False
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.path.parent.name
+
+    @property
+    def version(self) -> str:
+        """There is one file a run."""
+        return ""
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: `config.yaml` holds them."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Append a row for each metric."""
+        epoch = int(metrics.get("epoch", 0))
+        rows = [(step, epoch, name, value) for name, value in metrics.items() if name != "epoch"]
+        with self.path.open("a", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows(rows)
+
+    @rank_zero_only
+    def on_fit_start(self, *args: Any) -> None:
+        """Begin the file, unless this run continues an older one."""
+        if not self._resumed:
+            self.path.write_text(",".join(HEADER) + "\n")
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the length of the file."""
+        return {"num_bytes": self.path.stat().st_size}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Cut the file to the length it had at the checkpoint."""
+        with self.path.open("ab") as file:
+            file.truncate(state_dict["num_bytes"])
+        self._resumed = True

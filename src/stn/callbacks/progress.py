@@ -1,0 +1,82 @@
+"""How far a run is and what it cost, for the display of a sweep and for the record."""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning import Callback
+
+WRITE_EVERY_S = 1.0
+
+
+class Stopwatch(Callback):
+    """Adds up the time of a run over all its resumptions.
+
+    Attributes:
+        train_s: seconds in training steps.
+        wall_s: seconds since the run was first started, pauses left out.
+        steps: training steps measured.
+    """
+
+    def __init__(self) -> None:
+        self.train_s = 0.0
+        self.steps = 0
+        self._before_s = 0.0
+        self._start = time.perf_counter()
+        self._step_start = self._start
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds this run has taken so far."""
+        return self._before_s + time.perf_counter() - self._start
+
+    def on_train_batch_start(self, *args: Any) -> None:
+        """Start the clock of a step."""
+        self._step_start = time.perf_counter()
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        """Stop the clock of a step."""
+        self.train_s += time.perf_counter() - self._step_start
+        self.steps += 1
+
+    def state_dict(self) -> dict[str, float]:
+        """Return the times so far."""
+        return {"train_s": self.train_s, "steps": self.steps, "wall_s": self.wall_s}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        """Continue from earlier times."""
+        self.train_s, self.steps = state_dict["train_s"], int(state_dict["steps"])
+        self._before_s = state_dict["wall_s"]
+
+
+class ProgressFile(Callback):
+    """Writes `progress.json` about once a second; a sweep shows it, and removes nothing.
+
+    Args:
+        path: the file, replaced atomically.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._last = 0.0
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
+        """Write the step, if the last time was long enough ago."""
+        now = time.monotonic()
+        if trainer.is_global_zero and now - self._last >= WRITE_EVERY_S:
+            self._last = now
+            self._write(trainer)
+
+    def _write(self, trainer: pl.Trainer) -> None:
+        error = trainer.callback_metrics.get("val_error_percent")
+        state = {
+            "step": trainer.global_step,
+            "max_steps": trainer.max_steps,
+            "val_error_percent": None if error is None else float(error),
+        }
+        temporary = self.path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(state))
+        os.replace(temporary, self.path)

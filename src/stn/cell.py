@@ -1,0 +1,268 @@
+"""Runs one cell of a table: train, validate, test, write the record.
+
+Everything a run leaves lies in its folder: `config.yaml`, `metrics.csv`, `last.ckpt` (to continue
+from), `weights.pt` (to evaluate), `panels/`, and last of all `result.json`.
+"""
+
+import logging
+import resource
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from filelock import FileLock, Timeout
+from omegaconf import OmegaConf
+from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
+from pytorch_lightning.loggers import Logger
+
+from stn.callbacks.metrics import MetricsFile
+from stn.callbacks.panels import Panels
+from stn.callbacks.progress import ProgressFile, Stopwatch
+from stn.data.randomness import stream
+from stn.models.mnist import num_parameters
+from stn.results import provenance
+from stn.results.records import Record, read_record, write_record
+from stn.tasks.classification import ClassificationTask, DivergedError
+from stn.transformers import NonFiniteThetaError
+
+RESULT, CONFIG, WEIGHTS, CHECKPOINT = "result.json", "config.yaml", "weights.pt", "last.ckpt"
+PAPER_BATCH_SIZE = 256
+RSS_UNITS_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10
+
+
+# Lightning's advice, which is about other set-ups than this one.
+logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+for message in (".*exists and is not empty", ".*LeafSpec", ".*does not have many workers"):
+    warnings.filterwarnings("ignore", message)
+
+
+class CellBusyError(RuntimeError):
+    """Another process is running this cell."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell to run.
+
+    Attributes:
+        config: the resolved configuration.
+        run_id: names the folder of the run.
+        command: reproduces the cell.
+        overrides: what was asked beyond model, transform, data, recipe and seed and changes the
+            result.
+        instantiate: builds an object from a configuration with `_target_` (Hydra's).
+    """
+
+    config: dict[str, Any]
+    run_id: str
+    command: str
+    overrides: tuple[str, ...]
+    instantiate: Callable[..., Any]
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the run."""
+        return Path(self.config["runs_dir"]) / self.run_id
+
+
+def run_cell(cell: Cell) -> float:
+    """Bring a cell to its end from wherever it is, and return its validation error in percent.
+
+    A finished cell is not run again. A half-done one continues from its last checkpoint.
+
+    Raises:
+        CellBusyError: another process is running this cell.
+        DivergedError, NonFiniteThetaError: training diverged; the record says so.
+    """
+    cell.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(cell.folder / ".lock", timeout=0):
+            path = cell.folder / RESULT
+            record = read_record(path) if path.exists() else None
+            if record is None or record.status != "finished":
+                record = _run_and_record(cell)
+    except Timeout as error:
+        raise CellBusyError(f"{cell.folder} is being run by another process") from error
+    assert record.val_error_percent is not None
+    return record.val_error_percent
+
+
+def build_task(cell: Cell) -> ClassificationTask:
+    """Build the network with its initial weights, which depend on the seed alone."""
+    config = cell.config
+    torch.manual_seed(stream(config["seed"], "init"))
+    return ClassificationTask(
+        network=cell.instantiate(config["model"]["network"]),
+        optimizer=cell.instantiate(config["recipe"]["optimizer"]),
+        scheduler=cell.instantiate(config["recipe"]["scheduler"]),
+        localisation_lr_factor=config["recipe"]["localisation_lr_factor"],
+        log_every_n_steps=config["recipe"]["watch"]["log_every_n_steps"],
+    )
+
+
+def build_trainer(cell: Cell, stopwatch: Stopwatch, loggers: list[Logger]) -> pl.Trainer:
+    """Build Lightning's trainer; all that it writes goes to the cell's folder."""
+    recipe, trainer = cell.config["recipe"], cell.config["trainer"]
+    metrics = MetricsFile(cell.folder / "metrics.csv")
+    panels = Panels(cell.folder / "panels", recipe["watch"]["panels_every_n_epochs"])
+    callbacks: list[pl.Callback] = [stopwatch, metrics, panels]
+    callbacks.append(ProgressFile(cell.folder / "progress.json"))
+    if recipe["averaging"] is not None:  # after the panels, which show the averaged network
+        callbacks.append(EMAWeightAveraging(decay=recipe["averaging"]["decay"]))
+    callbacks.append(
+        ModelCheckpoint(
+            cell.folder, filename="last", enable_version_counter=False, save_on_train_epoch_end=True
+        )
+    )
+    return pl.Trainer(
+        accelerator=trainer["accelerator"],
+        devices=trainer["devices"],
+        max_steps=recipe["max_steps"],
+        max_epochs=-1,
+        check_val_every_n_epoch=recipe["watch"]["val_every_n_epochs"],
+        num_sanity_val_steps=1,
+        reload_dataloaders_every_n_epochs=1,
+        logger=[metrics, *loggers],
+        log_every_n_steps=recipe["watch"]["log_every_n_steps"],
+        callbacks=callbacks,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=cell.folder,
+    )
+
+
+def _run_and_record(cell: Cell) -> Record:
+    """Run a cell and write its record; a cell that diverged or failed gets a record too."""
+    started_at = datetime.now(UTC)
+    stopwatch = Stopwatch()
+    OmegaConf.save(OmegaConf.create(cell.config), cell.folder / CONFIG)
+    try:
+        outcome = _fit_and_test(cell, stopwatch)
+    except (DivergedError, NonFiniteThetaError) as error:
+        _write(cell, stopwatch, started_at, status="diverged", message=str(error))
+        raise
+    except Exception as error:
+        _write(cell, stopwatch, started_at, status="failed", message=f"{error!r}")
+        raise
+    return _write(cell, stopwatch, started_at, status="finished", **outcome)
+
+
+def _fit_and_test(cell: Cell, stopwatch: Stopwatch) -> dict[str, Any]:
+    """Train to the end, then measure; return the record's fields that were measured."""
+    torch.set_num_threads(cell.config["trainer"]["threads"])
+    datamodule = cell.instantiate(cell.config["data"]["module"])
+    task = build_task(cell)
+    loggers = _loggers(cell)
+    try:
+        trainer = build_trainer(cell, stopwatch, loggers)
+        checkpoint = cell.folder / CHECKPOINT
+        resume = checkpoint if checkpoint.exists() else None
+        trainer.fit(task, datamodule=datamodule, ckpt_path=resume, weights_only=True)
+        (validation,) = trainer.validate(task, datamodule=datamodule, verbose=False)
+        torch.save(task.network.state_dict(), cell.folder / WEIGHTS)
+        test = trainer.test(task, datamodule=datamodule, verbose=False)[0]
+    finally:
+        for logger in loggers:
+            logger.experiment.finish()  # type: ignore[attr-defined]
+    return {
+        "test_error_percent": test["test_error_percent"],
+        "num_test": int(test["num_test"]),
+        "val_error_percent": validation["val_error_percent"],
+        "num_params": num_parameters(task.network),
+        "data_sha256": datamodule.data_sha256(),
+    }
+
+
+def _loggers(cell: Cell) -> list[Logger]:
+    """Start the loggers of the configuration; `metrics.csv` is there without them."""
+    builders = [cell.instantiate(logger) for logger in cell.config["logger"]["loggers"]]
+    return [build(cell.run_id, cell.folder, cell.config) for build in builders]
+
+
+def _write(
+    cell: Cell, stopwatch: Stopwatch, started_at: datetime, status: str, **fields: Any
+) -> Record:
+    config, recipe = cell.config, cell.config["recipe"]
+    git_sha, git_dirty = provenance.git_state()
+    uses_transform = "transform" in config["model"]["network"]["build"]
+    record = Record(
+        run_id=cell.run_id,
+        status=status,
+        table=config.get("table", {}).get("name"),
+        model=config["model"]["name"],
+        transform=config["transform"]["name"] if uses_transform else None,
+        data=config["data"]["name"],
+        recipe=recipe["name"],
+        seed=config["seed"],
+        steps=recipe["max_steps"],
+        paper_steps=recipe["paper_steps"],
+        samples=recipe["max_steps"] * recipe["batch_size"],
+        paper_samples=recipe["paper_steps"] * PAPER_BATCH_SIZE,
+        batch_size=recipe["batch_size"],
+        step_ms=1000 * stopwatch.train_s / max(1, stopwatch.steps),
+        wall_s=stopwatch.wall_s,
+        peak_rss_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / RSS_UNITS_PER_MIB,
+        config=config,
+        command=cell.command,
+        overrides=cell.overrides,
+        git_sha=git_sha,
+        git_dirty=git_dirty,
+        versions=provenance.versions(),
+        device=_device(config),
+        started_at=started_at.isoformat(timespec="seconds"),
+        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        **fields,
+    )
+    write_record(cell.folder / RESULT, record)
+    return record
+
+
+def _device(config: dict[str, Any]) -> str:
+    if torch.cuda.is_available() and config["trainer"]["accelerator"] != "cpu":
+        return f"cuda: {torch.cuda.get_device_name()}"
+    return f"cpu: {provenance.processor()}, {torch.get_num_threads()} thread(s)"
+
+
+def evaluate(folder: Path, instantiate: Callable[..., Any], data_dir: str | Path) -> dict[str, Any]:
+    """Recompute the test error of a finished run from its weights.
+
+    Args:
+        folder: of the run.
+        instantiate: builds an object from a configuration with `_target_` (Hydra's).
+        data_dir: where the data are now.
+
+    Returns:
+        `found` and `recorded` test error in percent, and `num_test`.
+
+    Raises:
+        ValueError: the run is not finished.
+    """
+    record = read_record(folder / RESULT)
+    if record.status != "finished":
+        raise ValueError(f"{folder} is {record.status}: {record.message}")
+    config: Any = OmegaConf.to_container(OmegaConf.load(folder / CONFIG))
+    config["data"]["module"]["data_dir"] = str(data_dir)
+    torch.set_num_threads(config["trainer"]["threads"])
+    cell = Cell(config, folder.name, record.command, record.overrides, instantiate)
+    task = build_task(cell)
+    task.network.load_state_dict(torch.load(folder / WEIGHTS, weights_only=True))
+    trainer = pl.Trainer(
+        accelerator=config["trainer"]["accelerator"],
+        devices=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    test = trainer.test(task, instantiate(config["data"]["module"]), verbose=False)[0]
+    return {
+        "found": test["test_error_percent"],
+        "recorded": record.test_error_percent,
+        "num_test": int(test["num_test"]),
+    }

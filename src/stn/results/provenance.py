@@ -1,0 +1,39 @@
+"""Where a record comes from: commit, versions, machine."""
+
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchmetrics", "numpy")
+
+
+def git_state() -> tuple[str, bool]:
+    """Return the commit of the code that runs, and whether tracked files differ from it.
+
+    Outside a git checkout the commit is "unknown" and the state dirty.
+    """
+    sha, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "-uno")
+    return (sha or "unknown"), (sha is None or bool(changes))
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide a result."""
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+
+
+def processor() -> str:
+    """Return the processor's model name where the system tells it."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _git(*arguments: str) -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:  # no git on this machine
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

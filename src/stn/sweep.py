@@ -1,0 +1,174 @@
+"""What a sweep shows while its cells run, read from the files that the cells write.
+
+Cells may run in other processes or on other machines; their folders are all that is needed.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from stn.results.records import Record, RecordError, read_record
+
+POLL_S = 0.5
+
+
+@dataclass(frozen=True)
+class Job:
+    """A cell of a sweep.
+
+    Attributes:
+        run_id: names the folder of the cell below `runs_dir`.
+        overrides: Hydra overrides that make the cell.
+        cost: expected time relative to the other cells, for the estimate of the time left.
+    """
+
+    run_id: str
+    overrides: tuple[str, ...]
+    cost: float = 1.0
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The cells of a sweep.
+
+    Attributes:
+        jobs: in the order in which they should run.
+        title: what the sweep is called.
+        runs_dir: where the folders of the cells are.
+        retry: status of the cells to be run again, "failed" or "diverged".
+    """
+
+    jobs: list[Job]
+    title: str
+    runs_dir: Path
+    retry: str | None = None
+
+
+def is_missing(job: Job, sweep: Sweep) -> bool:
+    """Tell whether a cell has to be run; one that failed is run again only when asked."""
+    record = record_of(sweep.runs_dir / job.run_id)
+    return record is None or record.status == sweep.retry
+
+
+def record_of(folder: Path) -> Record | None:
+    """Return the record of a cell, or None where there is none that can be read."""
+    try:
+        return read_record(folder / "result.json")
+    except (FileNotFoundError, RecordError):
+        return None
+
+
+class SweepDisplay:
+    """One bar for the sweep and one for each running cell; a line for each cell that ends.
+
+    Args:
+        jobs: the cells to be run.
+        runs_dir: where their folders are.
+        title: what the sweep is called.
+        console: where to draw; without a terminal only lines are printed.
+    """
+
+    def __init__(self, jobs: list[Job], runs_dir: Path, title: str, console: Console) -> None:
+        self.jobs = {job.run_id: job for job in jobs}
+        self.runs_dir = runs_dir
+        self.console = console
+        self._before = {run_id: _mtime(runs_dir / run_id / "result.json") for run_id in self.jobs}
+        self._bars: dict[str, TaskID] = {}
+        self._ended: dict[str, float] = {}
+        self._start = time.monotonic()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._total = self._progress.add_task(f"[bold]{title}", total=len(jobs), note="")
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Draw while the block runs."""
+        stop = threading.Event()
+        thread = threading.Thread(target=self._poll_until, args=(stop,), daemon=True)
+        with self._progress:
+            thread.start()
+            try:
+                yield
+            finally:
+                stop.set()
+                thread.join()
+                self.poll()
+
+    def poll(self) -> None:
+        """Look at the folders of all cells that have not ended, and draw what changed."""
+        for run_id, job in self.jobs.items():
+            if run_id in self._ended:
+                continue
+            folder = self.runs_dir / run_id
+            if _mtime(folder / "result.json") != self._before[run_id]:
+                self._end(job, record_of(folder))
+            else:
+                self._advance(run_id, _read_json(folder / "progress.json"))
+        self._progress.update(self._total, completed=len(self._ended), note=self._time_left())
+
+    def _poll_until(self, stop: threading.Event) -> None:
+        while not stop.wait(POLL_S):
+            self.poll()
+
+    def _advance(self, run_id: str, state: dict) -> None:
+        if not state:
+            return
+        if run_id not in self._bars:
+            self._bars[run_id] = self._progress.add_task(run_id, note="")
+        error = state["val_error_percent"]
+        note = "" if error is None else f"val error {error:.2f} %"
+        bar = self._bars[run_id]
+        self._progress.update(bar, completed=state["step"], total=state["max_steps"], note=note)
+
+    def _end(self, job: Job, record: Record | None) -> None:
+        self._ended[job.run_id] = job.cost
+        if job.run_id in self._bars:
+            self._progress.remove_task(self._bars.pop(job.run_id))
+        done = f"[{len(self._ended)}/{len(self.jobs)}] {job.run_id}: "
+        if record is None:
+            done += "its record cannot be read"
+        elif record.test_error_percent is not None:
+            done += f"test error {record.test_error_percent:.2f} % in {record.wall_s:.0f} s"
+        else:
+            done += f"{record.status}: {record.message}"
+        self._progress.console.print(done + self._time_left(", "), highlight=False, soft_wrap=True)
+
+    def _time_left(self, before: str = "") -> str:
+        """Estimate the time left from the costs of the cells that ended and of those to come."""
+        done, all_ = sum(self._ended.values()), sum(job.cost for job in self.jobs.values())
+        if not done or done >= all_:
+            return ""
+        minutes = (time.monotonic() - self._start) * (all_ - done) / done / 60
+        return (
+            f"{before}about {minutes:.0f} min left" if minutes >= 1 else f"{before}under 1 min left"
+        )
+
+
+def _read_json(path: Path) -> dict:
+    """Return the content of a file that another process may be replacing; {} if there is none."""
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def _mtime(path: Path) -> float:
+    return path.stat().st_mtime_ns if path.exists() else 0

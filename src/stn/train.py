@@ -1,0 +1,60 @@
+"""`python -m stn.train`: trains and tests one cell, or sweeps over many with `-m`.
+
+A cell is model x transform x data x recipe x seed. Its folder is `runs/<run_id>`; `result.json`
+there, written last, means that the cell is done.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from stn.cell import Cell, CellBusyError, run_cell
+from stn.results.identity import cell_id
+from stn.sweep import Job, SweepDisplay
+
+# Overrides that say which cell it is, or that change no result: the rest is told in the record.
+NAMING = {"model", "transform", "data", "recipe", "seed", "table", "logger"}
+HARMLESS = ("table.", "logger.", "trainer.", "recipe.watch.", "runs_dir", "data_dir", "retry")
+
+
+def build(cfg: DictConfig) -> Cell:
+    """Turn Hydra's configuration into a cell; nothing is built before the cell runs."""
+    job = HydraConfig.get()
+    config: Any = OmegaConf.to_container(cfg, resolve=True)
+    keys = {override: override.lstrip("+~").split("=")[0] for override in job.overrides.task}
+    return Cell(
+        config=config,
+        run_id=cell_id(config),
+        command=" ".join(["python -m stn.train", *job.overrides.task]),
+        overrides=tuple(
+            override
+            for override, key in keys.items()
+            if key not in NAMING and not key.startswith(HARMLESS)
+        ),
+        instantiate=instantiate,
+    )
+
+
+@hydra.main(version_base="1.3", config_path="../../conf", config_name="train")
+def main(cfg: DictConfig) -> float | None:
+    """Run the cell that `cfg` describes; return its validation error in percent."""
+    cell = build(cfg)
+    if HydraConfig.get().mode == RunMode.MULTIRUN:  # the sweeper shows progress and failures
+        return run_cell(cell)
+    display = SweepDisplay([Job(cell.run_id, ())], Path(cfg.runs_dir), cell.run_id, Console())
+    try:
+        with display.shown():
+            return run_cell(cell)
+    except (ArithmeticError, CellBusyError, ValueError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main()
