@@ -112,6 +112,8 @@ class ProjectiveDistortion:
     ) -> None:
         self.scale_range, self.size = _checked_range(scale_range), _checked_size(size)
         self.corner_px, self.min_area = corner_px, min_area
+        if not 0 < min_area < 1:
+            raise ValueError(f"min_area must be between 0 and 1, got {min_area}")
 
     def __call__(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
         """Moves the corners of each digit by draws of its own."""
@@ -188,7 +190,7 @@ class Clutter:
         place_range = [height - self.patch_px + 1, width - self.patch_px + 1]
         patch_range = [len(pool) - 1, *cut_range, *place_range]
         draws = integers(key, index, digit_range + self.num_patches * patch_range)
-        other, cut_y, cut_x, *place = draws[:, 2:].view(len(index), -1, 5).unbind(-1)
+        other, cut_y, cut_x, *place = draws[:, 2:].view(len(index), self.num_patches, 5).unbind(-1)
         other = (index[:, None] + 1 + other) % len(pool)
 
         first = torch.arange(len(index), device=pool.device) * height * width

