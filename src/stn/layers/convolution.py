@@ -1,7 +1,15 @@
 """Convolution followed by 2x2 max pooling, the pair every MNIST network of the paper is made of."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from stn.layers.bilinear import BilinearConvMaxPool, num_products
+from stn.layers.direct import DirectConvMaxPool
+
+# A transform of the bilinear algorithm moves memory: its multiplications take this many times
+# as long as those of a convolution over many channels.
+TRANSFORM_COST = 4
 
 
 def conv_max_pool_plain(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -19,8 +27,43 @@ def conv_max_pool_plain(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def conv_max_pool(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Same function as `conv_max_pool_plain`, by the cheapest way for the shape and device."""
-    return conv_max_pool_plain(x, weight, bias)
+    """Same function as `conv_max_pool_plain`, by the cheapest way for the shape and device.
+
+    On a processor in float32 there are two ways of its own, each with a hand-written gradient
+    (which cannot be differentiated again): `bilinear_is_cheaper` chooses by counting. Everything
+    else takes the plain way. The memory of the result is ordered (W', H', B, K), so that a next
+    layer finds it as it needs it.
+    """
+    if not _has_own_way(x, weight):
+        return conv_max_pool_plain(x, weight, bias)
+    if bilinear_is_cheaper(x.shape, weight.shape):
+        return BilinearConvMaxPool.apply(x, weight, bias)
+    return DirectConvMaxPool.apply(x, weight, bias)
+
+
+def bilinear_is_cheaper(image: torch.Size, weight: torch.Size) -> bool:
+    """Compare the multiplications of both ways for one image, transforms at TRANSFORM_COST."""
+    (_, _, height, width), (filters, channels, size, _) = image, weight
+    rows, columns = (height - size + 1) // 2 * 2, (width - size + 1) // 2 * 2
+    products = num_products(columns + size - 1)
+    to_products = products * (columns + size - 1) * (rows + size - 1) * channels
+    from_products = products * columns * rows * filters
+    bilinear = products * rows * size * filters * channels
+    direct = columns * size * rows * size * filters * channels
+    return bilinear + TRANSFORM_COST * (to_products + from_products) < direct
+
+
+def _has_own_way(x: Tensor, weight: Tensor) -> bool:
+    """Whether x is a batch for the processor in float32, and not an empty one."""
+    return (
+        x.device.type == weight.device.type == "cpu"
+        and x.dtype == weight.dtype == torch.float32
+        and x.ndim == 4
+        and x.shape[0] > 0
+        and weight.shape[2] == weight.shape[3] < min(x.shape[2:])
+        and torch.backends.mkldnn.is_available()
+        and not torch.is_autocast_enabled("cpu")
+    )
 
 
 class ConvMaxPool(nn.Conv2d):
@@ -33,5 +76,6 @@ class ConvMaxPool(nn.Conv2d):
         super().__init__(in_channels, out_channels, kernel_size)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map x (B, C, H, W) to (B, K, (H - k + 1) // 2, (W - k + 1) // 2)."""
         assert self.bias is not None
         return conv_max_pool(x, self.weight, self.bias)

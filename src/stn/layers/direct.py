@@ -1,0 +1,138 @@
+"""Convolution and 2x2 max pooling in slices of the batch that stay in the cache.
+
+The gradient with respect to an input of few channels, which only a layer behind a spatial
+transformer needs, is a matrix product here: each 2x2 block of outputs touches a window of
+(k + 1) x (k + 1) pixels, so the blocks give windows by one product, and overlapping windows add up.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import grad
+
+from stn.layers.pooling import pool_, unpool
+
+# A slice's convolution outputs should fit the processor's cache together with its gradient.
+SLICE_BYTES = 2_500_000
+# With fewer input channels than this the library's input gradient leaves its vectors empty.
+FEW_CHANNELS = 8
+
+
+def pooled_like(x: Tensor, num_filters: int, kernel_size: int) -> Tensor:
+    """Return an empty output (B, K, H', W') whose memory is ordered (W', H', B, K)."""
+    height, width = ((side - kernel_size + 1) // 2 for side in x.shape[2:])
+    return x.new_empty(width, height, x.shape[0], num_filters).permute(2, 3, 1, 0)
+
+
+def _slices(x: Tensor, weight: Tensor) -> list[slice]:
+    """Cut the batch so that one slice's convolution output takes about SLICE_BYTES."""
+    num_filters, kernel_size = weight.shape[0], weight.shape[-1]
+    height, width = (side - kernel_size + 1 for side in x.shape[2:])
+    step = max(1, SLICE_BYTES // (height * width * num_filters * x.element_size()))
+    return [slice(start, start + step) for start in range(0, x.shape[0], step)]
+
+
+def _used_part(x: Tensor, kernel_size: int) -> Tensor:
+    """Crop the pixels that only reach outputs which pooling drops; channels last in memory."""
+    height, width = ((side - kernel_size + 1) // 2 * 2 + kernel_size - 1 for side in x.shape[2:])
+    return x[:, :, :height, :width].contiguous(memory_format=torch.channels_last)
+
+
+def _weight_gradient(gradient: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    return grad.conv2d_weight(x, list(weight.shape), gradient)
+
+
+def window_weight(weight: Tensor) -> Tensor:
+    """Weights from a 2x2 block of outputs to the window of inputs it was made of.
+
+    Args:
+        weight: filters (K, C, k, k).
+
+    Returns:
+        (T, K, 2, 2), T = (k + 1) * (k + 1) * C window entries in the order (row, column, channel):
+        the filters, moved to the four places where they touch the window.
+    """
+    num_filters, channels, size, _ = weight.shape
+    windows = weight.new_zeros(size + 1, size + 1, channels, num_filters, 2, 2)
+    taps = weight.permute(2, 3, 1, 0)
+    for i in (0, 1):
+        for j in (0, 1):
+            windows[i : i + size, j : j + size, :, :, i, j] = taps
+    return windows.view(-1, num_filters, 2, 2).contiguous(memory_format=torch.channels_last)
+
+
+def fold(windows: Tensor, out: Tensor) -> None:
+    """Add up windows that overlap at steps of 2 pixels.
+
+    Args:
+        windows: (B, H', W', s, s, C), contiguous.
+        out: (B, 2 H' + s - 2, 2 W' + s - 2, C), contiguous, overwritten.
+    """
+    batch, height, width, size, _, channels = windows.shape
+    strips = windows.new_zeros(batch, height, size, out.shape[2] * channels)
+    for i in range(width):
+        start = 2 * i * channels
+        strips[..., start : start + size * channels] += windows[:, :, i].flatten(-2)
+    rows = out.zero_().flatten(-2)
+    for i in range(size):
+        rows[:, i : i + 2 * height : 2] += strips[:, :, i]
+
+
+def _input_gradient(gradient: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """Gradient with respect to x (B, C, H, W) from the one with respect to the convolution."""
+    size = weight.shape[-1]
+    if weight.shape[1] >= FEW_CHANNELS:
+        return grad.conv2d_input(list(x.shape), weight, gradient)
+    windows = F.conv2d(gradient, window_weight(weight), stride=2).permute(0, 2, 3, 1)
+    folded = x.new_empty(x.shape[0], *x.shape[2:], x.shape[1])
+    fold(windows.unflatten(-1, (size + 1, size + 1, -1)), folded)
+    return folded.permute(0, 3, 1, 2)
+
+
+def convolve_and_pool(
+    x: Tensor, weight: Tensor, bias: Tensor, keep: bool
+) -> tuple[Tensor, list[Tensor]]:
+    """Pooled outputs (B, K, H', W') and, if to be kept for `unpool`, each slice's edges."""
+    weight = weight.contiguous(memory_format=torch.channels_last)
+    out, edges = pooled_like(x, *weight.shape[::3]), []
+    used = _used_part(x, weight.shape[-1])
+    for part in _slices(x, weight):
+        y = F.conv2d(used[part], weight, bias)
+        pool_(y, out[part])
+        if keep:
+            edges.append(y)
+    return out, edges
+
+
+class DirectConvMaxPool(torch.autograd.Function):
+    """`conv_max_pool_plain` slice by slice, with a gradient of its own."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Pooled outputs (B, K, H', W')."""
+        out, edges = convolve_and_pool(x, weight, bias, keep=True)
+        ctx.save_for_backward(x, weight, *edges)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """Gradients with respect to x, weight and bias."""
+        x, weight, *edges = ctx.saved_tensors
+        needs_x, needs_weight, needs_bias = ctx.needs_input_grad
+        used = _used_part(x, weight.shape[-1])
+        ordered = weight.contiguous(memory_format=torch.channels_last)
+        grad_x = torch.zeros_like(x) if needs_x else None
+        grad_weight = torch.zeros_like(ordered) if needs_weight else None
+        for part, edge in zip(_slices(x, weight), edges, strict=True):
+            grad_y = torch.empty_like(edge)
+            unpool(gradient[part], edge, grad_y)
+            if grad_weight is not None:
+                grad_weight += _weight_gradient(grad_y, used[part], ordered)
+            if grad_x is not None:
+                height, width = used.shape[2:]
+                grad_x[part, :, :height, :width] = _input_gradient(grad_y, used[part], ordered)
+        return grad_x, grad_weight, gradient.sum((0, 2, 3)) if needs_bias else None

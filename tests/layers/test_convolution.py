@@ -1,0 +1,159 @@
+from itertools import product
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from stn.layers import ConvMaxPool, conv_max_pool, conv_max_pool_plain
+from stn.layers.bilinear import BilinearConvMaxPool
+from stn.layers.convolution import bilinear_is_cheaper
+from stn.layers.direct import DirectConvMaxPool
+
+WAYS = {
+    "direct": DirectConvMaxPool.apply,
+    "bilinear": BilinearConvMaxPool.apply,
+    "auto": conv_max_pool,
+}
+# x (B, C, H, W) and weight (K, C, k, k): the networks of Table 1, odd sizes, batch 1, even kernels.
+SHAPES = [
+    ((6, 1, 28, 28), (16, 1, 9, 9)),
+    ((3, 16, 10, 10), (24, 16, 7, 7)),
+    ((2, 10, 17, 14), (7, 10, 7, 7)),
+    ((5, 1, 14, 14), (20, 1, 5, 5)),
+    ((1, 3, 12, 11), (5, 3, 4, 4)),
+    ((2, 2, 4, 9), (3, 2, 3, 3)),
+    ((2, 4, 3, 2), (3, 4, 1, 1)),
+]
+way_and_shape = [
+    pytest.param(way, *shape, id=f"{name}-{shape[0]}-{shape[1][-1]}")
+    for (name, way), shape in product(WAYS.items(), SHAPES)
+]
+
+
+def arguments(image, weight, dtype=torch.float64):
+    torch.manual_seed(0)
+    shapes = (image, weight, weight[:1])
+    return [torch.randn(shape, dtype=dtype, requires_grad=True) for shape in shapes]
+
+
+def values_and_gradients(way, inputs):
+    out = way(*inputs)
+    torch.manual_seed(1)
+    gradient = torch.randn(out.shape, dtype=torch.float64).to(out.dtype)
+    return [out, *torch.autograd.grad(out, inputs, gradient)]
+
+
+@pytest.mark.parametrize(("way", "image", "weight"), way_and_shape)
+def test_equals_the_plain_way_in_float64(way, image, weight):
+    inputs = arguments(image, weight)
+    ours, plain = (values_and_gradients(f, inputs) for f in (way, conv_max_pool_plain))
+    for a, b in zip(ours, plain, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(("way", "image", "weight"), way_and_shape)
+def test_float32_is_as_exact_as_it_can_be(way, image, weight):
+    inputs = arguments(image, weight, torch.float32)
+    exact = values_and_gradients(
+        conv_max_pool_plain, [i.detach().double().requires_grad_() for i in inputs]
+    )
+    for a, b in zip(values_and_gradients(way, inputs), exact, strict=True):
+        error = (a.double() - b).square().mean().sqrt() / b.square().mean().sqrt()
+        assert error < 4e-6
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("wanted", [w for w in product((False, True), repeat=3) if any(w)])
+def test_only_the_wanted_gradients(way, wanted):
+    dtype = torch.float32
+    inputs = arguments((2, 9, 10, 12), (6, 9, 5, 5), dtype)
+    expected = values_and_gradients(way, inputs)[1:]
+    for tensor, needed in zip(inputs, wanted, strict=True):
+        tensor.requires_grad_(needed)
+    out = way(*inputs)
+    torch.manual_seed(1)
+    out.backward(torch.randn(out.shape, dtype=torch.float64).to(dtype))
+    for tensor, gradient, needed in zip(inputs, expected, wanted, strict=True):
+        if needed:
+            torch.testing.assert_close(tensor.grad, gradient)
+        else:
+            assert tensor.grad is None
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_any_strides_of_input_weight_and_gradient(way):
+    x, weight, bias = arguments((3, 4, 11, 10), (5, 4, 5, 5))
+    strided = [
+        x.detach().permute(3, 2, 0, 1).contiguous().permute(2, 3, 1, 0),
+        weight.detach().repeat_interleave(2, dim=3)[..., ::2],
+        bias.detach().repeat(2)[:5],
+    ]
+    expected = values_and_gradients(conv_max_pool_plain, [x, weight, bias])
+    ours = values_and_gradients(way, [s.requires_grad_() for s in strided])
+    torch.testing.assert_close(ours, expected, rtol=1e-10, atol=1e-10)
+    out = way(x, weight, bias)  # a gradient without memory of its own
+    torch.testing.assert_close(
+        torch.autograd.grad(out.sum(), x),
+        torch.autograd.grad(conv_max_pool_plain(x, weight, bias).sum(), x),
+    )
+
+
+@pytest.mark.parametrize(("image", "weight"), SHAPES[:3])
+def test_repeats_bit_for_bit_and_backward_twice(image, weight):
+    inputs = arguments(image, weight, torch.float32)
+    first, second = (values_and_gradients(conv_max_pool, inputs) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    loss = conv_max_pool(*inputs).square().sum()
+    once = torch.autograd.grad(loss, inputs, retain_graph=True)
+    again = torch.autograd.grad(loss, inputs)
+    assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
+
+
+def test_layers_compose_through_their_order_of_memory():
+    torch.manual_seed(0)
+    x = torch.rand(3, 1, 28, 28, requires_grad=True)
+    layers = nn.Sequential(ConvMaxPool(1, 16, 9), nn.ReLU(), ConvMaxPool(16, 16, 7), nn.ReLU())
+    plain = nn.Sequential(
+        *(nn.Conv2d(1, 16, 9), nn.MaxPool2d(2), nn.ReLU()),
+        *(nn.Conv2d(16, 16, 7), nn.MaxPool2d(2), nn.ReLU()),
+    )
+    for ours, theirs in ((layers[0], plain[0]), (layers[2], plain[3])):
+        theirs.load_state_dict(ours.state_dict())
+    torch.testing.assert_close(layers(x), plain(x))
+    weights = torch.randn(3, 16, 2, 2)
+    gradients = (torch.autograd.grad((net(x) * weights).sum(), x)[0] for net in (layers, plain))
+    torch.testing.assert_close(*gradients)
+
+
+def test_no_gradient_no_graph():
+    x, weight, bias = arguments(*SHAPES[1], torch.float32)
+    with torch.no_grad():
+        out = conv_max_pool(x, weight, bias)
+        plain = conv_max_pool_plain(x, weight, bias)
+    torch.testing.assert_close(out, plain, rtol=0, atol=1e-5 * plain.std().item())
+    assert out.grad_fn is None
+
+
+def test_the_choice_counts_multiplications():
+    assert bilinear_is_cheaper((256, 48, 10, 10), (48, 48, 7, 7))
+    assert bilinear_is_cheaper((256, 48, 17, 17), (48, 48, 7, 7))
+    assert not bilinear_is_cheaper((256, 1, 28, 28), (48, 1, 9, 9))
+    assert not bilinear_is_cheaper((256, 48, 10, 10), (48, 48, 1, 1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_other_number_types_take_the_plain_way(dtype):
+    inputs = [i.to(dtype) for i in arguments((2, 8, 10, 10), (4, 8, 5, 5))]
+    assert torch.equal(conv_max_pool(*inputs), conv_max_pool_plain(*inputs))
+
+
+def test_module_has_the_parameters_of_a_convolution():
+    torch.manual_seed(0)
+    layer = ConvMaxPool(2, 3, 5)
+    torch.manual_seed(0)
+    plain = nn.Conv2d(2, 3, 5)
+    plain.load_state_dict(layer.state_dict())
+    assert torch.equal(plain.weight, layer.weight)
+    x = torch.randn(2, 2, 8, 9)
+    torch.testing.assert_close(layer(x), F.max_pool2d(plain(x), 2))
