@@ -5,8 +5,11 @@ of `stn.transformers`. A grid is kept in memory as two planes, x and y, and retu
 (x, y) last: the planes are what vectorises, here and in the sampler.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 Size = tuple[int, int]
 
@@ -60,11 +63,8 @@ def projective_grid(theta: Tensor, size: Size) -> Tensor:
         ValueError: theta has another shape, or the size is not positive.
     """
     _check_shape("theta", theta, (3, 3))
-    forms = _linear_forms(theta, size)  # (B, 3, H, W)
-    in_front = forms[:, 2:] > HORIZON
-    w = torch.where(in_front, forms[:, 2:], 1.0)
-    grid = torch.where(in_front, forms[:, :2] / w, NOWHERE)
-    return grid.permute(0, 2, 3, 1)
+    theta = theta.to(torch.promote_types(theta.dtype, torch.float32))
+    return _Perspective.apply(theta, size).permute(0, 2, 3, 1)
 
 
 def tps_grid(offsets: Tensor, basis: Tensor) -> Tensor:
@@ -85,11 +85,11 @@ def tps_grid(offsets: Tensor, basis: Tensor) -> Tensor:
     """
     num_points, height, width = basis.shape
     _check_shape("offsets", offsets, (num_points, 2))
-    planes = offsets.to(basis.dtype).transpose(1, 2).reshape(-1, num_points)  # (2B, K)
+    regular = base_grid((height, width), basis.dtype, basis.device).permute(2, 0, 1).view(2, 1, -1)
+    planes = offsets.to(basis.dtype).permute(2, 0, 1)  # (2, B, K)
     with torch.autocast(offsets.device.type, enabled=False):  # coordinates need all their digits
-        moved = (planes @ basis.flatten(1)).view(-1, 2, height, width)
-    regular = base_grid((height, width), basis.dtype, basis.device)
-    return moved.permute(0, 2, 3, 1) + regular
+        grid = torch.baddbmm(regular, planes, basis.flatten(1).expand(2, -1, -1))  # (2, B, H W)
+    return grid.view(2, -1, height, width).permute(1, 2, 3, 0)
 
 
 def tps_basis(targets: Tensor, size: Size) -> Tensor:
@@ -117,6 +117,54 @@ def outside_fraction(grid: Tensor) -> Tensor:
     """Share of samples (B,) that lie outside the image, in [0, 1]; not finite counts as outside."""
     inside = (grid.abs() <= 1).all(dim=-1)
     return 1 - inside.flatten(1).float().mean(dim=1)
+
+
+class _Perspective(torch.autograd.Function):
+    """Planes (u / w, v / w) of theta (B, 3, 3): (B, 2, H, W). See `projective_grid`.
+
+    Written out because it can then work in place, and because the gradient is short in terms of
+    the result: with g = grad / w, that of (u, v, w) is (g_x, g_y, -g_x x_s - g_y y_s). Behind the
+    horizon 1 / w is taken as 0, and so is the gradient.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, theta: Tensor, size: Size) -> Tensor:
+        forms = _linear_forms(theta, size)
+        planes, w = forms[:, :2], forms[:, 2:]
+        behind = None if _all_in_front(theta) else ~(w > HORIZON)
+        inverse = w.reciprocal_()
+        planes.mul_(inverse)
+        if behind is not None:
+            planes.masked_fill_(behind, NOWHERE)
+            inverse.masked_fill_(behind, 0.0)
+        ctx.save_for_backward(planes, inverse)
+        return planes
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        planes, inverse = ctx.saved_tensors
+        batch, _, height, width = planes.shape
+        of_forms = planes.new_empty(batch, 3, height, width)
+        of_u_v, of_w = of_forms[:, :2], of_forms[:, 2]
+        torch.mul(grad, inverse, out=of_u_v)
+        torch.mul(of_u_v[:, 0], planes[:, 0], out=of_w)
+        of_w.addcmul_(of_u_v[:, 1], planes[:, 1]).neg_()
+        y_t, x_t = _axes((height, width), planes.dtype, planes.device)
+        of_y, of_x = of_forms.sum(dim=3), of_forms.sum(dim=2)  # (B, 3, H), (B, 3, W)
+        entries = (of_x * x_t).sum(dim=2), (of_y * y_t).sum(dim=2), of_y.sum(dim=2)
+        return torch.stack(entries, dim=2), None
+
+
+def _all_in_front(theta: Tensor) -> bool:
+    """True if every w is known to be positive: it is least at one of the target's corners.
+
+    Asked only where the answer does not wait for a device or cut a compiled graph.
+    """
+    if theta.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    least = theta[:, 2, 2] - theta[:, 2, :2].abs().sum(dim=1)
+    return bool((least > 2 * HORIZON).all())
 
 
 def _linear_forms(theta: Tensor, size: Size) -> Tensor:

@@ -5,10 +5,12 @@ channels. torch's `grid_sample` is the back end: it visits the support of the ke
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from stn.transformers.grids import NOWHERE
 
@@ -88,19 +90,38 @@ def _interpolate(U: Tensor, grid: Tensor, mode: str) -> Tensor:
 def _on_canvas(U: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
     """Lay U in the corner of a black canvas whose sides are powers of two, and move the grid along.
 
-    On such a canvas the pixel edges are at -1 and 1 and every pixel centre (2m + 1) / side - 1 is
-    a floating point number, which the back end turns into the integer m without rounding. Adding
-    3 and taking it off again rounds to multiples of 2^-22 (2^-51 in float64), among which the
-    centres are. A grid that means to hit the pixels therefore hits them, and the identity returns
-    U bit for bit; left alone, rounding would move it by up to width * 2^-23 pixels.
+    On such a canvas, with its edges at -1 and 1, the centre of every pixel is a floating point
+    number, (2m + 1) / side - 1, and the back end turns it into the integer m without rounding. A
+    grid that means to hit the pixels is made to do so by `_Rescale`, and the identity returns U
+    bit for bit. Left alone, rounding would move it by up to width * 2^-23 pixels.
     """
     height, width = U.shape[-2:]
     rows, columns = _next_power_of_two(height), _next_power_of_two(width)
-    canvas = (
-        F.pad(U, (0, columns - width, 0, rows - height)) if (rows, columns) != U.shape[-2:] else U
-    )
+    canvas = U
+    if (rows, columns) != (height, width):
+        canvas = F.pad(U, (0, columns - width, 0, rows - height))
     size, sides = _width_height(U, grid), _width_height(canvas, grid)
-    return canvas, torch.addcmul(size / sides + 2, grid, (size - 1) / sides) - 3
+    return canvas, _Rescale.apply(grid, (size - 1) / sides, size / sides - 1)
+
+
+class _Rescale(torch.autograd.Function):
+    """grid * scale + shift, rounded to multiples of 2^-22 (of 2^-51 in float64).
+
+    Adding 3 and taking it off again rounds. Written out for its gradient: the sampler returns it
+    with x and y interleaved, and all that follows is faster on planes, as `grids` makes them.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, grid: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        ctx.save_for_backward(scale)
+        return (grid * scale).add_(shift + 3).sub_(3)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (scale,) = ctx.saved_tensors
+        planes = grad.permute(0, 3, 1, 2).contiguous() * scale[:, None, None]
+        return planes.permute(0, 2, 3, 1), None, None
 
 
 def _next_power_of_two(n: int) -> int:
@@ -122,7 +143,7 @@ def _all_readable(grid: Tensor) -> bool:
         return False
     if grid.numel() == 0:
         return True
-    lowest, highest = torch.aminmax(grid.detach())
+    lowest, highest = torch.aminmax(grid.detach().permute(0, 3, 1, 2))  # in the order of memory
     return bool(lowest > -NOWHERE) and bool(highest < NOWHERE)
 
 
