@@ -1,0 +1,75 @@
+"""`python -m stn.report`: renders a table from the records there are; trains nothing.
+
+    python -m stn.report table=table1 [recipe=quick] [source=DIR] [out=reports] [export=DIR]
+
+Writes `<out>/<table>.md`, `.csv` and `.tex`, a function of the records alone. `export` also copies
+the table's finished records to a folder, one file a run, to be committed; such a folder can be
+the `source` again.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from stn.results.collect import Collection, collect, export
+from stn.results.comparison import Comparison, compare
+from stn.results.records import Record
+from stn.results.render import to_csv, to_latex, to_markdown
+from stn.results.table import parse_table
+from stn.results.terminal import summary, to_terminal
+
+
+@hydra.main(version_base="1.3", config_path="../../conf", config_name="report")
+def main(cfg: DictConfig) -> None:
+    """Render the table that `cfg` names, and say what is missing."""
+    config: Any = OmegaConf.to_container(cfg, resolve=True)
+    console = Console(highlight=False, soft_wrap=True)
+    found = collect(config["source"])
+    comparison = compare(
+        parse_table(config["table"]), found.records, config["recipe"], config["commit"]
+    )
+    console.print(to_terminal(comparison))
+    console.print(summary(comparison))
+    for line in notices(comparison, found, config["source"]):
+        console.print(line, markup=False)
+    for path in write_reports(comparison, Path(config["out"])):
+        console.print(f"wrote {path}", markup=False)
+    if config["export"] is not None:
+        paths = export(comparison.records, config["export"])
+        console.print(f"copied {len(paths)} records to {config['export']}", markup=False)
+
+
+def write_reports(comparison: Comparison, folder: Path) -> list[Path]:
+    """Write a comparison in all formats to a folder; return the paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
+    paths = []
+    for suffix, render in texts.items():
+        paths.append(folder / f"{comparison.spec.name}.{suffix}")
+        paths[-1].write_text(render(comparison), encoding="utf-8", newline="\n")
+    return paths
+
+
+def notices(comparison: Comparison, found: Collection, source: str) -> list[str]:
+    """Say what was found and is not in the table."""
+    lines = [f"cannot use {problem.path}: {problem.reason}" for problem in found.problems]
+    others = _other_recipes(found.records, comparison.recipe)
+    if others:
+        lines.append(f"not in this table: {others}; choose with recipe=...")
+    if not found.records and not found.problems:
+        lines.append(f"there is no record in {source}")
+    return lines + [f"note: {remark}" for remark in comparison.remarks]
+
+
+def _other_recipes(records: Sequence[Record], recipe: str) -> str:
+    counts = Counter(record.recipe for record in records if record.recipe != recipe)
+    return ", ".join(f"{number} runs of recipe {name}" for name, number in sorted(counts.items()))
+
+
+if __name__ == "__main__":
+    main()

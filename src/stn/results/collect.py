@@ -1,0 +1,78 @@
+"""Finds the records of a folder tree, and copies them for committing."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from stn.results.records import Record, RecordError, read_record, write_record
+
+RESULT = "result.json"
+RUN_ID_FILE = re.compile(r".+-[0-9a-f]{10}\.json")
+NOT_RECORDS = {"wandb", "checkpoints", "panels", "__pycache__"}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that is in the place of a record and is none."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The records of a tree, ordered by run and each run once; and what could not be read."""
+
+    records: tuple[Record, ...]
+    problems: tuple[Problem, ...]
+
+
+def collect(source: Path | str) -> Collection:
+    """Read all records below a folder: of runs (`<run>/result.json`) or of `export`.
+
+    A folder that does not exist has none. The outcome does not depend on the order of the files.
+    """
+    found: dict[str, tuple[Record, Path]] = {}
+    problems = []
+    for path in sorted(_candidates(Path(source))):
+        try:
+            record = _read(path)
+        except RecordError as error:
+            problems.append(Problem(path, str(error).removeprefix(f"{path}: ")))
+        except FileNotFoundError:  # a run that is started again takes its record away
+            continue
+        else:
+            other = found.setdefault(record.run_id, (record, path))
+            if other[0] != record:
+                problems.append(Problem(path, f"differs from {other[1]}, which is the same run"))
+    return Collection(tuple(found[run][0] for run in sorted(found)), tuple(problems))
+
+
+def export(records: Iterable[Record], folder: Path | str) -> list[Path]:
+    """Write the finished ones among records as `<folder>/<run_id>.json`; return their paths."""
+    paths = []
+    for record in records:
+        if record.status == "finished":
+            paths.append(Path(folder) / f"{record.run_id}.json")
+            write_record(paths[-1], record)
+    return paths
+
+
+def _candidates(source: Path) -> Iterator[Path]:
+    """Yield the files that are records by their place: not the other JSON that a run leaves."""
+    for folder, subfolders, files in os.walk(source):
+        subfolders[:] = [n for n in subfolders if not n.startswith(".") and n not in NOT_RECORDS]
+        at_top = Path(folder) == source and RESULT not in files
+        for name in files:
+            is_loose = at_top and name.endswith(".json") and not name.startswith(".")
+            if name == RESULT or RUN_ID_FILE.fullmatch(name) or is_loose:
+                yield Path(folder) / name
+
+
+def _read(path: Path) -> Record:
+    record = read_record(path)
+    if path.name not in (RESULT, f"{record.run_id}.json"):
+        raise RecordError(f"{path}: holds the record of another run, {record.run_id}")
+    return record

@@ -1,0 +1,65 @@
+import json
+import shutil
+
+from stn.results.collect import collect, export
+from stn.results.records import write_record
+
+
+def test_runs_of_any_depth_in_one_order(tmp_path, make_record):
+    records = [make_record(seed=seed) for seed in (2, 0, 1)]
+    for depth, record in enumerate(records):
+        write_record(tmp_path / "sub" / ("x" * depth) / record.run_id / "result.json", record)
+    found = collect(tmp_path)
+    assert [record.seed for record in found.records] == [0, 1, 2]
+    assert not found.problems
+
+
+def test_no_folder_no_records(tmp_path):
+    assert collect(tmp_path / "none").records == ()
+
+
+def test_exported_records_are_a_source(tmp_path, make_record):
+    records = [make_record(seed=0), make_record(seed=1), make_record(seed=2, status="failed")]
+    paths = export(records, tmp_path / "results")
+    assert [path.stem for path in paths] == [record.run_id for record in records[:2]]
+    assert collect(tmp_path / "results").records == tuple(records[:2])
+    assert collect(tmp_path).records == tuple(records[:2])
+
+
+def test_what_cannot_be_read_is_named(tmp_path, make_record):
+    write_record(tmp_path / "good/result.json", make_record())
+    for name, content in (("empty", ""), ("cut", '{"schema": 1, "run'), ("foreign", '{"a": 1}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "result.json").write_text(content)
+    found = collect(tmp_path)
+    assert len(found.records) == 1
+    assert {p.path.parent.name for p in found.problems} == {"empty", "cut", "foreign"}
+    assert all(str(tmp_path) not in problem.reason for problem in found.problems)
+
+
+def test_record_under_a_wrong_name_is_named(tmp_path, make_record):
+    write_record(tmp_path / "cnn-other-0000000000.json", make_record())
+    found = collect(tmp_path)
+    assert not found.records
+    assert "another run" in found.problems[0].reason
+
+
+def test_copies_count_once_and_contradictions_are_named(tmp_path, make_record):
+    record = make_record()
+    write_record(tmp_path / "a/result.json", record)
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    assert collect(tmp_path).problems == ()
+    write_record(tmp_path / "c/result.json", make_record(test_error_percent=9.0))
+    found = collect(tmp_path)
+    assert found.records == (record,)
+    assert "the same run" in found.problems[0].reason
+
+
+def test_other_files_of_a_run_are_left_alone(tmp_path, make_record):
+    run = tmp_path / "run"
+    write_record(run / "result.json", make_record())
+    (run / "progress.json").write_text(json.dumps({"step": 1}))
+    (run / "wandb").mkdir()
+    (run / "wandb/result.json").write_text("{}")
+    (run / ".result.json.1.part").write_text("{")
+    assert collect(tmp_path).problems == ()

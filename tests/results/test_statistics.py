@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import ttest_rel
+
+from stn.results.statistics import paired_test, summarise
+
+errors = st.lists(st.floats(0, 100).map(lambda v: round(v, 2)), min_size=1, max_size=6)
+
+
+@given(values=errors)
+def test_summary_of_any_values(values):
+    summary = summarise(values)
+    assert summary.n == len(values)
+    assert summary.mean == pytest.approx(np.mean(values))
+    assert (summary.sd is None) == (len(values) < 2)
+    assert (summary.interval is None) == (len(values) < 3)
+    if summary.interval is not None:
+        low, high = summary.interval
+        assert min(values) - 1e-9 <= low <= high <= max(values) + 1e-9
+
+
+def test_sd_divides_by_n_minus_one():
+    assert summarise([1.0, 3.0]).sd == pytest.approx(2**0.5)
+
+
+def test_order_does_not_matter():
+    assert summarise([1.0, 2.5, 4.0, 1.5]) == summarise([4.0, 1.5, 2.5, 1.0])
+
+
+def test_equal_values_have_no_spread():
+    summary = summarise([0.7, 0.7, 0.7])
+    assert summary.interval == (0.7, 0.7)
+    assert summary.sd == pytest.approx(0, abs=1e-12)
+
+
+def test_nothing_to_summarise():
+    with pytest.raises(ValueError, match="no value"):
+        summarise([])
+
+
+def test_interval_covers_the_mean_about_as_often_as_it_says():
+    random = np.random.default_rng(0)
+    draws = random.normal(5, 1, (120, 30))
+    intervals = [summarise(row.tolist()).interval for row in draws]
+    covered = sum(low <= 5 <= high for low, high in intervals)
+    assert 0.88 <= covered / 120 <= 0.99
+
+
+def test_pairs_are_the_common_seeds():
+    test = paired_test({0: 1.0, 1: 1.2, 2: 0.7, 7: 90.0}, {2: 1.5, 1: 1.4, 0: 1.5, 9: 0.0})
+    assert test.n == 3
+    assert test.difference == pytest.approx((1.0 - 1.5 + 1.2 - 1.4 + 0.7 - 1.5) / 3)
+    assert test.p_value == pytest.approx(ttest_rel([1.0, 1.2, 0.7], [1.5, 1.4, 1.5]).pvalue)
+
+
+def test_no_p_value_where_none_can_be_had():
+    assert paired_test({0: 1.0}, {1: 1.0}) is None
+    assert paired_test({0: 1.0, 1: 2.0}, {0: 1.5, 1: 2.0}).p_value is None
+    same = paired_test({0: 1.1, 1: 2.2, 2: 3.3}, {0: 1.0, 1: 2.1, 2: 3.2})
+    assert same.p_value is None
+    assert same.difference == pytest.approx(0.1)
