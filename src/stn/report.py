@@ -18,6 +18,7 @@ from rich.console import Console
 
 from stn.results.collect import Collection, collect, export
 from stn.results.comparison import Comparison, compare
+from stn.results.provenance import git_state
 from stn.results.records import Record
 from stn.results.render import to_csv, to_latex, to_markdown
 from stn.results.table import parse_table
@@ -30,9 +31,7 @@ def main(cfg: DictConfig) -> None:
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     console = Console(highlight=False, soft_wrap=True)
     found = collect(config["source"])
-    comparison = compare(
-        parse_table(config["table"]), found.records, config["recipe"], config["commit"]
-    )
+    comparison = compare(parse_table(config["table"]), found.records, config["recipe"])
     console.print(to_terminal(comparison))
     console.print(summary(comparison))
     for line in notices(comparison, found, config["source"]):
@@ -63,7 +62,15 @@ def notices(comparison: Comparison, found: Collection, source: str) -> list[str]
         lines.append(f"not in this table: {others}; choose with recipe=...")
     if not found.records and not found.problems:
         lines.append(f"there is no record in {source}")
-    return lines + [f"note: {remark}" for remark in comparison.remarks]
+    return lines + _of_other_code(comparison) + [f"note: {r}" for r in comparison.remarks]
+
+
+def _of_other_code(comparison: Comparison) -> list[str]:
+    """Say how many records the code that renders them did not make."""
+    commit, _ = git_state()
+    num = sum(record.git_sha != commit or record.git_dirty for record in comparison.records)
+    total = len(comparison.records)
+    return [f"{num} of {total} runs: other code than here ({commit[:7]})"] if num else []
 
 
 def _other_recipes(records: Sequence[Record], recipe: str) -> str:

@@ -117,20 +117,14 @@ class Comparison:
         return tuple(record for cell in self.cells for record in cell.records)
 
 
-def compare(
-    spec: TableSpec, records: Iterable[Record], recipe: str, commit: str | None = None
-) -> Comparison:
+def compare(spec: TableSpec, records: Iterable[Record], recipe: str) -> Comparison:
     """Fill a table with the records of one recipe, in whatever order they come.
 
-    Args:
-        spec: the table as planned.
-        records: of any runs; those that are not of this table and recipe are left out.
-        recipe: name of the recipe.
-        commit: records of another commit are marked; by default the commit of most records.
+    Records that are not of this table and recipe are left out.
     """
     runs = _runs_by_place(spec, [record for record in records if record.recipe == recipe])
     newest = {place: _newest(found) for place, found in runs.items()}
-    commit = commit or _most_common_commit([r for found in newest.values() for r in found])
+    commit = _most_common_commit([r for found in newest.values() for r in found])
     cells = tuple(
         _cell(spec, row, column, newest, commit) for column in spec.columns for row in spec.rows
     )

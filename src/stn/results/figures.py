@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from stn.results.comparison import Cell
+from stn.results.statistics import MIN_SEEDS
 
 # What is said of a cell beside its number; the legend explains those that occur.
 MARKS: dict[str, Callable[[Cell], bool]] = {
@@ -36,7 +37,7 @@ def paper_percent(value: float | None) -> str:
 
 def signed(value: float | None) -> str:
     """Write a difference with its sign."""
-    return "–" if value is None else f"{value:+.2f}".replace("-", "−")
+    return "–" if value is None else f"{round(value, 2) + 0.0:+.2f}".replace("-", "−")
 
 
 def ours(cell: Cell) -> str:
@@ -73,7 +74,7 @@ def paired(cell: Cell) -> str:
     if cell.test is None:
         return "–"
     if cell.test.p_value is None:
-        reason = "n too small" if cell.test.n < 3 else "no p: all equal"
+        reason = "n too small" if cell.test.n < MIN_SEEDS else "the same for every seed"
         return f"{signed(cell.test.difference)} ({reason})"
     return f"{signed(cell.test.difference)} (p = {cell.test.p_value:.2g})"
 

@@ -65,27 +65,9 @@ def to_csv(comparison: Comparison) -> str:
     return text.getvalue()
 
 
-def _csv_row(comparison: Comparison, cell: Cell) -> dict[str, Any]:
-    """Return the figures of a cell in full; those of several runs are means or sums."""
-    ours, test, finished = cell.ours, cell.test, cell.finished
-    low, high = ours.interval if ours and ours.interval else (None, None)
-    figures_of_cell: dict[str, float | None] = {
-        "paper_percent": cell.paper,
-        "mean_percent": ours.mean if ours else None,
-        "sd_percent": ours.sd if ours else None,
-        "n": len(finished),
-        "n_wanted": cell.num_wanted,
-        "n_failed": sum(record.status == "failed" for record in cell.records),
-        "n_diverged": sum(record.status == "diverged" for record in cell.records),
-        "interval_low_percent": low,
-        "interval_high_percent": high,
-        "difference_percent": cell.difference,
-        "baseline_difference_percent": test.difference if test else None,
-        "baseline_n": test.n if test else None,
-        "baseline_p": test.p_value if test else None,
-        "paper_share": cell.share,
-        "wall_s": sum(record.wall_s for record in cell.records) if cell.records else None,
-    }
+def _csv_row(comparison: Comparison, cell: Cell) -> dict[str, str]:
+    """Return the fields of a cell; of several runs mean, sum, or all different values."""
+    finished = cell.finished
     names = {
         "table": comparison.spec.name,
         "recipe": comparison.recipe,
@@ -103,9 +85,32 @@ def _csv_row(comparison: Comparison, cell: Cell) -> dict[str, Any]:
         "steps": _joined(record.steps for record in finished),
         "step_ms": _joined(record.step_ms and f"{record.step_ms:.6g}" for record in finished),
         "seeds": _joined(record.seed for record in finished),
-        "commits": _joined(dict.fromkeys(commit(record) for record in cell.records)),
+        "commits": _joined(commit(record) for record in cell.records),
     }
-    return names | {key: _plain(value) for key, value in figures_of_cell.items()} | runs
+    return names | {key: _plain(value) for key, value in _csv_figures(cell).items()} | runs
+
+
+def _csv_figures(cell: Cell) -> dict[str, float | None]:
+    """Return the numbers of a cell in full."""
+    ours, test = cell.ours, cell.test
+    low, high = ours.interval if ours and ours.interval else (None, None)
+    return {
+        "paper_percent": cell.paper,
+        "mean_percent": ours.mean if ours else None,
+        "sd_percent": ours.sd if ours else None,
+        "n": len(cell.finished),
+        "n_wanted": cell.num_wanted,
+        "n_failed": sum(record.status == "failed" for record in cell.records),
+        "n_diverged": sum(record.status == "diverged" for record in cell.records),
+        "interval_low_percent": low,
+        "interval_high_percent": high,
+        "difference_percent": cell.difference,
+        "baseline_difference_percent": test.difference if test else None,
+        "baseline_n": test.n if test else None,
+        "baseline_p": test.p_value if test else None,
+        "paper_share": cell.share,
+        "wall_s": sum(record.wall_s for record in cell.records) if cell.records else None,
+    }
 
 
 def _plain(value: float | int | None) -> str:
@@ -150,7 +155,7 @@ def _view(comparison: Comparison) -> Mapping[str, Any]:
         "num_filled": len(filled),
         "num_comparable": sum(cell.difference is not None for cell in cells),
         "num_reached": sum(_reaches(comparison, cell) is True for cell in cells),
-        "shares": [cell.share for cell in filled],
+        "shares": [cell.share for cell in filled if cell.is_short],
         "unfinished": [record for record in comparison.records if record.status != "finished"],
     }
 

@@ -2,23 +2,20 @@
 
 from collections import Counter
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
 from stn.results.comparison import Cell, Comparison
 from stn.results.figures import paper_percent, percent
 
-SHORT = {"missing": ("·", "dim"), "failed": ("failed", "red"), "diverged": ("diverged", "red")}
+SHORT = {"missing": ("·", "dim"), "failed": ("fail", "red"), "diverged": ("div.", "red")}
 
 
 def to_terminal(comparison: Comparison) -> Table:
     """Return the table to print in 80 columns: paper/ours, means only."""
     spec = comparison.spec
     title = f"{spec.title}, recipe {comparison.recipe}: paper/ours, test error in percent"
-    table = Table(
-        title=title, box=SIMPLE_HEAD, show_edge=False, pad_edge=False, title_justify="left"
-    )
+    table = Table(title=title, box=None, padding=(0, 0, 0, 2), pad_edge=False, title_justify="left")
     table.add_column("", no_wrap=True)
     for column in spec.columns:
         table.add_column(column.key, justify="right", no_wrap=True)

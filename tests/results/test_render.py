@@ -1,0 +1,130 @@
+import csv
+import io
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from stn.results import render
+from stn.results.comparison import compare
+from stn.results.figures import duration, latex_text, markdown_text, share, signed, spread
+from stn.results.render import to_csv, to_latex, to_markdown
+
+FORMATS = [to_markdown, to_csv, to_latex]
+PAPER_NUMBER = re.compile(r"\d+\.\d(?!\d)")
+
+
+def csv_rows(table) -> dict[tuple[str, str], dict[str, str]]:
+    rows = csv.DictReader(io.StringIO(to_csv(table)))
+    return {(row["row"], row["column"]): row for row in rows}
+
+
+@pytest.mark.parametrize("to_text", FORMATS)
+def test_twice_and_in_any_order_the_same(spec, table_records, to_text):
+    shuffled = random.Random(1).sample(table_records, len(table_records))
+    first = to_text(compare(spec, table_records, "quick"))
+    assert to_text(compare(spec, shuffled, "quick")) == first
+    assert first.endswith("\n")
+    assert "\n\n\n" not in first
+
+
+def test_empty_table_is_not_filled_from_the_paper(spec):
+    table = compare(spec, [], "quick")
+    rows = csv_rows(table)
+    assert len(rows) == 48
+    assert all(row["mean_percent"] == "" and row["status"] == "missing" for row in rows.values())
+    entries = re.findall(r" / ([^|]*) \|", to_markdown(table))
+    assert entries == ["*missing*"] * 48
+    assert to_latex(table).count(r"\textit{missing}") == 48
+
+
+def test_numbers_agree_between_formats(spec, table_records):
+    table = compare(spec, table_records, "quick")
+    row = csv_rows(table)["st_fcn_affine", "TC"]
+    mean, sd = float(row["mean_percent"]), float(row["sd_percent"])
+    for text in (to_markdown(table), to_latex(table).replace(r"$\pm$", "±")):
+        assert f"{mean:.2f} ± {sd:.2f}" in text
+    assert row["paper_percent"] == "2"
+    assert float(row["difference_percent"]) == pytest.approx(mean - 2.0)
+    assert (row["n"], row["seeds"], row["commits"]) == ("3", "0 1 2", "c0ffee0")
+    assert "2.0<sup>a</sup> / " in to_markdown(table)
+
+
+def test_states_are_told_apart(spec, make_record):
+    records = [
+        make_record(status="diverged"),
+        make_record(data="mnist_rts", status="failed"),
+        make_record(data="mnist_p", samples=38_400_000),
+        make_record(data="mnist_e", git_sha="dead" * 10),
+        make_record(data="mnist_tc", git_dirty=True),
+        make_record(data="mnist", overrides=("recipe.lr=1",)),
+    ]
+    text = to_markdown(compare(spec, records, "quick"))
+    (line,) = [line for line in text.splitlines() if line.startswith("| CNN | 1.2 /")]
+    assert line == (
+        "| CNN | 1.2 / *diverged* | 0.8 / *failed* | 1.5 / 1.25 | 1.4 / 1.25<sup>†‡</sup>"
+        " | 3.5 / 1.25<sup>†§</sup> | – / 1.25<sup>†¶</sup> |"
+    )
+    for legend in ("Short: trained on 1.43 %", "another commit than c0ffee0", "not committed"):
+        assert legend in text
+    assert "loss is nan" in text
+
+
+def test_legend_only_of_marks_that_occur(spec, make_record):
+    text = to_markdown(compare(spec, [make_record(samples=38_400_000)], "quick"))
+    assert "Short:" not in text
+    assert "another commit" not in text
+
+
+def test_text_of_records_cannot_become_markup(spec, make_record):
+    evil = make_record(
+        status="failed",
+        message="<script> | a\n| b & 50 % \\input{x} $_^~#",
+        device="a_b & <c> | `d`",
+        command="x `y` | z",
+    )
+    table = compare(spec, [evil], "quick")
+    markdown, latex = to_markdown(table), to_latex(table)
+    assert "\\<script\\> \\| a \\| b" in markdown
+    assert "`x 'y' | z`" in markdown
+    assert "input{x}" not in latex
+
+
+def test_markdown_tables_are_rectangular(spec, table_records):
+    text = to_markdown(compare(spec, table_records, "quick"))
+    for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        widths = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
+        assert len(widths) == 1
+
+
+def test_latex_is_balanced_and_plain(spec, table_records):
+    text = to_latex(compare(spec, table_records, "quick"))
+    assert text.isascii()
+    body = re.sub(r"\\.", "", text)
+    assert body.count("{") == body.count("}")
+    assert body.count("$") % 2 == 0
+    begins, ends = (re.findall(rf"\\{word}{{(\w+)}}", text) for word in ("begin", "end"))
+    assert sorted(begins) == sorted(ends)
+    tabular = text[text.index(r"\midrule") : text.index(r"\end{tabular}")]
+    for row in tabular.split("\\\\")[:8]:
+        assert len(re.findall(r"(?<!\\)&", row)) == 12
+
+
+def test_templates_hold_no_number_of_the_paper():
+    folder = Path(render.__file__).parent / "templates"
+    for template in folder.iterdir():
+        text = re.sub(r"\d+(\.\d+)?(pt|em)|\.\d?f", "", template.read_text())
+        assert not PAPER_NUMBER.findall(text), template.name
+
+
+def test_figures():
+    assert signed(-0.25) == "−0.25"
+    assert signed(-0.001) == "+0.00"
+    assert spread([None, 2, 1000, 2]) == "2–1,000"
+    assert spread([]) == "–"
+    assert share([0.01426, None]) == "1.43 %"
+    assert share([1e-9, 0.5]) == "below 0.001–50 %"
+    assert (duration(41), duration(120), duration(7200)) == ("41 s", "2.0 min", "2.0 h")
+    assert markdown_text("a|b\n<c>") == r"a\|b \<c\>"
+    assert latex_text(r"50 % \a_{b}") == r"50 \% \textbackslash{}a\_\{b\}"
