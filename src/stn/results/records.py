@@ -36,7 +36,7 @@ class Record:
         test_error_percent: only of a finished run.
         paper_steps: optimiser steps of the paper's schedule; None where the paper gives none.
         samples: training images seen, repetitions counted; `paper_samples` likewise.
-        step_ms: median time of a training step.
+        step_ms: mean time of a training step.
         wall_s: time from start to finish of the run.
         config: the resolved configuration.
         git_dirty: tracked files differed from the commit `git_sha`.
