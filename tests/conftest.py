@@ -2,14 +2,22 @@
 
 import hashlib
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
 
+from stn.cell import Cell
 from stn.data import mnist_source
+from stn.results.identity import cell_id
 
+CONF = Path(__file__).parents[1] / "conf"
 NUM_TRAIN, NUM_TEST = 640, 150
 
 
@@ -58,3 +66,42 @@ def mnist_dir(mnist_files: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(mnist_source, "CHECKSUMS", checksums)
     monkeypatch.setenv("STN_DATA_DIR", str(mnist_files))
     return mnist_files
+
+
+@pytest.fixture(scope="session")
+def compose_train() -> Callable[..., DictConfig]:
+    """Composes `conf/train.yaml` with overrides, Hydra's own node left out."""
+
+    def compose_with(*overrides: str) -> DictConfig:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return compose("train", overrides=list(overrides))
+
+    return compose_with
+
+
+@pytest.fixture(scope="session")
+def make_network(compose_train: Callable[..., DictConfig]) -> Callable[..., nn.Module]:
+    """Builds the network of a configuration."""
+    return lambda *overrides: instantiate(compose_train(*overrides).model.network)
+
+
+@pytest.fixture
+def make_cell(
+    compose_train: Callable[..., DictConfig], mnist_dir: Path, tmp_path: Path
+) -> Callable[..., Cell]:
+    """Makes a cell of 20 steps (two and a half epochs) on the small MNIST, without W&B."""
+
+    def make(*overrides: str) -> Cell:
+        cfg = compose_train(
+            "recipe=smoke",
+            "logger=csv",
+            f"runs_dir={tmp_path}/runs",
+            "recipe.batch_size=64",
+            "recipe.max_steps=20",
+            "data.module.num_val=128",
+            *overrides,
+        )
+        config: Any = OmegaConf.to_container(cfg, resolve=True)
+        return Cell(config, cell_id(config), "python -m stn.train", (), instantiate)
+
+    return make

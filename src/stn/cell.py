@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from stn.tasks.classification import ClassificationTask, DivergedError
 from stn.transformers import NonFiniteThetaError
 
 RESULT, CONFIG, WEIGHTS, CHECKPOINT = "result.json", "config.yaml", "weights.pt", "last.ckpt"
+NOT_MEASURED = {"test_error_percent": None, "num_test": None}
 PAPER_BATCH_SIZE = 256
 RSS_UNITS_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10
 
@@ -127,9 +129,9 @@ def build_trainer(cell: Cell, stopwatch: Stopwatch, loggers: list[Logger]) -> pl
         max_epochs=-1,
         check_val_every_n_epoch=recipe["watch"]["val_every_n_epochs"],
         num_sanity_val_steps=1,
+        log_every_n_steps=1,
         reload_dataloaders_every_n_epochs=1,
         logger=[metrics, *loggers],
-        log_every_n_steps=recipe["watch"]["log_every_n_steps"],
         callbacks=callbacks,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -142,40 +144,57 @@ def _run_and_record(cell: Cell) -> Record:
     started_at = datetime.now(UTC)
     stopwatch = Stopwatch()
     OmegaConf.save(OmegaConf.create(cell.config), cell.folder / CONFIG)
-    try:
-        outcome = _fit_and_test(cell, stopwatch)
-    except (DivergedError, NonFiniteThetaError) as error:
-        _write(cell, stopwatch, started_at, status="diverged", message=str(error))
-        raise
-    except Exception as error:
-        _write(cell, stopwatch, started_at, status="failed", message=f"{error!r}")
-        raise
-    return _write(cell, stopwatch, started_at, status="finished", **outcome)
-
-
-def _fit_and_test(cell: Cell, stopwatch: Stopwatch) -> dict[str, Any]:
-    """Train to the end, then measure; return the record's fields that were measured."""
     torch.set_num_threads(cell.config["trainer"]["threads"])
     datamodule = cell.instantiate(cell.config["data"]["module"])
-    task = build_task(cell)
+    datamodule.prepare_data()
+    datamodule.setup()
+    task = build_task(cell)  # what goes wrong before this line is no fault of the cell's
+    write = partial(
+        _write,
+        cell,
+        stopwatch,
+        started_at,
+        num_params=num_parameters(task.network),
+        data_sha256=datamodule.data_sha256(),
+    )
+    try:
+        outcome = _fit_and_test(cell, task, datamodule, stopwatch)
+    except (DivergedError, NonFiniteThetaError) as error:
+        write(NOT_MEASURED, status="diverged", message=str(error))
+        raise
+    except Exception as error:
+        write(NOT_MEASURED, status="failed", message=repr(error))
+        raise
+    return write(outcome, status="finished")
+
+
+def _fit_and_test(
+    cell: Cell, task: ClassificationTask, datamodule: Any, stopwatch: Stopwatch
+) -> dict[str, Any]:
+    """Train to the end, then measure; return the record's fields that were measured."""
     loggers = _loggers(cell)
     try:
         trainer = build_trainer(cell, stopwatch, loggers)
         checkpoint = cell.folder / CHECKPOINT
         resume = checkpoint if checkpoint.exists() else None
         trainer.fit(task, datamodule=datamodule, ckpt_path=resume, weights_only=True)
-        (validation,) = trainer.validate(task, datamodule=datamodule, verbose=False)
+        trainer.validate(task, datamodule=datamodule, verbose=False)
+        val_error_percent = trainer.callback_metrics["val_error_percent"].item()
         torch.save(task.network.state_dict(), cell.folder / WEIGHTS)
-        test = trainer.test(task, datamodule=datamodule, verbose=False)[0]
+        test = _test(trainer, task, datamodule)
     finally:
         for logger in loggers:
             logger.experiment.finish()  # type: ignore[attr-defined]
+    return {**test, "val_error_percent": val_error_percent}
+
+
+def _test(trainer: pl.Trainer, task: ClassificationTask, datamodule: Any) -> dict[str, Any]:
+    """Measure the test error."""
+    trainer.test(task, datamodule=datamodule, verbose=False)
+    metrics = trainer.callback_metrics
     return {
-        "test_error_percent": test["test_error_percent"],
-        "num_test": int(test["num_test"]),
-        "val_error_percent": validation["val_error_percent"],
-        "num_params": num_parameters(task.network),
-        "data_sha256": datamodule.data_sha256(),
+        "test_error_percent": metrics["test_error_percent"].item(),
+        "num_test": int(metrics["num_test"].item()),
     }
 
 
@@ -186,14 +205,17 @@ def _loggers(cell: Cell) -> list[Logger]:
 
 
 def _write(
-    cell: Cell, stopwatch: Stopwatch, started_at: datetime, status: str, **fields: Any
+    cell: Cell,
+    stopwatch: Stopwatch,
+    started_at: datetime,
+    outcome: dict[str, Any],
+    **fields: Any,
 ) -> Record:
     config, recipe = cell.config, cell.config["recipe"]
     git_sha, git_dirty = provenance.git_state()
     uses_transform = "transform" in config["model"]["network"]["build"]
     record = Record(
         run_id=cell.run_id,
-        status=status,
         table=config.get("table", {}).get("name"),
         model=config["model"]["name"],
         transform=config["transform"]["name"] if uses_transform else None,
@@ -217,6 +239,7 @@ def _write(
         device=_device(config),
         started_at=started_at.isoformat(timespec="seconds"),
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        **outcome,
         **fields,
     )
     write_record(cell.folder / RESULT, record)
@@ -238,7 +261,7 @@ def evaluate(folder: Path, instantiate: Callable[..., Any], data_dir: str | Path
         data_dir: where the data are now.
 
     Returns:
-        `found` and `recorded` test error in percent, and `num_test`.
+        `test_error_percent`, `recorded_error_percent` and `num_test`.
 
     Raises:
         ValueError: the run is not finished.
@@ -260,9 +283,5 @@ def evaluate(folder: Path, instantiate: Callable[..., Any], data_dir: str | Path
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    test = trainer.test(task, instantiate(config["data"]["module"]), verbose=False)[0]
-    return {
-        "found": test["test_error_percent"],
-        "recorded": record.test_error_percent,
-        "num_test": int(test["num_test"]),
-    }
+    found = _test(trainer, task, instantiate(config["data"]["module"]))
+    return {**found, "recorded_error_percent": record.test_error_percent}

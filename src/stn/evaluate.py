@@ -18,7 +18,7 @@ def main(cfg: DictConfig) -> None:
         outcome: dict[str, Any] = evaluate(Path(cfg.run), instantiate, cfg.data_dir)
     except (OSError, ValueError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
-    found, recorded = outcome["found"], outcome["recorded"]
+    found, recorded = outcome["test_error_percent"], outcome["recorded_error_percent"]
     print(f"test error {found} % on {outcome['num_test']} images; the record says {recorded} %")
     if found != recorded:
         sys.exit("they differ: other weights, other data, or another machine's arithmetic")

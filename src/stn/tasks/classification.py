@@ -61,8 +61,8 @@ class ClassificationTask(pl.LightningModule):
         loss = F.cross_entropy(self.network(U), labels)
         if not torch.isfinite(loss):
             raise DivergedError(f"the loss became {loss.item()} at step {self.global_step}")
-        if (self.global_step + 1) % self.log_every_n_steps == 0:  # as Lightning counts
-            self.log("train_loss", loss.detach())
+        if self.global_step % self.log_every_n_steps == 0:
+            self._publish({"train_loss": loss.item()})
         return loss
 
     def on_validation_epoch_start(self) -> None:
@@ -83,12 +83,17 @@ class ClassificationTask(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation error."""
-        self.log("val_error_percent", self.error_percent())
+        error_percent = self.error_percent()
+        self.log("val_error_percent", error_percent, logger=False)
+        if not self.trainer.sanity_checking:
+            self._publish({"val_error_percent": error_percent.item()})
 
     def on_test_epoch_end(self) -> None:
         """Log the test error and the number of test images."""
-        self.log("test_error_percent", self.error_percent())
-        self.log("num_test", self.seen.compute().double())
+        error_percent = self.error_percent()
+        self.log("test_error_percent", error_percent, logger=False)
+        self.log("num_test", self.seen.compute().double(), logger=False)
+        self._publish({"test_error_percent": error_percent.item()})
 
     def error_percent(self) -> Tensor:
         """Return the error over everything counted so far, in percent, as float64."""
@@ -112,6 +117,14 @@ class ClassificationTask(pl.LightningModule):
     def _localisation_parameters(self) -> list[nn.Parameter]:
         transformers = (m for m in self.network.modules() if isinstance(m, SpatialTransformer))
         return [p for transformer in transformers for p in transformer.localisation.parameters()]
+
+    def _publish(self, metrics: dict[str, float]) -> None:
+        """Give metrics to the loggers under the optimiser's step.
+
+        Lightning's own count of steps is off by one in a run that was resumed.
+        """
+        for logger in self.loggers:
+            logger.log_metrics({**metrics, "epoch": self.current_epoch}, self.global_step)
 
     def _count(self, batch: Batch) -> None:
         U, labels = batch

@@ -1,0 +1,40 @@
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from stn.callbacks import progress
+from stn.callbacks.progress import ProgressFile, Stopwatch
+
+
+def test_a_stopwatch_goes_on_from_its_state() -> None:
+    first, second = Stopwatch(), Stopwatch()
+    for _ in range(3):
+        first.on_train_batch_start()
+        first.on_train_batch_end()
+    state = first.state_dict()
+    second.load_state_dict(state)
+    assert (second.steps, second.train_s) == (3, first.train_s)
+    assert second.wall_s >= state["wall_s"] >= first.train_s
+
+
+def test_progress_is_written_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([100.0, 100.1, 102.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    path, seen = tmp_path / "progress.json", []
+    file = ProgressFile(path)
+    for step in (1, 2, 3):
+        file.on_train_batch_end(
+            SimpleNamespace(
+                is_global_zero=True,
+                global_step=step,
+                max_steps=9,
+                callback_metrics={"val_error_percent": torch.tensor(2.5)},
+            )
+        )
+        seen.append(json.loads(path.read_text()))
+    assert [state["step"] for state in seen] == [1, 1, 3]
+    assert seen[-1] == {"step": 3, "max_steps": 9, "val_error_percent": 2.5}
+    assert list(tmp_path.iterdir()) == [path]

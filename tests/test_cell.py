@@ -1,0 +1,129 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from filelock import FileLock
+
+from stn.callbacks.progress import Stopwatch
+from stn.cell import Cell, CellBusyError, evaluate, run_cell
+from stn.results.records import Record, read_record
+from stn.tasks.classification import DivergedError
+
+MakeCell = Callable[..., Cell]
+
+
+def record_of(cell: Cell) -> Record:
+    return read_record(cell.folder / "result.json")
+
+
+def test_a_cell_leaves_what_it_promises(make_cell: MakeCell) -> None:
+    cell = make_cell("model=st_cnn", "transform=tps")
+    val_error_percent = run_cell(cell)
+    record = record_of(cell)
+    assert record.status == "finished"
+    assert record.val_error_percent == val_error_percent
+    assert (record.model, record.transform, record.data) == ("st_cnn", "tps", "mnist_r")
+    assert (record.steps, record.num_test, record.samples) == (20, 150, 20 * 64)
+    assert record.paper_samples == 150_000 * 256
+    left = {path.name for path in cell.folder.iterdir()}
+    assert {"config.yaml", "metrics.csv", "last.ckpt", "weights.pt", "panels"} <= left
+
+
+def test_evaluate_gives_the_recorded_error_exactly(make_cell: MakeCell, mnist_dir: Path) -> None:
+    cell = make_cell("model=st_fcn")
+    run_cell(cell)
+    outcome = evaluate(cell.folder, cell.instantiate, mnist_dir)
+    recorded = record_of(cell).test_error_percent
+    assert outcome["test_error_percent"] == outcome["recorded_error_percent"] == recorded
+
+
+def test_a_finished_cell_is_not_run_again(make_cell: MakeCell) -> None:
+    cell = make_cell("model=fcn")
+    first = run_cell(cell)
+    before = (cell.folder / "result.json").stat().st_mtime_ns
+    assert run_cell(cell) == first
+    assert (cell.folder / "result.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("model", ["fcn", "st_cnn"])
+@pytest.mark.parametrize("stop_step", [3, 8, 13])
+def test_a_resumed_cell_equals_an_uninterrupted_one(
+    make_cell: MakeCell,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    stop_step: int,
+) -> None:
+    whole = make_cell(f"model={model}", f"runs_dir={tmp_path}/whole")
+    run_cell(whole)
+
+    stopped = make_cell(f"model={model}", f"runs_dir={tmp_path}/stopped")
+
+    def stop(self: Stopwatch, trainer: Any, *args: Any) -> None:
+        if trainer.global_step == stop_step:
+            raise SystemExit("the power failed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stopwatch, "on_train_batch_end", stop)
+        with pytest.raises(SystemExit):
+            run_cell(stopped)
+    assert not (stopped.folder / "result.json").exists()
+    run_cell(stopped)
+
+    for name in ("weights.pt", "metrics.csv"):
+        if name == "weights.pt":
+            ours, theirs = (
+                torch.load(c.folder / name, weights_only=True) for c in (stopped, whole)
+            )
+            assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+        else:
+            assert (stopped.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+    differ = {"step_ms", "wall_s", "peak_rss_mib", "started_at", "finished_at", "config"}
+    same = [
+        {k: v for k, v in vars(record_of(c)).items() if k not in differ} for c in (stopped, whole)
+    ]
+    assert same[0] == same[1]
+
+
+def test_divergence_gives_a_record_without_a_number(make_cell: MakeCell) -> None:
+    cell = make_cell("model=fcn", "recipe.optimizer.lr=1e30")
+    with pytest.raises(DivergedError, match="the loss became"):
+        run_cell(cell)
+    record = record_of(cell)
+    assert (record.status, record.test_error_percent) == ("diverged", None)
+    assert "the loss became" in str(record.message)
+
+
+def test_two_at_once_refuse(make_cell: MakeCell) -> None:
+    cell = make_cell("model=fcn")
+    cell.folder.mkdir(parents=True)
+    with FileLock(cell.folder / ".lock"), pytest.raises(CellBusyError, match="another process"):
+        run_cell(cell)
+    assert not (cell.folder / "result.json").exists()
+
+
+def test_a_failure_is_recorded_and_raised(make_cell: MakeCell, monkeypatch: Any) -> None:
+    cell = make_cell("model=fcn")
+
+    def fail(*args: Any) -> None:
+        raise RuntimeError("no more paper")
+
+    monkeypatch.setattr(Stopwatch, "on_train_batch_end", fail)
+    with pytest.raises(RuntimeError, match="no more paper"):
+        run_cell(cell)
+    assert record_of(cell).status == "failed"
+    assert "no more paper" in str(record_of(cell).message)
+
+
+def test_missing_data_leave_no_record(make_cell: MakeCell, tmp_path: Path) -> None:
+    cell = make_cell("model=fcn")
+    config = json.loads(json.dumps(cell.config))
+    config["data"]["module"]["num_val"] = 10**9
+    broken = replace(cell, config=config)
+    with pytest.raises(ValueError, match="num_val"):
+        run_cell(broken)
+    assert not (cell.folder / "result.json").exists()
