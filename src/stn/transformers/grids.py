@@ -89,7 +89,7 @@ def tps_grid(offsets: Tensor, basis: Tensor) -> Tensor:
     planes = offsets.to(basis.dtype).permute(2, 0, 1)  # (2, B, K)
     with torch.autocast(offsets.device.type, enabled=False):  # coordinates need all their digits
         grid = torch.baddbmm(regular, planes, basis.flatten(1).expand(2, -1, -1))  # (2, B, H W)
-    return grid.view(2, -1, height, width).permute(1, 2, 3, 0)
+    return grid.view(2, len(offsets), height, width).permute(1, 2, 3, 0)
 
 
 def tps_basis(targets: Tensor, size: Size) -> Tensor:

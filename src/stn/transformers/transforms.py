@@ -214,7 +214,7 @@ class ThinPlateSpline:
         height, width = size
         theta = _at_least_float32(theta)
         basis = _basis(self, (height, width), theta.dtype, theta.device)
-        return tps_grid(theta.reshape(len(theta), -1, 2), basis)
+        return tps_grid(_points(theta), basis)
 
 
 def control_points(transform: Transform, theta: Tensor) -> Tensor:
@@ -226,7 +226,7 @@ def control_points(transform: Transform, theta: Tensor) -> Tensor:
     if isinstance(transform, ThinPlateSpline):
         _check_theta(theta, transform)
         targets = transform.targets().to(theta)
-        return targets + theta.reshape(len(theta), -1, 2)
+        return targets + _points(theta)
     return _visible(transform.grid(theta, (2, 2)).flatten(1, 2))
 
 
@@ -272,6 +272,10 @@ def _remembered_basis(
 def _matrix(*entries: Tensor) -> Tensor:
     """Six entries (B,), row by row, as matrices (B, 2, 3)."""
     return torch.stack(entries, dim=1).view(-1, 2, 3)
+
+
+def _points(theta: Tensor) -> Tensor:
+    return theta.reshape(theta.shape[0], theta.shape[1] // 2, 2)
 
 
 def _at_least_float32(theta: Tensor) -> Tensor:

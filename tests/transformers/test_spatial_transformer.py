@@ -1,0 +1,262 @@
+import copy
+import io
+
+import kornia.geometry.transform as kornia
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stn.transformers import (
+    KERNELS,
+    Affine,
+    Attention,
+    FullyConnectedLocalisation,
+    NonFiniteThetaError,
+    Projective,
+    Rotation,
+    Similarity,
+    SpatialTransformer,
+    ThinPlateSpline,
+    Transform,
+    Translation,
+)
+
+TRANSFORMS = [
+    Translation(),
+    Attention(),
+    Rotation(),
+    Similarity(),
+    Affine(),
+    Projective(),
+    ThinPlateSpline(),
+    ThinPlateSpline((3, 5)),
+]
+
+every_transform = pytest.mark.parametrize("transform", TRANSFORMS, ids=str)
+every_kernel = pytest.mark.parametrize("kernel", KERNELS)
+
+
+class Given(nn.Module):
+    """A localisation network that returns what it was given, whatever the image."""
+
+    def __init__(self, theta: Tensor) -> None:
+        super().__init__()
+        self.theta = nn.Parameter(theta)
+
+    def forward(self, U: Tensor) -> Tensor:
+        return self.theta
+
+
+def near_identity(transform: Transform, batch: int = 2, spread: float = 0.1) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(batch, transform.num_params, dtype=torch.float64, generator=generator)
+    return transform.identity().double() + spread * noise
+
+
+def images(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(1), dtype=dtype)
+
+
+@every_transform
+@every_kernel
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(1, 28, 42), (3, 17, 9), (2, 60, 61), (1, 1, 5), (1, 160, 224)])
+def test_identity_returns_the_input(
+    transform: Transform, kernel: str, dtype: torch.dtype, shape: tuple[int, int, int]
+) -> None:
+    localisation = FullyConnectedLocalisation(shape, transform, hidden=(2,)).to(dtype)
+    U = images(2, *shape, dtype=dtype)
+    V = SpatialTransformer(localisation, transform, kernel=kernel)(U)
+    torch.testing.assert_close(V, U, atol=1e-6, rtol=0)
+
+
+@every_transform
+@pytest.mark.parametrize("kernel", ["bilinear", "bicubic"])
+def test_gradients_of_the_whole_layer(transform: Transform, kernel: str) -> None:
+    torch.manual_seed(0)
+    localisation = FullyConnectedLocalisation((2, 4, 5), transform, hidden=(3,)).double()
+    nn.init.normal_(localisation.regression.weight, std=0.1)
+    with torch.no_grad():  # away from the pixels, where the bilinear kernel has a kink
+        localisation.regression.bias += 0.05 * torch.randn(transform.num_params)
+    layer = SpatialTransformer(localisation, transform, (3, 4), kernel)
+    U = images(2, 2, 4, 5).requires_grad_()
+    weights = tuple(layer.parameters())
+    assert torch.autograd.gradcheck(lambda U, *_: layer(U), (U, *weights))
+
+
+def test_affine_is_torchs_in_value_and_gradient() -> None:
+    theta, U = near_identity(Affine()), images(2, 3, 7, 10)
+    layer = SpatialTransformer(Given(theta), Affine(), (5, 8))
+    ours, theirs = U.clone().requires_grad_(), U.clone().requires_grad_()
+    other = theta.clone().requires_grad_()
+    V = layer(ours)
+    grid = F.affine_grid(other.view(-1, 2, 3), [2, 3, 5, 8], align_corners=True)
+    expected = F.grid_sample(theirs, grid, align_corners=True)
+    torch.testing.assert_close(V, expected, atol=1e-12, rtol=0)
+    V.square().sum().backward()
+    expected.square().sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-11, rtol=0)
+    torch.testing.assert_close(layer.localisation.theta.grad, other.grad, atol=1e-11, rtol=0)
+
+
+def pixel_homography(theta: Tensor, in_size, out_size) -> Tensor:
+    """Kornia's matrix: from source to target, in pixels."""
+
+    def to_pixels(size: tuple[int, int]) -> Tensor:
+        height, width = ((n - 1) / 2 for n in size)
+        return torch.tensor([[width, 0, width], [0, height, height], [0, 0, 1]]).double()
+
+    forward = to_pixels(in_size) @ theta @ torch.linalg.inv(to_pixels(out_size))
+    return torch.linalg.inv(forward)
+
+
+def test_affine_is_kornias_warp_affine() -> None:
+    theta, U = near_identity(Affine()), images(2, 3, 7, 10)
+    V = SpatialTransformer(Given(theta), Affine(), (5, 8))(U)
+    bottom = torch.tensor([0.0, 0.0, 1.0]).double().expand(2, 1, 3)
+    matrix = pixel_homography(torch.cat([theta.view(2, 2, 3), bottom], 1), (7, 10), (5, 8))
+    expected = kornia.warp_affine(U, matrix[:, :2], (5, 8), align_corners=True)
+    torch.testing.assert_close(V, expected, atol=1e-9, rtol=0)
+
+
+def test_projective_is_kornias_warp_perspective() -> None:
+    theta, U = near_identity(Projective()), images(2, 3, 7, 10)
+    V = SpatialTransformer(Given(theta), Projective(), (5, 8))(U)
+    full = torch.cat([theta, torch.ones(2, 1)], dim=1).view(2, 3, 3)
+    matrix = pixel_homography(full, (7, 10), (5, 8))
+    expected = kornia.warp_perspective(U, matrix, (5, 8), align_corners=True)
+    torch.testing.assert_close(V, expected, atol=1e-7, rtol=0)
+
+
+def test_spline_is_kornias_warp_image_tps() -> None:
+    """Kornia's own weights put the kernels at the source points; here they are at the targets."""
+    transform = ThinPlateSpline((3, 4))
+    theta, U = near_identity(transform), images(2, 3, 7, 10)
+    V = SpatialTransformer(Given(theta), transform)(U)
+    targets = transform.targets()
+    distance = torch.cdist(targets, targets)
+    affine = torch.cat([torch.ones(12, 1), targets], dim=1)
+    system = torch.zeros(15, 15).double()
+    system[:12, :12] = torch.xlogy(distance**2, distance)
+    system[:12, 12:], system[12:, :12] = affine, affine.T
+    values = F.pad(targets + theta.view(2, 12, 2), (0, 0, 0, 3))
+    weights = torch.linalg.solve(system, values)
+    centres = targets.expand(2, -1, -1)
+    expected = kornia.warp_image_tps(
+        U, centres, weights[:, :12], weights[:, 12:], align_corners=True
+    )
+    torch.testing.assert_close(V, expected, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("output_size", [(1, 1), (3, 11), [20, 2], None])
+@every_kernel
+def test_any_output_size(kernel: str, output_size) -> None:
+    layer = SpatialTransformer(Given(near_identity(Affine())), Affine(), output_size, kernel)
+    V = layer(images(2, 3, 7, 10))
+    assert V.shape == (2, 3, *(output_size or (7, 10)))
+
+
+def test_an_output_of_one_pixel_is_the_centre() -> None:
+    U = images(1, 1, 5, 7)
+    V = SpatialTransformer(Given(Affine().identity()[None].double()), Affine(), (1, 1))(U)
+    torch.testing.assert_close(V, U[:, :, 2:3, 3:4])
+
+
+@every_transform
+@every_kernel
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_rounds_images_and_theta_but_no_coordinate(
+    transform: Transform, kernel: str, dtype: torch.dtype
+) -> None:
+    theta, U = near_identity(transform).to(dtype), images(2, 1, 7, 10).to(dtype)
+    V = SpatialTransformer(Given(theta), transform, kernel=kernel)(U)
+    expected = SpatialTransformer(Given(theta.float()), transform, kernel=kernel)(U.float())
+    assert torch.equal(V, expected.to(dtype))
+
+
+@every_transform
+def test_autocast_changes_nothing_in_the_warp(transform: Transform) -> None:
+    layer = SpatialTransformer(Given(near_identity(transform)).float(), transform)
+    U = images(2, 1, 7, 10, dtype=torch.float32)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        V = layer(U)
+    assert torch.equal(V, layer(U))
+
+
+@every_transform
+def test_copies_and_state(transform: Transform) -> None:
+    localisation = FullyConnectedLocalisation((1, 7, 10), transform, hidden=(3,))
+    layer = SpatialTransformer(localisation, transform, (5, 6), "bicubic")
+    U = images(2, 1, 7, 10, dtype=torch.float32)
+    V = layer(U)
+    file = io.BytesIO()
+    torch.save(layer, file)
+    file.seek(0)
+    for twin in (copy.deepcopy(layer), torch.load(file, weights_only=False)):
+        assert torch.equal(twin(U), V)
+    assert all(name.startswith("localisation.") for name in layer.state_dict())
+
+
+def test_evaluation_modes_agree_with_training() -> None:
+    layer = SpatialTransformer(Given(near_identity(ThinPlateSpline())), ThinPlateSpline(), (3, 14))
+    U = images(2, 1, 7, 10)
+    with torch.inference_mode():
+        inferred = layer(U)
+    with torch.no_grad():
+        evaluated = layer(U)
+    V = layer(U)
+    assert V.requires_grad
+    assert torch.equal(inferred, V)
+    assert torch.equal(evaluated, V)
+
+
+def test_the_integer_kernel_gives_theta_a_gradient_of_zero() -> None:
+    localisation = Given(near_identity(Affine()))
+    layer = SpatialTransformer(localisation, Affine(), kernel="integer")
+    layer(images(2, 1, 7, 10)).sum().backward()
+    assert torch.equal(localisation.theta.grad, torch.zeros(2, 6).double())
+
+
+def test_a_layer_anywhere_in_a_network() -> None:
+    torch.manual_seed(0)
+    inner = SpatialTransformer(FullyConnectedLocalisation((4, 6, 8), Attention()), Attention())
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), inner, nn.Conv2d(4, 2, 3))
+    network(torch.rand(2, 1, 8, 10)).square().sum().backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())
+    assert network[0].weight.grad.any()
+
+
+def test_compiled_it_gives_the_same() -> None:
+    layer = SpatialTransformer(Given(near_identity(Projective())), Projective(), (5, 6))
+    U = images(2, 1, 7, 10)
+    torch.testing.assert_close(torch.compile(layer, backend="eager")(U), layer(U))
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_theta_that_is_not_finite_is_an_error_that_says_how_many(bad: float) -> None:
+    theta = Affine().identity().repeat(4, 1)
+    theta[1, 2] = bad
+    layer = SpatialTransformer(Given(theta), Affine())
+    with pytest.raises(NonFiniteThetaError, match=r"1 of 4 images \(25%\)"):
+        layer(torch.zeros(4, 1, 5, 6))
+    assert issubclass(NonFiniteThetaError, ArithmeticError)
+
+
+def test_theta_of_another_family_is_answered_with_both_shapes() -> None:
+    layer = SpatialTransformer(Given(torch.zeros(2, 8)), Affine())
+    with pytest.raises(ValueError, match=r"\(B, 6\).*\(2, 8\)"):
+        layer(torch.zeros(2, 1, 5, 6))
+
+
+def test_theta_of_another_batch_is_answered_with_both_shapes() -> None:
+    layer = SpatialTransformer(Given(torch.zeros(3, 6)), Affine())
+    with pytest.raises(ValueError, match=r"\(2, 1, 5, 6\).*\(3, 5, 6, 2\)"):
+        layer(torch.zeros(2, 1, 5, 6))
+
+
+def test_unknown_kernels_and_empty_outputs_are_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="integer, bilinear, bicubic"):
+        SpatialTransformer(nn.Identity(), Affine(), kernel="linear")
+    with pytest.raises(ValueError, match=r"\(0, 4\)"):
+        SpatialTransformer(nn.Identity(), Affine(), (0, 4))

@@ -1,0 +1,226 @@
+import copy
+import math
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from hydra.utils import instantiate
+from torch import Tensor
+
+from stn.transformers import (
+    Affine,
+    Attention,
+    Projective,
+    Rotation,
+    Similarity,
+    ThinPlateSpline,
+    Transform,
+    Translation,
+    base_grid,
+    control_points,
+    outline,
+    sample,
+)
+
+TRANSFORMS = [
+    Translation(),
+    Attention(),
+    Rotation(),
+    Similarity(),
+    Affine(),
+    Projective(),
+    ThinPlateSpline(),
+    ThinPlateSpline((2, 5)),
+]
+CONF = sorted((Path(__file__).parents[2] / "conf" / "transform").glob("*.yaml"))
+
+every_transform = pytest.mark.parametrize("transform", TRANSFORMS, ids=str)
+
+
+def near_identity(transform: Transform, batch: int = 3, spread: float = 0.2) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(batch, transform.num_params, dtype=torch.float64, generator=generator)
+    return transform.identity().double() + spread * noise
+
+
+@every_transform
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [(5, 8), (1, 4), (1, 1)])
+def test_identity_is_the_base_grid(
+    transform: Transform, dtype: torch.dtype, size: tuple[int, int]
+) -> None:
+    identity = transform.identity()
+    assert identity.shape == (transform.num_params,)
+    grid = transform.grid(identity.to(dtype).expand(2, -1), size)
+    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    assert torch.equal(grid, base_grid(size, wide).expand(2, -1, -1, -1))
+
+
+@every_transform
+def test_gradient(transform: Transform) -> None:
+    theta = near_identity(transform, batch=2).requires_grad_()
+    assert torch.autograd.gradcheck(lambda theta: transform.grid(theta, (3, 4)), theta)
+
+
+@every_transform
+def test_images_of_a_batch_do_not_mix(transform: Transform) -> None:
+    theta = near_identity(transform)
+    alone = torch.cat([transform.grid(row[None], (4, 5)) for row in theta])
+    torch.testing.assert_close(transform.grid(theta, (4, 5)), alone)
+    assert transform.grid(theta[:0], (4, 5)).shape == (0, 4, 5, 2)
+
+
+@every_transform
+def test_theta_need_not_be_contiguous_and_is_not_modified(transform: Transform) -> None:
+    theta = near_identity(transform)
+    before = theta.clone()
+    strided = theta.T.contiguous().T
+    torch.testing.assert_close(transform.grid(strided, (4, 5)), transform.grid(theta, (4, 5)))
+    assert torch.equal(theta, before)
+
+
+@every_transform
+def test_copies_are_equal(transform: Transform) -> None:
+    transform.grid(near_identity(transform), (4, 5))
+    assert copy.deepcopy(transform) == transform
+    assert pickle.loads(pickle.dumps(transform)) == transform
+    assert len(pickle.dumps(transform)) < 500
+
+
+@every_transform
+def test_a_wrong_theta_is_answered_with_both_shapes(transform: Transform) -> None:
+    for shape in [(3, transform.num_params + 1), (transform.num_params,)]:
+        words = rf"\(B, {transform.num_params}\).*{re.escape(str(shape))}"
+        with pytest.raises(ValueError, match=words):
+            transform.grid(torch.zeros(shape), (4, 5))
+
+
+@every_transform
+def test_grid_compiles_whole(transform: Transform) -> None:
+    theta = near_identity(transform)
+    compiled = torch.compile(lambda theta: transform.grid(theta, (4, 5)), backend="eager")
+    torch.testing.assert_close(compiled(theta), transform.grid(theta, (4, 5)))
+
+
+@pytest.mark.parametrize(
+    ("transform", "theta", "matrix"),
+    [
+        (Translation(), [0.3, -0.2], [[1, 0, 0.3], [0, 1, -0.2]]),
+        (Attention(), [0.5, 0.3, -0.2], [[0.5, 0, 0.3], [0, 0.5, -0.2]]),
+        (Rotation(), [math.pi / 6], [[0.75**0.5, -0.5, 0], [0.5, 0.75**0.5, 0]]),
+        (Similarity(), [0.6, 0.8, 0.3, -0.2], [[0.6, -0.8, 0.3], [0.8, 0.6, -0.2]]),
+        (Affine(), [1, 2, 3, 4, 5, 6], [[1, 2, 3], [4, 5, 6]]),
+    ],
+    ids=str,
+)
+def test_matrices(transform, theta: list[float], matrix: list[list[float]]) -> None:
+    found = transform.matrix(torch.tensor([theta], dtype=torch.float64))[0]
+    torch.testing.assert_close(found, torch.tensor(matrix, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("transform", [Projective(), ThinPlateSpline((3, 4))], ids=str)
+def test_affine_is_a_special_case(transform: Transform) -> None:
+    theta = near_identity(Affine())
+    if isinstance(transform, ThinPlateSpline):
+        targets = transform.targets()
+        moved = targets @ theta.view(-1, 2, 3)[:, :, :2].mT + theta.view(-1, 2, 3)[:, None, :, 2]
+        special = (moved - targets).flatten(1)
+    else:
+        special = torch.cat([theta, torch.zeros(3, 2)], dim=1)
+    grid = transform.grid(special, (6, 7))
+    torch.testing.assert_close(grid, Affine().grid(theta, (6, 7)), atol=1e-10, rtol=0)
+
+
+def test_translation_moves_the_content_the_other_way() -> None:
+    U = torch.rand(1, 1, 4, 5)
+    one_pixel = torch.tensor([[2 / 4, 0.0]])
+    V = sample(U, Translation().grid(one_pixel, (4, 5)))
+    torch.testing.assert_close(V[..., :-1], U[..., 1:])
+    assert (V[..., -1] == 0).all()
+
+
+def test_a_quarter_turn_turns_the_content_anticlockwise() -> None:
+    U = torch.rand(1, 1, 5, 5)
+    V = sample(U, Rotation().grid(torch.tensor([[math.pi / 2]]), (5, 5)))
+    torch.testing.assert_close(V, torch.rot90(U, 1, (2, 3)), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("points", [(4, 4), (2, 5), (3, 2)])
+def test_a_spline_carries_its_control_points(points: tuple[int, int]) -> None:
+    """Sampled at its control points, the warp is where `control_points` says."""
+    transform = ThinPlateSpline(points)
+    theta = near_identity(transform)
+    grid = transform.grid(theta, points)
+    carried = control_points(transform, theta)
+    torch.testing.assert_close(grid.flatten(1, 2), carried, atol=1e-10, rtol=0)
+    offsets = theta.view(3, -1, 2)
+    torch.testing.assert_close(carried, base_grid(points, torch.float64).view(-1, 2) + offsets)
+
+
+@pytest.mark.parametrize("points", [(1, 4), (3, 0)])
+def test_a_spline_needs_two_rows_and_columns(points: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="2x2"):
+        ThinPlateSpline(points)
+
+
+def test_what_evaluation_leaves_behind_serves_training() -> None:
+    """The basis is remembered; one made in inference mode must not reach autograd."""
+    transform, theta = ThinPlateSpline((3, 3)), torch.zeros(1, 18, requires_grad=True)
+    with torch.inference_mode():
+        transform.grid(theta, (11, 13))
+    transform.grid(theta, (11, 13)).square().sum().backward()
+    assert torch.isfinite(theta.grad).all()
+
+
+def test_a_spline_keeps_its_digits_under_autocast() -> None:
+    transform = ThinPlateSpline()
+    theta = near_identity(transform).float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        grid = transform.grid(theta, (5, 6))
+    assert torch.equal(grid, transform.grid(theta, (5, 6)))
+
+
+@every_transform
+def test_outline_runs_round_the_border(transform: Transform) -> None:
+    theta = near_identity(transform)
+    points = outline(transform, theta, num=6)
+    assert points.shape == (3, 25, 2)
+    grid = transform.grid(theta, (7, 7))
+    corners = points[:, [0, 6, 12, 18, 24]]
+    expected = torch.stack([grid[:, i, j] for i, j in [(0, 0), (0, 6), (6, 6), (6, 0), (0, 0)]], 1)
+    torch.testing.assert_close(corners, expected)
+    assert torch.unique(points[0, :-1], dim=0).shape == (24, 2)
+
+
+@every_transform
+def test_control_points_are_few_and_on_the_grid(transform: Transform) -> None:
+    theta = near_identity(transform)
+    points = control_points(transform, theta)
+    rows, columns = getattr(transform, "points", (2, 2))
+    expected = transform.grid(theta, (rows, columns)).flatten(1, 2)
+    torch.testing.assert_close(points, expected, atol=1e-10, rtol=0)
+
+
+def test_points_behind_the_horizon_are_not_drawn() -> None:
+    theta = Projective().identity()[None].clone()
+    theta[0, 6] = -1.5  # w = 1 - 1.5 x: the right edge is behind
+    points = outline(Projective(), theta, num=4)[0]
+    assert points[4:9].isnan().all()
+    assert torch.isfinite(points[9:]).all()
+    assert control_points(Projective(), theta).isnan().any(dim=2).tolist() == [[0, 1, 0, 1]]
+
+
+@pytest.mark.parametrize("path", CONF, ids=lambda path: path.stem)
+def test_every_config_makes_a_transform(path: Path) -> None:
+    config = yaml.safe_load(path.read_text())
+    assert config["name"] == path.stem
+    transform = instantiate(config["layer"])
+    assert torch.equal(transform.grid(transform.identity()[None], (3, 5)), base_grid((3, 5))[None])
+
+
+def test_every_transform_has_a_config() -> None:
+    configured = {instantiate(yaml.safe_load(path.read_text())["layer"]) for path in CONF}
+    assert configured == {transform for transform in TRANSFORMS if transform != TRANSFORMS[-1]}
