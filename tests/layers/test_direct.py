@@ -6,24 +6,21 @@ from stn.layers import direct
 from stn.layers.direct import fold, window_weight
 
 
-@pytest.mark.parametrize(("size", "channels"), [(4, 1), (5, 3)])
+@pytest.mark.parametrize(("size", "channels"), [(4, 1), (6, 3), (10, 1)])
 def test_fold_adds_up_overlapping_windows(size, channels):
     torch.manual_seed(0)
-    windows = torch.randn(2, 3, 4, size, size, channels, dtype=torch.float64)
-    height, width = 4 + size, 6 + size
-    out = torch.full((2, height, width, channels), torch.nan, dtype=torch.float64)
-    fold(windows, out)
-    columns = windows.permute(0, 5, 3, 4, 1, 2).reshape(2, -1, 12)
-    expected = F.fold(columns, (height, width), size, stride=2)
-    torch.testing.assert_close(out, expected.permute(0, 2, 3, 1))
+    windows = torch.randn(2, 3, 8, size, size, channels, dtype=torch.float64)
+    columns = windows.permute(0, 5, 3, 4, 1, 2).reshape(2, -1, 24)
+    expected = F.fold(columns, (4 + size, 14 + size), size, stride=2)
+    torch.testing.assert_close(fold(windows), expected.permute(0, 2, 3, 1))
 
 
 def test_window_weight_is_the_jacobian_of_one_block():
     torch.manual_seed(0)
-    weight = torch.randn(3, 2, 4, 4, dtype=torch.float64)
-    image = torch.randn(1, 2, 5, 5, dtype=torch.float64)
-    jacobian = torch.func.jacrev(F.conv2d)(image, weight)  # (1, 3, 2, 2, 1, 2, 5, 5)
-    expected = jacobian[0, ..., 0, :, :, :].permute(4, 5, 3, 0, 1, 2).reshape(50, 3, 2, 2)
+    weight = torch.randn(3, 2, 3, 3, dtype=torch.float64)
+    image = torch.randn(1, 2, 4, 4, dtype=torch.float64)
+    jacobian = torch.func.jacrev(F.conv2d)(image, weight)  # (1, 3, 2, 2, 1, 2, 4, 4)
+    expected = jacobian[0, ..., 0, :, :, :].permute(4, 5, 3, 0, 1, 2).reshape(32, 3, 2, 2)
     torch.testing.assert_close(window_weight(weight), expected)
 
 

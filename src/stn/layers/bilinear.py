@@ -1,7 +1,7 @@
 """Convolution by a bilinear algorithm along the rows: fewer multiplications, the same outputs.
 
 m outputs of a correlation with k taps are y = A^T [(G w) * (B^T x)] with r < m k products
-(Winograd, Toom, Cook, Karatsuba). A and G evaluate polynomials at as many points; B follows from them.
+(Winograd, Toom, Cook, Karatsuba). A and G evaluate polynomials at points; B follows from them.
 The columns of an image are transformed, so each of the r products becomes a convolution along the
 rows, over all channels at once. Memory is ordered (column, row, image, channel) from the layer's
 input to its output, which turns each transform into one matrix product.
@@ -110,16 +110,13 @@ def _transform_weight(weight: Tensor, to_weight: Tensor) -> Tensor:
     return _apply(to_weight, weight.permute(3, 0, 2, 1)).unsqueeze(3).permute(0, 1, 4, 2, 3)
 
 
-def convolve(images: Tensor, weight: Tensor, to_output: Tensor) -> Tensor:
-    """Convolution (W', H', B, K) of transformed images with transformed filters.
-
-    Args:
-        images: r images (r, 1, C, H, B).
-        weight: r filters (r, K, C, k, 1).
-        to_output: A^T (W', r).
-    """
-    products = [F.conv2d(image, filters) for image, filters in zip(images, weight, strict=True)]
-    return _apply(to_output, torch.cat(products).permute(0, 2, 3, 1))
+def _convolve(images: Tensor, filters: Tensor) -> Tensor:
+    """Convolve r images (r, 1, C, H, B) with r filters (r, K, C, k, 1): (r, H', B, K)."""
+    height, batch = images.shape[3] - filters.shape[3] + 1, images.shape[4]
+    out = images.new_empty(filters.shape[0], height, batch, filters.shape[1])
+    for i, image in enumerate(images):
+        out[i] = F.conv2d(image, filters[i])[0].permute(1, 2, 0)
+    return out
 
 
 def _pool(y: Tensor, bias: Tensor, out: Tensor) -> None:
@@ -137,24 +134,28 @@ def convolve_and_pool(
     matrices = algorithm(columns.shape[0] - size + 1, size, x.dtype)
     images = _as_images(_apply(matrices.to_input, columns))
     filters = _transform_weight(weight, matrices.to_weight)
-    y = convolve(images, filters, matrices.to_output)
+    y = _apply(matrices.to_output, _convolve(images, filters))
     out = pooled_like(x, *weight.shape[::3])
     _pool(y, bias, out)
     return out, (images, filters, y)
 
 
-def _product_gradients(
-    gradient: Tensor, images: Tensor, filters: Tensor, mask: list[bool]
+def _convolve_backward(
+    gradient: Tensor, images: Tensor, filters: Tensor, needs_images: bool, needs_filters: bool
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Gradients of the r convolutions: images (r, 1, C, H, B) and filters (r, K, C, k, 1)."""
-    parts = [
-        torch.ops.aten.convolution_backward(
-            g, image, w, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1, [*mask, False]
-        )[:2]
-        for g, image, w in zip(gradient, images, filters, strict=True)
-    ]
-    to_images, to_filters = zip(*parts, strict=True)
-    return torch.cat(to_images) if mask[0] else None, torch.stack(to_filters) if mask[1] else None
+    """Gradients of `_convolve`: with respect to images (r, H, B, C), filters (r, K, k, C)."""
+    grad_images = torch.empty_like(images[:, 0].permute(0, 2, 3, 1)) if needs_images else None
+    grad_filters = torch.empty_like(filters[..., 0].transpose(2, 3)) if needs_filters else None
+    settings = [1, 1], [0, 0], [1, 1], False, [0, 0], 1, [needs_images, needs_filters, False]
+    for i, g in enumerate(gradient):
+        to_image, to_filters, _ = torch.ops.aten.convolution_backward(
+            g, images[i], filters[i], None, *settings
+        )
+        if grad_images is not None:
+            grad_images[i] = to_image[0].permute(1, 2, 0)
+        if grad_filters is not None:
+            grad_filters[i] = to_filters[..., 0].transpose(1, 2)
+    return grad_images, grad_filters
 
 
 class BilinearConvMaxPool(torch.autograd.Function):
@@ -178,14 +179,12 @@ class BilinearConvMaxPool(torch.autograd.Function):
         grad_y = torch.empty_like(edges)
         unpool(gradient, edges.permute(2, 3, 1, 0), grad_y.permute(2, 3, 1, 0))
         grad_products = _as_images(_apply(matrices.to_output.T, grad_y))
-        grad_images, grad_filters = _product_gradients(
-            grad_products, images, filters, [needs_x, needs_weight]
+        grad_images, grad_filters = _convolve_backward(
+            grad_products, images, filters, needs_x, needs_weight
         )
         grad_x = grad_weight = None
         if grad_images is not None:
-            columns = _apply(matrices.to_input.T, grad_images.permute(0, 2, 3, 1))
-            grad_x = _from_columns(columns, ctx.shape)
+            grad_x = _from_columns(_apply(matrices.to_input.T, grad_images), ctx.shape)
         if grad_filters is not None:
-            taps = _apply(matrices.to_weight.T, grad_filters.squeeze(-1))
-            grad_weight = taps.permute(1, 2, 3, 0)
+            grad_weight = _apply(matrices.to_weight.T, grad_filters).permute(1, 3, 2, 0)
         return grad_x, grad_weight, gradient.sum((0, 2, 3)) if needs_bias else None

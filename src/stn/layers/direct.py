@@ -38,7 +38,7 @@ def _slices(x: Tensor, weight: Tensor) -> list[slice]:
 def _used_part(x: Tensor, kernel_size: int) -> Tensor:
     """Crop the pixels that only reach outputs which pooling drops; channels last in memory."""
     height, width = ((side - kernel_size + 1) // 2 * 2 + kernel_size - 1 for side in x.shape[2:])
-    return x[:, :, :height, :width].contiguous(memory_format=torch.channels_last)
+    return x[:, :, :height, :width].to(memory_format=torch.channels_last)
 
 
 def _weight_gradient(gradient: Tensor, x: Tensor, weight: Tensor) -> Tensor:
@@ -52,33 +52,42 @@ def window_weight(weight: Tensor) -> Tensor:
         weight: filters (K, C, k, k).
 
     Returns:
-        (T, K, 2, 2), T = (k + 1) * (k + 1) * C window entries in the order (row, column, channel):
-        the filters, moved to the four places where they touch the window.
+        (T, K, 2, 2), the filters moved to the four places where they touch the window. The T
+        entries of the window are in the order (row, column, channel); its side is k + 1, or
+        k + 2 where k + 1 is odd.
     """
     num_filters, channels, size, _ = weight.shape
-    windows = weight.new_zeros(size + 1, size + 1, channels, num_filters, 2, 2)
+    side = (size + 2) // 2 * 2
+    windows = weight.new_zeros(side, side, channels, num_filters, 2, 2)
     taps = weight.permute(2, 3, 1, 0)
     for i in (0, 1):
         for j in (0, 1):
             windows[i : i + size, j : j + size, :, :, i, j] = taps
-    return windows.view(-1, num_filters, 2, 2).contiguous(memory_format=torch.channels_last)
+    return windows.view(-1, num_filters, 2, 2).to(memory_format=torch.channels_last)
 
 
-def fold(windows: Tensor, out: Tensor) -> None:
-    """Add up windows that overlap at steps of 2 pixels.
+def fold(windows: Tensor) -> Tensor:
+    """Add up windows that overlap at steps of 2 pixels: the rows of all windows, then the columns.
+
+    Windows half a side's steps apart touch without overlap, so s / 2 additions do all rows.
 
     Args:
-        windows: (B, H', W', s, s, C), contiguous.
-        out: (B, 2 H' + s - 2, 2 W' + s - 2, C), contiguous, overwritten.
+        windows: (B, H', W', s, s, C), s even.
+
+    Returns:
+        Sums (B, 2 H' + s - 2, 2 W' + s - 2, C).
     """
     batch, height, width, size, _, channels = windows.shape
-    strips = windows.new_zeros(batch, height, size, out.shape[2] * channels)
-    for i in range(width):
-        start = 2 * i * channels
-        strips[..., start : start + size * channels] += windows[:, :, i].flatten(-2)
-    rows = out.zero_().flatten(-2)
-    for i in range(size):
-        rows[:, i : i + 2 * height : 2] += strips[:, :, i]
+    rows, columns = 2 * height + size - 2, 2 * width + size - 2
+    strips = windows.new_zeros(batch, width, rows, size, channels)
+    for i in range(size // 2):
+        apart = windows[:, i :: size // 2].transpose(1, 2)
+        touched = slice(2 * i, 2 * i + apart.shape[2] * size)
+        strips[:, :, touched].unflatten(2, (-1, size)).add_(apart)
+    sums = windows.new_zeros(batch, rows, columns, channels)
+    for j in range(width):
+        sums[:, :, 2 * j : 2 * j + size] += strips[:, j]
+    return sums
 
 
 def _input_gradient(gradient: Tensor, x: Tensor, weight: Tensor) -> Tensor:
@@ -87,16 +96,16 @@ def _input_gradient(gradient: Tensor, x: Tensor, weight: Tensor) -> Tensor:
     if weight.shape[1] >= FEW_CHANNELS:
         return grad.conv2d_input(list(x.shape), weight, gradient)
     windows = F.conv2d(gradient, window_weight(weight), stride=2).permute(0, 2, 3, 1)
-    folded = x.new_empty(x.shape[0], *x.shape[2:], x.shape[1])
-    fold(windows.unflatten(-1, (size + 1, size + 1, -1)), folded)
-    return folded.permute(0, 3, 1, 2)
+    window_size = (size + 2) // 2 * 2
+    sums = fold(windows.unflatten(-1, (window_size, window_size, -1)))
+    return sums.permute(0, 3, 1, 2)[:, :, : x.shape[2], : x.shape[3]]
 
 
 def convolve_and_pool(
     x: Tensor, weight: Tensor, bias: Tensor, keep: bool
 ) -> tuple[Tensor, list[Tensor]]:
     """Pooled outputs (B, K, H', W') and, if to be kept for `unpool`, each slice's edges."""
-    weight = weight.contiguous(memory_format=torch.channels_last)
+    weight = weight.to(memory_format=torch.channels_last)
     out, edges = pooled_like(x, *weight.shape[::3]), []
     used = _used_part(x, weight.shape[-1])
     for part in _slices(x, weight):
@@ -124,7 +133,7 @@ class DirectConvMaxPool(torch.autograd.Function):
         x, weight, *edges = ctx.saved_tensors
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad
         used = _used_part(x, weight.shape[-1])
-        ordered = weight.contiguous(memory_format=torch.channels_last)
+        ordered = weight.to(memory_format=torch.channels_last)
         grad_x = torch.zeros_like(x) if needs_x else None
         grad_weight = torch.zeros_like(ordered) if needs_weight else None
         for part, edge in zip(_slices(x, weight), edges, strict=True):
