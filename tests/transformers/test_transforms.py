@@ -100,9 +100,16 @@ def test_a_wrong_theta_is_answered_with_both_shapes(transform: Transform) -> Non
 
 @every_transform
 def test_grid_compiles_whole(transform: Transform) -> None:
-    theta = near_identity(transform)
-    compiled = torch.compile(lambda theta: transform.grid(theta, (4, 5)), backend="eager")
-    torch.testing.assert_close(compiled(theta), transform.grid(theta, (4, 5)))
+    theta = near_identity(transform).requires_grad_()
+    compiled = torch.compile(
+        lambda theta: transform.grid(theta, (4, 5)), backend="aot_eager", fullgraph=True
+    )
+    (found, of_found), (wanted, of_wanted) = (
+        (grid, *torch.autograd.grad(grid.square().sum(), theta))
+        for grid in (compiled(theta), transform.grid(theta, (4, 5)))
+    )
+    torch.testing.assert_close(found, wanted)
+    torch.testing.assert_close(of_found, of_wanted)
 
 
 @pytest.mark.parametrize(

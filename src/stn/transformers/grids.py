@@ -122,21 +122,20 @@ def outside_fraction(grid: Tensor) -> Tensor:
 class _Perspective(torch.autograd.Function):
     """Planes (u / w, v / w) of theta (B, 3, 3): (B, 2, H, W). See `projective_grid`.
 
-    Written out because it can then work in place, and because the gradient is short in terms of
-    the result: with g = grad / w, that of (u, v, w) is (g_x, g_y, -g_x x_s - g_y y_s). Behind the
-    horizon 1 / w is taken as 0, and so is the gradient.
+    Written out because the gradient is short in terms of the result: with g = grad / w, that of
+    (u, v, w) is (g_x, g_y, -g_x x_s - g_y y_s). Behind the horizon 1 / w is taken as 0 there.
     """
 
     @staticmethod
     def forward(ctx: Any, theta: Tensor, size: Size) -> Tensor:
         forms = _linear_forms(theta, size)
-        planes, w = forms[:, :2], forms[:, 2:]
-        behind = None if _all_in_front(theta) else ~(w > HORIZON)
-        inverse = w.reciprocal_()
-        planes.mul_(inverse)
-        if behind is not None:
-            planes.masked_fill_(behind, NOWHERE)
-            inverse.masked_fill_(behind, 0.0)
+        w = forms[:, 2:]
+        inverse = w.reciprocal()
+        planes = forms[:, :2] * inverse
+        if not _all_in_front(theta):
+            in_front = w > HORIZON
+            planes = torch.where(in_front, planes, NOWHERE)
+            inverse = torch.where(in_front, inverse, 0.0)
         ctx.save_for_backward(planes, inverse)
         return planes
 
@@ -144,16 +143,10 @@ class _Perspective(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         planes, inverse = ctx.saved_tensors
-        batch, _, height, width = planes.shape
-        of_forms = planes.new_empty(batch, 3, height, width)
-        of_u_v, of_w = of_forms[:, :2], of_forms[:, 2]
-        torch.mul(grad, inverse, out=of_u_v)
-        torch.mul(of_u_v[:, 0], planes[:, 0], out=of_w)
-        of_w.addcmul_(of_u_v[:, 1], planes[:, 1]).neg_()
-        y_t, x_t = _axes((height, width), planes.dtype, planes.device)
-        of_y, of_x = of_forms.sum(dim=3), of_forms.sum(dim=2)  # (B, 3, H), (B, 3, W)
-        entries = (of_x * x_t).sum(dim=2), (of_y * y_t).sum(dim=2), of_y.sum(dim=2)
-        return torch.stack(entries, dim=2), None
+        of_u_v = grad * inverse
+        rows_u_v = _moments(of_u_v)
+        row_w = -_moments(of_u_v.mul_(planes)).sum(dim=1, keepdim=True)
+        return torch.cat([rows_u_v, row_w], dim=1), None
 
 
 def _all_in_front(theta: Tensor) -> bool:
@@ -178,6 +171,15 @@ def _linear_forms(theta: Tensor, size: Size) -> Tensor:
     of_x = theta[:, :, 0, None] * x_t  # (B, R, W)
     of_y = theta[:, :, 1, None] * y_t + theta[:, :, 2, None]  # (B, R, H)
     return of_y[:, :, :, None] + of_x[:, :, None, :]
+
+
+def _moments(planes: Tensor) -> Tensor:
+    """Sums of planes (B, R, H, W) against x_t, y_t and 1, the transpose of `_linear_forms`."""
+    height, width = planes.shape[2:]
+    y_t, x_t = _axes((height, width), planes.dtype, planes.device)
+    rows, columns = planes.sum(dim=3), planes.sum(dim=2)  # (B, R, H), (B, R, W)
+    sums = (columns * x_t).sum(dim=2), (rows * y_t).sum(dim=2), rows.sum(dim=2)
+    return torch.stack(sums, dim=2)
 
 
 def _axes(size: Size, dtype: torch.dtype, device: torch.device | None) -> tuple[Tensor, Tensor]:

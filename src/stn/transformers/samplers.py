@@ -49,7 +49,7 @@ def integer(U: Tensor, grid: Tensor) -> Tensor:
 
     It is constant between jumps: the gradient with respect to the grid is zero.
     """
-    size = _width_height(U, grid)
+    size = _like(U.shape[-1], U.shape[-2], grid)
     nearest = torch.floor(grid * ((size - 1) / 2) + size / 2)
     centre = (2 * nearest + 1) / size - 1
     return F.grid_sample(U, centre, mode="nearest", padding_mode="zeros", align_corners=False)
@@ -100,8 +100,9 @@ def _on_canvas(U: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
     canvas = U
     if (rows, columns) != (height, width):
         canvas = F.pad(U, (0, columns - width, 0, rows - height))
-    size, sides = _width_height(U, grid), _width_height(canvas, grid)
-    return canvas, _Rescale.apply(grid, (size - 1) / sides, size / sides - 1)
+    scale = _like((width - 1) / columns, (height - 1) / rows, grid)
+    shift = _like(width / columns - 1, height / rows - 1, grid)
+    return canvas, _Rescale.apply(grid, scale, shift)
 
 
 class _Rescale(torch.autograd.Function):
@@ -120,17 +121,17 @@ class _Rescale(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (scale,) = ctx.saved_tensors
-        planes = grad.permute(0, 3, 1, 2).contiguous() * scale[:, None, None]
-        return planes.permute(0, 2, 3, 1), None, None
+        planes = grad.permute(0, 3, 1, 2).clone(memory_format=torch.contiguous_format)
+        return planes.mul_(scale[:, None, None]).permute(0, 2, 3, 1), None, None
 
 
 def _next_power_of_two(n: int) -> int:
     return 1 << (n - 1).bit_length()
 
 
-def _width_height(U: Tensor, grid: Tensor) -> Tensor:
-    """Size of U in the order of the grid's last axis, as a tensor like the grid."""
-    return torch.tensor([U.shape[-1], U.shape[-2]], dtype=grid.dtype, device=grid.device)
+def _like(of_x: float, of_y: float, grid: Tensor) -> Tensor:
+    """One number for x and one for y, to be combined with a grid."""
+    return torch.tensor([of_x, of_y], dtype=grid.dtype, device=grid.device)
 
 
 def _all_readable(grid: Tensor) -> bool:
