@@ -160,7 +160,7 @@ def _run_and_record(cell: Cell) -> Record:
     try:
         outcome = _fit_and_test(cell, task, datamodule, stopwatch)
     except (DivergedError, NonFiniteThetaError) as error:
-        write(NOT_MEASURED, status="diverged", message=str(error))
+        write(NOT_MEASURED, status="diverged", message=repr(error))
         raise
     except Exception as error:
         write(NOT_MEASURED, status="failed", message=repr(error))
@@ -212,6 +212,7 @@ def _write(
     **fields: Any,
 ) -> Record:
     config, recipe = cell.config, cell.config["recipe"]
+    steps = recipe["max_steps"] if outcome is not NOT_MEASURED else stopwatch.steps
     git_sha, git_dirty = provenance.git_state()
     uses_transform = "transform" in config["model"]["network"]["build"]
     record = Record(
@@ -222,15 +223,15 @@ def _write(
         data=config["data"]["name"],
         recipe=recipe["name"],
         seed=config["seed"],
-        steps=recipe["max_steps"],
+        steps=steps,
         paper_steps=recipe["paper_steps"],
-        samples=recipe["max_steps"] * recipe["batch_size"],
+        samples=steps * recipe["batch_size"],
         paper_samples=recipe["paper_steps"] * PAPER_BATCH_SIZE,
         batch_size=recipe["batch_size"],
         step_ms=1000 * stopwatch.train_s / max(1, stopwatch.steps),
         wall_s=stopwatch.wall_s,
         peak_rss_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / RSS_UNITS_PER_MIB,
-        config=config,
+        config={key: value for key, value in config.items() if key != "table"},
         command=cell.command,
         overrides=cell.overrides,
         git_sha=git_sha,

@@ -31,7 +31,7 @@ def main(cfg: DictConfig) -> None:
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     console = Console(highlight=False, soft_wrap=True)
     found = collect(config["source"])
-    comparison = compare(parse_table(config["table"]), found.records, config["recipe"])
+    comparison = compare(parse_table(config["table"]), found.records, config["recipe"]["name"])
     console.print(to_terminal(comparison))
     console.print(summary(comparison))
     for line in notices(comparison, found, config["source"]):
