@@ -10,8 +10,10 @@ from omegaconf import DictConfig
 
 from stn.cell import evaluate
 
+CONF = str(Path(__file__).parents[2] / "conf")
 
-@hydra.main(version_base="1.3", config_path="../../conf", config_name="evaluate")
+
+@hydra.main(version_base="1.3", config_path=CONF, config_name="evaluate")
 def main(cfg: DictConfig) -> None:
     """Recompute the test error and compare it with the record."""
     try:

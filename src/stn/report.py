@@ -24,8 +24,10 @@ from stn.results.render import to_csv, to_latex, to_markdown
 from stn.results.table import parse_table
 from stn.results.terminal import summary, to_terminal
 
+CONF = str(Path(__file__).parents[2] / "conf")
 
-@hydra.main(version_base="1.3", config_path="../../conf", config_name="report")
+
+@hydra.main(version_base="1.3", config_path=CONF, config_name="report")
 def main(cfg: DictConfig) -> None:
     """Render the table that `cfg` names, and say what is missing."""
     config: Any = OmegaConf.to_container(cfg, resolve=True)

@@ -19,6 +19,7 @@ from stn.cell import Cell, CellBusyError, run_cell
 from stn.results.identity import cell_id
 from stn.sweep import Job, SweepDisplay
 
+CONF = str(Path(__file__).parents[2] / "conf")
 # Overrides that say which cell it is, or that change no result: the rest is told in the record.
 NAMING = {"model", "transform", "data", "recipe", "seed", "table", "logger"}
 HARMLESS = ("table.", "logger.", "trainer.", "recipe.watch.", "runs_dir", "data_dir", "retry")
@@ -42,7 +43,7 @@ def build(cfg: DictConfig) -> Cell:
     )
 
 
-@hydra.main(version_base="1.3", config_path="../../conf", config_name="train")
+@hydra.main(version_base="1.3", config_path=CONF, config_name="train")
 def main(cfg: DictConfig) -> float | None:
     """Run the cell that `cfg` describes; return its validation error in percent."""
     cell = build(cfg)

@@ -1,0 +1,74 @@
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from stn.cell import Cell, run_cell
+from stn.sweep import Job, Sweep, SweepDisplay, is_missing
+from stn.tasks.classification import DivergedError
+
+
+def display_of(cells: list[Cell], **kwargs: Any) -> tuple[SweepDisplay, io.StringIO]:
+    out = io.StringIO()
+    jobs = [Job(cell.run_id, ()) for cell in cells]
+    console = Console(file=out, width=200, **kwargs)
+    return SweepDisplay(jobs, cells[0].folder.parent, "Table 0", console), out
+
+
+def test_a_line_for_each_cell_that_ends(make_cell: Callable[..., Cell]) -> None:
+    good, bad = make_cell("model=fcn"), make_cell("model=fcn", "recipe.optimizer.lr=1e30")
+    display, out = display_of([good, bad])
+    with display.shown():
+        run_cell(good)
+        with pytest.raises(DivergedError):
+            run_cell(bad)
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 2
+    assert any(f"{good.run_id}: test error" in line for line in lines)
+    assert any(f"{bad.run_id}: diverged: DivergedError" in line for line in lines)
+    assert lines[0].startswith("[1/2]")
+    assert lines[1].startswith("[2/2]")
+
+
+def test_a_terminal_shows_the_running_cells(tmp_path: Path, make_cell: Callable[..., Cell]) -> None:
+    cell = make_cell("model=fcn")
+    display, out = display_of([cell], force_terminal=True)
+    cell.folder.mkdir(parents=True)
+    state = {"step": 3, "max_steps": 20, "val_error_percent": 12.345}
+    (cell.folder / "progress.json").write_text(json.dumps(state))
+    with display.shown():
+        display.poll()
+    assert "3/20" in out.getvalue()
+    assert "val error 12.35 %" in out.getvalue()
+
+
+def test_a_record_that_cannot_be_read_is_said_so(make_cell: Callable[..., Cell]) -> None:
+    cell = make_cell("model=fcn")
+    display, out = display_of([cell])
+    cell.folder.mkdir(parents=True)
+    (cell.folder / "result.json").write_text("{")
+    display.poll()
+    assert "its record cannot be read" in out.getvalue()
+
+
+def test_only_what_is_not_finished_is_missing(make_cell: Callable[..., Cell]) -> None:
+    done, diverged = make_cell("model=fcn"), make_cell("model=fcn", "recipe.optimizer.lr=1e30")
+    never, torn = make_cell("model=fcn", "seed=5"), make_cell("model=fcn", "seed=6")
+    run_cell(done)
+    with pytest.raises(DivergedError):
+        run_cell(diverged)
+    torn.folder.mkdir(parents=True)
+    (torn.folder / "result.json").write_text("")
+
+    def missing(retry: str | None) -> list[bool]:
+        cells = [done, diverged, never, torn]
+        sweep = Sweep([Job(c.run_id, ()) for c in cells], "", done.folder.parent, retry)
+        return [is_missing(job, sweep) for job in sweep.jobs]
+
+    assert missing(None) == [False, False, True, True]
+    assert missing("diverged") == [False, True, True, True]
+    assert missing("failed") == [False, False, True, True]

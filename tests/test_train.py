@@ -1,0 +1,99 @@
+"""The commands, in this process, so that they see the small MNIST."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stn import evaluate, train
+from stn.results.collect import collect
+
+SMALL = [
+    "recipe=smoke",
+    "logger=csv",
+    "recipe.batch_size=64",
+    "recipe.max_steps=3",
+    "data.module.num_val=128",
+]
+Run = Callable[..., None]
+
+
+@pytest.fixture
+def run(mnist_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("STN_RUNS_DIR", str(tmp_path / "runs"))
+
+    def run_with(*overrides: str) -> None:
+        monkeypatch.setattr(sys, "argv", ["stn.train", *overrides, *SMALL])
+        train.main()
+
+    return run_with
+
+
+def names(tmp_path: Path) -> list[str]:
+    return sorted(record.run_id[:-11] for record in collect(tmp_path / "runs").records)
+
+
+def test_one_cell(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("model=st_fcn", "transform=projective", "data=mnist_p", "seed=4")
+    (record,) = collect(tmp_path / "runs").records
+    assert record.run_id.startswith("st_fcn-projective-mnist_p-smoke-s4-")
+    assert record.command.startswith("python -m stn.train model=st_fcn transform=projective")
+    assert set(record.overrides) == {o for o in SMALL if "." in o}
+    assert "test error" in capsys.readouterr().out
+
+
+def test_lists_are_swept_and_a_cell_is_run_once(run: Run, tmp_path: Path) -> None:
+    run("-m", "model=fcn,st_fcn", "transform=affine,tps", "seed=0,1")
+    assert names(tmp_path) == [
+        "fcn-mnist_r-smoke-s0",
+        "fcn-mnist_r-smoke-s1",
+        "st_fcn-affine-mnist_r-smoke-s0",
+        "st_fcn-affine-mnist_r-smoke-s1",
+        "st_fcn-tps-mnist_r-smoke-s0",
+        "st_fcn-tps-mnist_r-smoke-s1",
+    ]
+
+
+def test_a_table_is_run_then_found_done(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("-m", "+table=table1", "table.only=[R]")
+    assert len(names(tmp_path)) == 8
+    assert {record.table for record in collect(tmp_path / "runs").records} == {"table1"}
+    capsys.readouterr()
+    run("-m", "+table=table1", "table.only=[R]")
+    assert "8 cells, 8 already done" in capsys.readouterr().out
+
+
+def test_a_sweep_goes_on_after_a_failure_and_fails_at_the_end(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"1 of 2 cells failed:\n.*DivergedError"):
+        run("-m", "model=fcn", "recipe.optimizer.lr=1e30,1e-3")
+    statuses = {record.status for record in collect(tmp_path / "runs").records}
+    assert statuses == {"finished", "diverged"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["-m", "+table=table1", "table.only=[R,XX]"], "unknown column XX; there are: R, RTS"),
+        (["model=fcn", "recipe.optimizer.lr=1e30"], "DivergedError: the loss became"),
+    ],
+)
+def test_a_mistake_is_named_in_a_line(run: Run, overrides: list[str], message: str) -> None:
+    with pytest.raises(SystemExit) as stop:
+        run(*overrides)
+    assert message in str(stop.value)
+
+
+def test_evaluate_agrees_and_names_what_is_not_there(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("model=fcn")
+    (folder,) = (p for p in (tmp_path / "runs").iterdir() if (p / "result.json").exists())
+    monkeypatch.setattr(sys, "argv", ["stn.evaluate", f"run={folder}"])
+    evaluate.main()
+    assert "the record says" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["stn.evaluate", f"run={tmp_path}/nothing"])
+    with pytest.raises(SystemExit, match="nothing"):
+        evaluate.main()
