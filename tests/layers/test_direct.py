@@ -35,5 +35,5 @@ def test_slicing_the_batch_changes_no_gradient(monkeypatch):
         return [out, *torch.autograd.grad(out.square().sum(), (x, weight, bias))]
 
     whole = values_and_gradients()
-    monkeypatch.setattr(direct, "SLICE_BYTES", 4 * 5 * 8 * 8 * 2)
+    monkeypatch.setattr(direct, "SLICE_FLOATS", 4 * 5 * 8 * 2)
     torch.testing.assert_close(values_and_gradients(), whole)

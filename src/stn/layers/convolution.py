@@ -4,8 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stn.layers.bilinear import BilinearConvMaxPool, num_products
+from stn.layers.bilinear import BilinearConvMaxPool
 from stn.layers.direct import DirectConvMaxPool
+from stn.layers.toom_cook import num_products
 
 # A transform of the bilinear algorithm moves memory: its multiplications take this many times
 # as long as those of a convolution over many channels.

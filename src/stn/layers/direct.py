@@ -13,32 +13,24 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import grad
 
-from stn.layers.pooling import pool_, unpool
+from stn.layers.memory import pooled_like, slices, used_part
+from stn.layers.pooling import pool, unpool
 
 # A slice's convolution outputs should fit the processor's cache together with its gradient.
-SLICE_BYTES = 2_500_000
+SLICE_FLOATS = 600_000
 # With fewer input channels than this the library's input gradient leaves its vectors empty.
 FEW_CHANNELS = 8
 
 
-def pooled_like(x: Tensor, num_filters: int, kernel_size: int) -> Tensor:
-    """Return an empty output (B, K, H', W') whose memory is ordered (W', H', B, K)."""
-    height, width = ((side - kernel_size + 1) // 2 for side in x.shape[2:])
-    return x.new_empty(width, height, x.shape[0], num_filters).permute(2, 3, 1, 0)
-
-
 def _slices(x: Tensor, weight: Tensor) -> list[slice]:
-    """Cut the batch so that one slice's convolution output takes about SLICE_BYTES."""
-    num_filters, kernel_size = weight.shape[0], weight.shape[-1]
-    height, width = (side - kernel_size + 1 for side in x.shape[2:])
-    step = max(1, SLICE_BYTES // (height * width * num_filters * x.element_size()))
-    return [slice(start, start + step) for start in range(0, x.shape[0], step)]
+    """Cut the batch so that one slice's convolution output has about SLICE_FLOATS."""
+    height, width = (side - weight.shape[-1] + 1 for side in x.shape[2:])
+    return slices(x.shape[0], height * width * weight.shape[0], SLICE_FLOATS)
 
 
 def _used_part(x: Tensor, kernel_size: int) -> Tensor:
-    """Crop the pixels that only reach outputs which pooling drops; channels last in memory."""
-    height, width = ((side - kernel_size + 1) // 2 * 2 + kernel_size - 1 for side in x.shape[2:])
-    return x[:, :, :height, :width].to(memory_format=torch.channels_last)
+    """Part of x that pooling keeps something of, channels last in memory."""
+    return used_part(x, kernel_size).to(memory_format=torch.channels_last)
 
 
 def _weight_gradient(gradient: Tensor, x: Tensor, weight: Tensor) -> Tensor:
@@ -101,28 +93,17 @@ def _input_gradient(gradient: Tensor, x: Tensor, weight: Tensor) -> Tensor:
     return sums.permute(0, 3, 1, 2)[:, :, : x.shape[2], : x.shape[3]]
 
 
-def convolve_and_pool(
-    x: Tensor, weight: Tensor, bias: Tensor, keep: bool
-) -> tuple[Tensor, list[Tensor]]:
-    """Pooled outputs (B, K, H', W') and, if to be kept for `unpool`, each slice's edges."""
-    weight = weight.to(memory_format=torch.channels_last)
-    out, edges = pooled_like(x, *weight.shape[::3]), []
-    used = _used_part(x, weight.shape[-1])
-    for part in _slices(x, weight):
-        y = F.conv2d(used[part], weight, bias)
-        pool_(y, out[part])
-        if keep:
-            edges.append(y)
-    return out, edges
-
-
 class DirectConvMaxPool(torch.autograd.Function):
     """`conv_max_pool_plain` slice by slice, with a gradient of its own."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """Pooled outputs (B, K, H', W')."""
-        out, edges = convolve_and_pool(x, weight, bias, keep=True)
+        ordered = weight.to(memory_format=torch.channels_last)
+        used, out = _used_part(x, weight.shape[-1]), pooled_like(x, *weight.shape[::3])
+        edges = [
+            pool(F.conv2d(used[part], ordered, bias), out[part]) for part in _slices(x, weight)
+        ]
         ctx.save_for_backward(x, weight, *edges)
         return out
 
@@ -132,16 +113,15 @@ class DirectConvMaxPool(torch.autograd.Function):
         """Gradients with respect to x, weight and bias."""
         x, weight, *edges = ctx.saved_tensors
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad
-        used = _used_part(x, weight.shape[-1])
         ordered = weight.to(memory_format=torch.channels_last)
+        used = _used_part(x, weight.shape[-1])
         grad_x = torch.zeros_like(x) if needs_x else None
         grad_weight = torch.zeros_like(ordered) if needs_weight else None
         for part, edge in zip(_slices(x, weight), edges, strict=True):
-            grad_y = torch.empty_like(edge)
-            unpool(gradient[part], edge, grad_y)
+            grad_y = unpool(gradient[part], edge)
             if grad_weight is not None:
                 grad_weight += _weight_gradient(grad_y, used[part], ordered)
             if grad_x is not None:
-                height, width = used.shape[2:]
-                grad_x[part, :, :height, :width] = _input_gradient(grad_y, used[part], ordered)
+                grad_used = grad_x[part, :, : used.shape[2], : used.shape[3]]
+                grad_used.copy_(_input_gradient(grad_y, used[part], ordered))
         return grad_x, grad_weight, gradient.sum((0, 2, 3)) if needs_bias else None

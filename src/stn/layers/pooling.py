@@ -1,10 +1,11 @@
-"""2x2 max pooling in place on the four corners of every block, and its sub-gradient.
+"""2x2 max pooling on views of the four corners of every block, and its sub-gradient.
 
-The library's pooling writes an 8-byte index for every output and scatters through it. Here the
-*edges*, which corner beats which and by how much, stay in the memory of the values themselves and
-the gradient follows their signs: six vectorised passes a direction, no index and no gather.
+The library's pooling writes an 8-byte index for every output and scatters through it. Here three
+*edges*, which corner beats which and by how much, are kept, and the gradient follows their signs:
+six vectorised passes a direction, no index and no gather.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -28,26 +29,37 @@ class Corners(NamedTuple):
         return cls(*(y[:, :, i:height:2, j:width:2] for i in (0, 1) for j in (0, 1)))
 
 
-def pool_(y: Tensor, out: Tensor) -> None:
-    """Write the maximum of each 2x2 block of y into `out`, and leave the edges in y.
+def _empty(shape: Sequence[int], like: Tensor) -> Tensor:
+    """Tensor (..., B, K, H, W) without values, its last axes in memory in the order of `like`'s."""
+    order = sorted(range(4), key=like.stride, reverse=True)
+    ahead, size = list(shape[:-4]), shape[-4:]
+    empty = like.new_empty(ahead + [size[axis] for axis in order])
+    return empty.permute(*range(len(ahead)), *(len(ahead) + order.index(i) for i in range(4)))
 
-    Afterwards the corners of y hold: top left its value, top right (right - left), bottom right
-    (right - left), bottom left (maximum of the bottom row - maximum of the top row).
+
+def pool(y: Tensor, out: Tensor) -> Tensor:
+    """Write the maximum of each 2x2 block of y into `out`.
 
     Args:
-        y: values (B, K, H, W), overwritten.
+        y: values (B, K, H, W).
         out: (B, K, H // 2, W // 2), any strides.
+
+    Returns:
+        Edges (3, B, K, H // 2, W // 2) for `unpool`: right minus left in the top row, right minus
+        left in the bottom row, maximum of the bottom row minus maximum of the top row.
     """
     corners = Corners.of(y)
+    edges = _empty((3, *corners.top_left.shape), y)
+    torch.sub(corners.top_right, corners.top_left, out=edges[0])
+    torch.sub(corners.bottom_right, corners.bottom_left, out=edges[1])
     bottom = torch.maximum(corners.bottom_left, corners.bottom_right)
     torch.maximum(corners.top_left, corners.top_right, out=out)
-    corners.top_right.sub_(corners.top_left)
-    corners.bottom_right.sub_(corners.bottom_left)
-    torch.sub(bottom, out, out=corners.bottom_left)
+    torch.sub(bottom, out, out=edges[2])
     torch.maximum(out, bottom, out=out)
+    return edges
 
 
-def unpool(gradient: Tensor, edges: Tensor, out: Tensor) -> None:
+def unpool(gradient: Tensor, edges: Tensor) -> Tensor:
     """Send the gradient of each block to its largest corner, the first one among equals.
 
     Equals count in reading order (left before right, then top before bottom), as in
@@ -55,13 +67,19 @@ def unpool(gradient: Tensor, edges: Tensor, out: Tensor) -> None:
 
     Args:
         gradient: with respect to the pooled values (B, K, H // 2, W // 2).
-        edges: y as `pool_` left it (B, K, H, W).
-        out: with respect to y (B, K, H, W), H and W even, overwritten.
+        edges: from `pool`.
+
+    Returns:
+        The gradient with respect to y (B, K, 2 (H // 2), 2 (W // 2)), its memory in y's order.
     """
-    to, edge = Corners.of(out), Corners.of(edges)
-    _threshold_backward(gradient, edge.bottom_left, 0, grad_input=to.bottom_left)
+    batch, filters, height, width = gradient.shape
+    top, bottom, rows = edges
+    out = _empty((batch, filters, 2 * height, 2 * width), rows)
+    to = Corners.of(out)
+    _threshold_backward(gradient, rows, 0, grad_input=to.bottom_left)
     torch.sub(gradient, to.bottom_left, out=to.top_left)
-    _threshold_backward(to.top_left, edge.top_right, 0, grad_input=to.top_right)
+    _threshold_backward(to.top_left, top, 0, grad_input=to.top_right)
     to.top_left.sub_(to.top_right)
-    _threshold_backward(to.bottom_left, edge.bottom_right, 0, grad_input=to.bottom_right)
+    _threshold_backward(to.bottom_left, bottom, 0, grad_input=to.bottom_right)
     to.bottom_left.sub_(to.bottom_right)
+    return out

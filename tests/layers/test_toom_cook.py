@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from stn.layers.bilinear import algorithm, num_products
+from stn.layers.toom_cook import algorithm, num_products
 
 
 @pytest.mark.parametrize(
