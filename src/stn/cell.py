@@ -26,6 +26,7 @@ from stn.callbacks.metrics import MetricsFile
 from stn.callbacks.panels import Panels
 from stn.callbacks.progress import ProgressFile, Stopwatch
 from stn.data.randomness import stream
+from stn.layers.memory import keep_freed_memory
 from stn.models.mnist import num_parameters
 from stn.results import provenance
 from stn.results.records import Record, read_record, write_record
@@ -144,6 +145,7 @@ def _run_and_record(cell: Cell) -> Record:
     started_at = datetime.now(UTC)
     stopwatch = Stopwatch()
     OmegaConf.save(OmegaConf.create(cell.config), cell.folder / CONFIG)
+    keep_freed_memory()
     torch.set_num_threads(cell.config["trainer"]["threads"])
     datamodule = cell.instantiate(cell.config["data"]["module"])
     datamodule.prepare_data()
