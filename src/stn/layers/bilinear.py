@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from stn.layers.memory import pooled_like, used_part
-from stn.layers.pooling import pool, unpool
+from stn.layers.pooling import pool, unpool, unpooled_like
 from stn.layers.toom_cook import algorithm
 
 
@@ -107,8 +107,9 @@ class BilinearConvMaxPool(torch.autograd.Function):
         images, filters, edges = ctx.saved_tensors
         to_output, to_weight, to_input = ctx.algorithm
         *mask, needs_bias = ctx.needs_input_grad
-        grad_y = unpool(gradient, edges).permute(3, 2, 0, 1)
-        grad_products = _as_images(_apply(to_output.T, grad_y))
+        grad_y = unpooled_like(edges)
+        unpool(gradient, edges, grad_y)
+        grad_products = _as_images(_apply(to_output.T, grad_y.permute(3, 2, 0, 1)))
         to_images, to_filters = _convolve_backward(grad_products, images, filters, mask)
         return (
             _input_gradient(to_input.T, to_images, ctx.size) if mask[0] else None,

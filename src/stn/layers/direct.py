@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import grad
 
 from stn.layers.memory import pooled_like, slices, used_part
-from stn.layers.pooling import pool, unpool
+from stn.layers.pooling import pool, unpool, unpooled_like
 
 # A slice's convolution outputs should fit the processor's cache together with its gradient.
 SLICE_FLOATS = 600_000
@@ -117,8 +117,10 @@ class DirectConvMaxPool(torch.autograd.Function):
         used = _used_part(x, weight.shape[-1])
         grad_x = torch.zeros_like(x) if needs_x else None
         grad_weight = torch.zeros_like(ordered) if needs_weight else None
+        buffer = unpooled_like(edges[0])
         for part, edge in zip(_slices(x, weight), edges, strict=True):
-            grad_y = unpool(gradient[part], edge)
+            grad_y = buffer[: edge.shape[1]]
+            unpool(gradient[part], edge, grad_y)
             if grad_weight is not None:
                 grad_weight += _weight_gradient(grad_y, used[part], ordered)
             if grad_x is not None:

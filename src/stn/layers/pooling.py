@@ -52,14 +52,20 @@ def pool(y: Tensor, out: Tensor) -> Tensor:
     edges = _empty((3, *corners.top_left.shape), y)
     torch.sub(corners.top_right, corners.top_left, out=edges[0])
     torch.sub(corners.bottom_right, corners.bottom_left, out=edges[1])
+    top = torch.maximum(corners.top_left, corners.top_right)
     bottom = torch.maximum(corners.bottom_left, corners.bottom_right)
-    torch.maximum(corners.top_left, corners.top_right, out=out)
-    torch.sub(bottom, out, out=edges[2])
-    torch.maximum(out, bottom, out=out)
+    torch.sub(bottom, top, out=edges[2])
+    torch.maximum(top, bottom, out=out)
     return edges
 
 
-def unpool(gradient: Tensor, edges: Tensor) -> Tensor:
+def unpooled_like(edges: Tensor) -> Tensor:
+    """Return an empty gradient (B, K, H, W) for `unpool`, its memory in the order of y's."""
+    batch, filters, height, width = edges.shape[1:]
+    return _empty((batch, filters, 2 * height, 2 * width), edges[0])
+
+
+def unpool(gradient: Tensor, edges: Tensor, out: Tensor) -> None:
     """Send the gradient of each block to its largest corner, the first one among equals.
 
     Equals count in reading order (left before right, then top before bottom), as in
@@ -68,18 +74,14 @@ def unpool(gradient: Tensor, edges: Tensor) -> Tensor:
     Args:
         gradient: with respect to the pooled values (B, K, H // 2, W // 2).
         edges: from `pool`.
-
-    Returns:
-        The gradient with respect to y (B, K, 2 (H // 2), 2 (W // 2)), its memory in y's order.
+        out: with respect to y (B, K, 2 (H // 2), 2 (W // 2)), overwritten.
     """
-    batch, filters, height, width = gradient.shape
-    top, bottom, rows = edges
-    out = _empty((batch, filters, 2 * height, 2 * width), rows)
     to = Corners.of(out)
-    _threshold_backward(gradient, rows, 0, grad_input=to.bottom_left)
-    torch.sub(gradient, to.bottom_left, out=to.top_left)
+    top, bottom, rows = edges
+    to.top_left.copy_(gradient)
+    _threshold_backward(to.top_left, rows, 0, grad_input=to.bottom_left)
+    to.top_left.sub_(to.bottom_left)
     _threshold_backward(to.top_left, top, 0, grad_input=to.top_right)
     to.top_left.sub_(to.top_right)
     _threshold_backward(to.bottom_left, bottom, 0, grad_input=to.bottom_right)
     to.bottom_left.sub_(to.bottom_right)
-    return out
