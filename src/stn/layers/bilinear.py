@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from stn.layers.memory import pooled_like, used_part
+from stn.layers.order import pooled_like, used_part
 from stn.layers.pooling import pool, unpool, unpooled_like
 from stn.layers.toom_cook import algorithm
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import grad
 
-from stn.layers.memory import pooled_like, slices, used_part
+from stn.layers.order import pooled_like, slices, used_part
 from stn.layers.pooling import pool, unpool, unpooled_like
 
 # A slice's convolution outputs should fit the processor's cache together with its gradient.
