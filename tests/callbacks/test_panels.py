@@ -4,36 +4,24 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from stn.callbacks.panels import BACKGROUND, CELL_PX, GAP_PX, LINE_COLOUR, Panels, draw_panels
+from stn.callbacks.panels import GAP_PX, MARGIN_PX, SIDE_PX, Panels, draw_panels
 from stn.data.distortions import Rotate
 from stn.data.mnist import MnistDataModule
+from stn.drawing.warps import warp
 from stn.models.mnist import Fcn, StFcn
 from stn.transformers import Affine
 
 from ..tasks.test_classification import task_of
 
 
-def test_three_rows_of_square_cells_whatever_the_sizes() -> None:
-    U, V = torch.ones(2, 1, 20, 40), torch.zeros(2, 1, 30, 10)
-    border = torch.tensor([[-1.0, -1], [1, -1], [1, 1], [-1, 1]]).repeat(2, 1, 1)
-    sheet = draw_panels(U, border, V)
-    step = CELL_PX + GAP_PX
+def test_a_row_for_each_stage_and_a_column_for_each_digit() -> None:
+    transformer = StFcn((20, 40), 4, Affine(), (30, 10)).transformer
+    drawn = warp(transformer, torch.ones(2, 1, 20, 40))
+    sheet, step = draw_panels(drawn), SIDE_PX + 2 * MARGIN_PX + GAP_PX
     assert sheet.size == (2 * step + GAP_PX, 3 * step + GAP_PX)
-    assert sheet.getpixel((GAP_PX + 5, GAP_PX + 5)) == (255, 255, 255)
-    assert sheet.getpixel((GAP_PX + 5, GAP_PX + CELL_PX // 2 + 5)) == BACKGROUND  # half as high
-    assert sheet.getpixel((GAP_PX + 5, GAP_PX + 2 * step + 5)) == (0, 0, 0)
-
-
-def test_the_identity_outlines_the_border_pixels_and_nothing_else() -> None:
-    U = torch.zeros(1, 1, 24, 24)
-    border = torch.tensor([[[-1.0, -1], [1, -1], [1, 1], [-1, 1]]])
-    marked = draw_panels(U, border, U).crop(
-        (GAP_PX, 2 * GAP_PX + CELL_PX, GAP_PX + CELL_PX, 2 * GAP_PX + 2 * CELL_PX)
-    )
-    pixel = CELL_PX // 24
-    middle = marked.crop((pixel, pixel, CELL_PX - pixel, CELL_PX - pixel))
-    assert LINE_COLOUR in {colour for _, colour in marked.getcolors()}
-    assert LINE_COLOUR not in {colour for _, colour in middle.getcolors()}
+    for row, picture in enumerate(drawn.tiles(1, SIDE_PX, MARGIN_PX)):
+        left, top = GAP_PX + step, GAP_PX + row * step
+        assert sheet.crop((left, top, left + picture.width, top + picture.height)) == picture
 
 
 @pytest.mark.parametrize("has_transformer", [True, False])

@@ -17,9 +17,10 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from stn.data.mnist import NUM_CLASSES, MnistDataModule
+from stn.drawing.tiles import PAPER, tile
 
-CELL_PX, GAP_PX, MARGIN_PX, LABEL_PX, HEADER_PX = 180, 8, 24, 290, 56
-PAPER, INK, FAINT = "white", "black", "#666666"
+CELL_PX, GAP_PX, MARGIN_PX, LABEL_PX, HEADER_PX = 168, 8, 24, 290, 56
+INK, FAINT = "black", "#666666"
 
 
 def write_sheet(columns: list[DictConfig], data_dir: Path, seed: int, path: Path) -> None:
@@ -33,9 +34,7 @@ def write_sheet(columns: list[DictConfig], data_dir: Path, seed: int, path: Path
         top = MARGIN_PX + HEADER_PX + row * (CELL_PX + GAP_PX)
         _draw_label(sheet, top, column)
         for digit, label in zip(digits, labels.tolist(), strict=True):
-            tile = _enlarged(digit[0])
-            inset = (CELL_PX - tile.width) // 2, (CELL_PX - tile.height) // 2
-            sheet.paste(tile, (_left(label) + inset[0], top + inset[1]))
+            sheet.paste(tile(digit[0], CELL_PX), (_left(label), top))
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path)
 
@@ -83,19 +82,12 @@ def _draw_header(sheet: Image.Image) -> None:
 def _draw_label(sheet: Image.Image, top: int, column: DictConfig) -> None:
     """The column's name, and what its configuration says, on the left of its row."""
     draw = ImageDraw.Draw(sheet)
-    draw.text((MARGIN_PX, top), column.label, INK, ImageFont.load_default(44))
+    draw.text((MARGIN_PX, top), column.label, INK, ImageFont.load_default(40))
     arguments = _distortion_arguments(column)
     height, width = arguments.pop("size")
     lines = [arguments.pop("_target_").rpartition(".")[2], f"{height} x {width} px"]
     lines += [f"{name}: {value}" for name, value in arguments.items()]
-    draw.text((MARGIN_PX, top + 60), "\n".join(lines), FAINT, ImageFont.load_default(20))
-
-
-def _enlarged(digit: Tensor) -> Image.Image:
-    """A digit (H, W) in [0, 1] with every pixel a square, as large as fits into a cell."""
-    factor = CELL_PX // max(digit.shape)
-    pixels = (digit * 255).round().byte().repeat_interleave(factor, 0).repeat_interleave(factor, 1)
-    return Image.fromarray(pixels.numpy())
+    draw.text((MARGIN_PX, top + 50), "\n".join(lines), FAINT, ImageFont.load_default(19))
 
 
 def _left(label: int) -> int:

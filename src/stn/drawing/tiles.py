@@ -1,0 +1,96 @@
+"""One image as a tile of a picture, with the outline and points that a transformer reads.
+
+Positions are normalised as everywhere: -1 and 1 are the centres of the border pixels.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+PAPER = (255, 255, 255)
+OUTLINE_COLOUR = (255, 112, 0)
+TOP_COLOUR = (0, 150, 255)
+FINER = 4  # drawn this much larger and then reduced, so that lines are smooth
+FAR = 50.0  # as good as infinity, and no trouble for integers of Pillow
+
+Colour = tuple[int, int, int]
+
+
+def tile(
+    image: Tensor,
+    side_px: int,
+    margin_px: int = 0,
+    outline: Tensor | None = None,
+    points: Tensor | None = None,
+) -> Image.Image:
+    """Draw an image as large as fits into a square, in its middle, with lines and dots over it.
+
+    Args:
+        image: (H, W) in [0, 1].
+        side_px: side of the square.
+        margin_px: paper on each side of the square, where lines that leave the image go on.
+        outline: closed line (4 n + 1, 2) that starts with its top side, which is drawn in
+            `TOP_COLOUR`; positions that are not finite leave a gap.
+        points: dots (K, 2).
+    """
+    side, margin = side_px * FINER, margin_px * FINER
+    height, width = fitted_size(image, side)
+    left, top = margin + (side - width) // 2, margin + (side - height) // 2
+    sheet = Image.new("RGB", (side + 2 * margin, side + 2 * margin), PAPER)
+    pixels = (image.clamp(0, 1) * 255).round().byte().cpu().numpy()
+    enlarged = Image.fromarray(pixels).resize((width, height), Image.Resampling.NEAREST)
+    sheet.paste(enlarged.convert("RGB"), (left, top))
+
+    def place(positions: Tensor) -> Tensor:
+        sides = torch.tensor([image.shape[1], image.shape[0]])
+        shares = ((positions.double().cpu().clamp(-FAR, FAR) + 1) / 2 * (sides - 1) + 0.5) / sides
+        return shares * torch.tensor([width, height]) + torch.tensor([left, top])
+
+    if outline is not None:
+        _draw_outline(sheet, place(outline), thickness=max(1, side // 40))
+    if points is not None:
+        _draw_dots(sheet, place(points), radius=side / 32)
+    return sheet.reduce(FINER)
+
+
+def fitted_size(image: Tensor, side_px: int) -> tuple[int, int]:
+    """Return (height, width) of an image (H, W) that fills a square, in its proportions."""
+    scale = side_px / max(image.shape)
+    height, width = (max(1, round(length * scale)) for length in image.shape)
+    return height, width
+
+
+def table_of(tiles: Sequence[Sequence[Image.Image]], gap_px: int) -> Image.Image:
+    """Put rows of tiles of one size below each other, with gaps between them and all round."""
+    width, height = tiles[0][0].width + gap_px, tiles[0][0].height + gap_px
+    columns = max(len(row) for row in tiles)
+    sheet = Image.new("RGB", (gap_px + columns * width, gap_px + len(tiles) * height), PAPER)
+    for i, row in enumerate(tiles):
+        for j, picture in enumerate(row):
+            sheet.paste(picture, (gap_px + j * width, gap_px + i * height))
+    return sheet
+
+
+def _draw_outline(sheet: Image.Image, places: Tensor, thickness: int) -> None:
+    num_top = len(places) // 4
+    colours = [TOP_COLOUR] * num_top + [OUTLINE_COLOUR] * (len(places) - 1 - num_top)
+    draw = ImageDraw.Draw(sheet)
+    steps = zip(places[:-1], places[1:], colours, strict=True)
+    for start, end, colour in reversed(list(steps)):  # the top side last, over the others
+        if start.isfinite().all() and end.isfinite().all():
+            draw.line([*start.tolist(), *end.tolist()], fill=colour, width=thickness)
+            _dot(draw, start, thickness / 2 - 1, colour)  # joins the steps without a notch
+
+
+def _draw_dots(sheet: Image.Image, places: Tensor, radius: float) -> None:
+    draw = ImageDraw.Draw(sheet)
+    for place in places[places.isfinite().all(dim=1)]:
+        _dot(draw, place, radius * 1.35, PAPER)  # a rim, so that it shows on lines and strokes
+        _dot(draw, place, radius, OUTLINE_COLOUR)
+
+
+def _dot(draw: ImageDraw.ImageDraw, centre: Tensor, radius: float, colour: Colour) -> None:
+    x, y = centre.tolist()
+    draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=colour)

@@ -1,0 +1,54 @@
+"""What a transformer did to a batch of images: input, where it was read, output."""
+
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from stn.drawing.tiles import tile
+from stn.transformers import SpatialTransformer, control_points, outline
+
+
+@dataclass(frozen=True)
+class Warp:
+    """A batch of warps, ready to be drawn.
+
+    Attributes:
+        U: inputs (B, 1, H, W) in [0, 1].
+        outlines: closed lines (B, N, 2), (x, y) in [-1, 1], where the output's border is read.
+        points: what theta steers (B, K, 2): control points of a spline, corners otherwise.
+        V: outputs (B, 1, H', W').
+    """
+
+    U: Tensor
+    outlines: Tensor
+    points: Tensor
+    V: Tensor
+
+    def __len__(self) -> int:
+        return len(self.U)
+
+    def tiles(self, i: int, side_px: int, margin_px: int) -> list[Image.Image]:
+        """Draw input, input with outline and points, and output of image i."""
+        marks = self.outlines[i], self.points[i]
+        return [
+            tile(self.U[i, 0], side_px, margin_px),
+            tile(self.U[i, 0], side_px, margin_px, *marks),
+            tile(self.V[i, 0], side_px, margin_px),
+        ]
+
+
+@torch.no_grad()
+def warp(transformer: SpatialTransformer, U: Tensor, theta: Tensor | None = None) -> Warp:
+    """Warp the images U (B, 1, H, W), by theta (B, P) if the caller knows it already."""
+    theta = transformer.theta(U) if theta is None else theta
+    family = transformer.transform
+    return Warp(
+        U, outline(family, theta), control_points(family, theta), transformer.warp(U, theta)
+    )
+
+
+def first_transformer(network: nn.Module) -> SpatialTransformer | None:
+    """Return the first spatial transformer of a network, if it has one."""
+    return next((m for m in network.modules() if isinstance(m, SpatialTransformer)), None)
