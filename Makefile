@@ -81,13 +81,14 @@ check: $(INSTALLED) ## what CI runs: format, lint, types, then the test suite
 	$(PY) -m mypy
 	@$(MAKE) --no-print-directory test
 
-# The report shows what there is, even after failed cells; make then fails as the training did.
+# Report and pictures show what there is, even after failed cells; make then fails as training did.
 reproduce-table1: $(INSTALLED) ## run the missing cells of Table 1 and render reports/table1.md
 	@failed=0; \
 	$(PY) -m stn.train -m +table=table1 recipe=$(RECIPE) table.seeds=$(SEEDS) logger=$(LOGGER) \
 		hydra/launcher=joblib hydra.launcher.n_jobs=$(JOBS) \
 		$(if $(ONLY_COLUMNS),'table.only=[$(ONLY_COLUMNS)]') || failed=$$?; \
 	$(PY) -m stn.report table=table1 recipe=$(RECIPE) || failed=$$?; \
+	$(PY) -m stn.pictures table=table1 recipe=$(RECIPE) || failed=$$?; \
 	exit $$failed
 
 smoke: ## Table 1 with seconds of training a cell: does everything run?
