@@ -5,12 +5,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stn.layers.bilinear import BilinearConvMaxPool
-from stn.layers.direct import DirectConvMaxPool
+from stn.layers.direct import FEW_CHANNELS, DirectConvMaxPool
 from stn.layers.toom_cook import num_products
 
 # A transform of the bilinear algorithm moves memory: its multiplications take this many times
 # as long as those of a convolution over many channels.
 TRANSFORM_COST = 4
+# Below this many images a slice or a product is too small to gain what its call costs.
+LARGE_BATCH = 48
 
 
 def conv_max_pool_plain(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -31,13 +33,16 @@ def conv_max_pool(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Same function as `conv_max_pool_plain`, by the cheapest way for the shape and device.
 
     On a processor in float32 there are two ways of its own, each with a hand-written gradient
-    (which cannot be differentiated again): `bilinear_is_cheaper` chooses by counting. Everything
+    (which cannot be differentiated again). `bilinear_is_cheaper` chooses by counting; small
+    batches gain nothing, unless the gradient of an input of few channels is wanted; everything
     else takes the plain way. The memory of the result is ordered (W', H', B, K), so that a next
     layer finds it as it needs it.
     """
-    if not _has_own_way(x, weight):
+    large = x.shape[0] >= LARGE_BATCH
+    slow_gradient = x.requires_grad and x.shape[1] < FEW_CHANNELS
+    if not (large or slow_gradient) or not _has_own_way(x, weight):
         return conv_max_pool_plain(x, weight, bias)
-    if bilinear_is_cheaper(x.shape, weight.shape):
+    if large and bilinear_is_cheaper(x.shape, weight.shape):
         return BilinearConvMaxPool.apply(x, weight, bias)
     return DirectConvMaxPool.apply(x, weight, bias)
 
@@ -60,7 +65,6 @@ def _has_own_way(x: Tensor, weight: Tensor) -> bool:
         x.device.type == weight.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
         and x.ndim == 4
-        and x.shape[0] > 0
         and weight.shape[2] == weight.shape[3] < min(x.shape[2:])
         and torch.backends.mkldnn.is_available()
         and not torch.is_autocast_enabled("cpu")

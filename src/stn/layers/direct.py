@@ -17,7 +17,7 @@ from stn.layers.order import pooled_like, slices, used_part
 from stn.layers.pooling import pool, unpool, unpooled_like
 
 # A slice's convolution outputs should fit the processor's cache together with its gradient.
-SLICE_FLOATS = 600_000
+SLICE_FLOATS = 900_000
 # With fewer input channels than this the library's input gradient leaves its vectors empty.
 FEW_CHANNELS = 8
 

@@ -17,5 +17,6 @@ def used_part(x: Tensor, kernel_size: int) -> Tensor:
 
 def slices(batch: int, floats_per_image: int, floats: int) -> list[slice]:
     """Cut a batch so that a slice of it takes about as many floats as are wanted in the cache."""
-    step = max(1, floats // floats_per_image)
+    num = max(1, batch * floats_per_image // floats)
+    step = -(-batch // num)
     return [slice(start, min(start + step, batch)) for start in range(0, batch, step)]
