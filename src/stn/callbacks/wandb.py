@@ -21,19 +21,21 @@ def wandb_logger(
         project: W&B project.
         entity: W&B user or team; None for the user's own.
     """
-    os.environ.setdefault("WANDB_SILENT", "true")  # also what it says before a run has settings
-    return WandbLogger(
+    import wandb  # half a second that a run without W&B does not pay
+
+    run = wandb.init(
         project=project,
         entity=entity,
-        name=run_id,
         id=run_id,
-        save_dir=folder,
-        offline=not logged_in(),
-        resume="allow",
-        config=config,
+        name=run_id,
         group=config["data"]["name"],
-        settings={"silent": True, "console": "off", "x_disable_stats": True},
+        dir=folder,
+        config=config,
+        mode="online" if logged_in() else "offline",
+        resume="allow",
+        settings=wandb.Settings(silent=True, console="off", x_disable_stats=True),
     )
+    return WandbLogger(experiment=run)
 
 
 def logged_in() -> bool:
