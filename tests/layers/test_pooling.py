@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from stn.layers.pooling import pool, unpool, unpooled_like
+from stn.layers.pooling import Corners, pool, unpool, unpooled_like
 
 
 @pytest.mark.parametrize("values", [2, 1000])
@@ -14,9 +14,9 @@ def test_values_and_gradient_are_those_of_max_pool2d_even_among_equals(values, l
     gradient = torch.randn_like(expected)
     out = torch.empty_like(expected)
     with torch.no_grad():
-        edges = pool(y, out)
+        edges = pool(Corners.of(y), out)
         grad_y = unpooled_like(edges)
-        unpool(gradient, edges, grad_y)
+        unpool(gradient, edges, Corners.of(grad_y))
     assert torch.equal(out, expected)
     assert torch.equal(grad_y, torch.autograd.grad(expected, y, gradient)[0])
     assert grad_y.stride() == y.stride()
@@ -25,6 +25,6 @@ def test_values_and_gradient_are_those_of_max_pool2d_even_among_equals(values, l
 def test_odd_last_row_and_column_are_left_out():
     y = torch.arange(35.0).view(1, 1, 5, 7)
     out = torch.empty(1, 1, 2, 3)
-    edges = pool(y, out)
+    edges = pool(Corners.of(y), out)
     assert torch.equal(out, F.max_pool2d(y, 2))
     assert unpooled_like(edges).shape == (1, 1, 4, 6)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from stn.layers.order import pooled_like, used_part
-from stn.layers.pooling import pool, unpool, unpooled_like
+from stn.layers.pooling import Corners, pool, unpool, unpooled_like
 from stn.layers.toom_cook import algorithm
 
 
@@ -97,7 +97,7 @@ class BilinearConvMaxPool(torch.autograd.Function):
         images = _as_images(_apply(to_input, columns))
         y = _apply(to_output, _convolve(images, filters)).permute(2, 3, 1, 0)
         out = pooled_like(x, *weight.shape[::3])
-        ctx.save_for_backward(images, filters, pool(y, out))
+        ctx.save_for_backward(images, filters, pool(Corners.of(y), out))
         return out.add_(bias[:, None, None])
 
     @staticmethod
@@ -108,7 +108,7 @@ class BilinearConvMaxPool(torch.autograd.Function):
         to_output, to_weight, to_input = ctx.algorithm
         *mask, needs_bias = ctx.needs_input_grad
         grad_y = unpooled_like(edges)
-        unpool(gradient, edges, grad_y)
+        unpool(gradient, edges, Corners.of(grad_y))
         grad_products = _as_images(_apply(to_output.T, grad_y.permute(3, 2, 0, 1)))
         to_images, to_filters = _convolve_backward(grad_products, images, filters, mask)
         return (

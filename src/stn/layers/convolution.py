@@ -11,8 +11,10 @@ from stn.layers.toom_cook import num_products
 # A transform of the bilinear algorithm moves memory: its multiplications take this many times
 # as long as those of a convolution over many channels.
 TRANSFORM_COST = 4
-# Below this many images a slice or a product is too small to gain what its call costs.
+# Below this many images a product is too small to gain what its call costs.
 LARGE_BATCH = 48
+# Pooling of its own passes over rows of this many numbers and more faster than the library's.
+MANY_FILTERS = 48
 
 
 def conv_max_pool_plain(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -33,18 +35,20 @@ def conv_max_pool(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Same function as `conv_max_pool_plain`, by the cheapest way for the shape and device.
 
     On a processor in float32 there are two ways of its own, each with a hand-written gradient
-    (which cannot be differentiated again). `bilinear_is_cheaper` chooses by counting; small
-    batches gain nothing, unless the gradient of an input of few channels is wanted; everything
-    else takes the plain way. The memory of the result is ordered (W', H', B, K), so that a next
-    layer finds it as it needs it.
+    (which cannot be differentiated again). `bilinear_is_cheaper` chooses the one by counting. The
+    direct one is for inputs of few channels whose gradient is wanted, and for large batches with
+    many filters. The memory of its result is ordered (W', H', B, K), as the next layer needs it.
     """
     large = x.shape[0] >= LARGE_BATCH
     slow_gradient = x.requires_grad and x.shape[1] < FEW_CHANNELS
+    many = large and weight.shape[0] >= MANY_FILTERS
     if not (large or slow_gradient) or not _has_own_way(x, weight):
         return conv_max_pool_plain(x, weight, bias)
     if large and bilinear_is_cheaper(x.shape, weight.shape):
         return BilinearConvMaxPool.apply(x, weight, bias)
-    return DirectConvMaxPool.apply(x, weight, bias)
+    if slow_gradient or many:
+        return DirectConvMaxPool.apply(x, weight, bias)
+    return conv_max_pool_plain(x, weight, bias)
 
 
 def bilinear_is_cheaper(image: torch.Size, weight: torch.Size) -> bool:

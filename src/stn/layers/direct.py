@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import grad
 
 from stn.layers.order import pooled_like, slices, used_part
-from stn.layers.pooling import pool, unpool, unpooled_like
+from stn.layers.pooling import Corners, pool, unpool, unpooled_like
 
 # A slice's convolution outputs should fit the processor's cache together with its gradient.
 SLICE_FLOATS = 900_000
@@ -102,7 +102,8 @@ class DirectConvMaxPool(torch.autograd.Function):
         ordered = weight.to(memory_format=torch.channels_last)
         used, out = _used_part(x, weight.shape[-1]), pooled_like(x, *weight.shape[::3])
         edges = [
-            pool(F.conv2d(used[part], ordered, bias), out[part]) for part in _slices(x, weight)
+            pool(Corners.of(F.conv2d(used[part], ordered, bias)), out[part])
+            for part in _slices(x, weight)
         ]
         ctx.save_for_backward(x, weight, *edges)
         return out
@@ -120,7 +121,7 @@ class DirectConvMaxPool(torch.autograd.Function):
         buffer = unpooled_like(edges[0])
         for part, edge in zip(_slices(x, weight), edges, strict=True):
             grad_y = buffer[: edge.shape[1]]
-            unpool(gradient[part], edge, grad_y)
+            unpool(gradient[part], edge, Corners.of(grad_y))
             if grad_weight is not None:
                 grad_weight += _weight_gradient(grad_y, used[part], ordered)
             if grad_x is not None:

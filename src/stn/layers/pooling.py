@@ -30,26 +30,21 @@ class Corners(NamedTuple):
 
 
 def _empty(shape: Sequence[int], like: Tensor) -> Tensor:
-    """Tensor (..., B, K, H, W) without values, its last axes in memory in the order of `like`'s."""
+    """Tensor without values, its last four axes in memory in the order of `like`'s."""
     order = sorted(range(4), key=like.stride, reverse=True)
     ahead, size = list(shape[:-4]), shape[-4:]
     empty = like.new_empty(ahead + [size[axis] for axis in order])
     return empty.permute(*range(len(ahead)), *(len(ahead) + order.index(i) for i in range(4)))
 
 
-def pool(y: Tensor, out: Tensor) -> Tensor:
-    """Write the maximum of each 2x2 block of y into `out`.
-
-    Args:
-        y: values (B, K, H, W).
-        out: (B, K, H // 2, W // 2), any strides.
+def pool(corners: Corners, out: Tensor) -> Tensor:
+    """Write the maximum of each 2x2 block into `out`, of the corners' shape and any strides.
 
     Returns:
-        Edges (3, B, K, H // 2, W // 2) for `unpool`: right minus left in the top row, right minus
-        left in the bottom row, maximum of the bottom row minus maximum of the top row.
+        Edges (3, *shape) for `unpool`: right minus left in the top row, right minus left in the
+        bottom row, maximum of the bottom row minus maximum of the top row.
     """
-    corners = Corners.of(y)
-    edges = _empty((3, *corners.top_left.shape), y)
+    edges = _empty((3, *out.shape), corners.top_left)
     torch.sub(corners.top_right, corners.top_left, out=edges[0])
     torch.sub(corners.bottom_right, corners.bottom_left, out=edges[1])
     top = torch.maximum(corners.top_left, corners.top_right)
@@ -60,23 +55,22 @@ def pool(y: Tensor, out: Tensor) -> Tensor:
 
 
 def unpooled_like(edges: Tensor) -> Tensor:
-    """Return an empty gradient (B, K, H, W) for `unpool`, its memory in the order of y's."""
+    """Return an empty gradient (B, K, H, W) for `unpool`, its memory in the order of edges'."""
     batch, filters, height, width = edges.shape[1:]
     return _empty((batch, filters, 2 * height, 2 * width), edges[0])
 
 
-def unpool(gradient: Tensor, edges: Tensor, out: Tensor) -> None:
+def unpool(gradient: Tensor, edges: Tensor, to: Corners) -> None:
     """Send the gradient of each block to its largest corner, the first one among equals.
 
     Equals count in reading order (left before right, then top before bottom), as in
     `torch.nn.functional.max_pool2d`.
 
     Args:
-        gradient: with respect to the pooled values (B, K, H // 2, W // 2).
+        gradient: with respect to the pooled values.
         edges: from `pool`.
-        out: with respect to y (B, K, 2 (H // 2), 2 (W // 2)), overwritten.
+        to: gradient with respect to the corners, overwritten.
     """
-    to = Corners.of(out)
     top, bottom, rows = edges
     to.top_left.copy_(gradient)
     _threshold_backward(to.top_left, rows, 0, grad_input=to.bottom_left)
