@@ -14,7 +14,7 @@ from stn.drawing.tiles import table_of
 from stn.drawing.warps import Warp, first_transformer, warp
 from stn.transformers import SpatialTransformer, outside_fraction
 
-SIDE_PX, MARGIN_PX, GAP_PX = 84, 16, 2
+SIDE_PX, MARGIN_PX, GAP_PX = 84, 24, 0
 
 
 def draw_panels(drawn: Warp) -> Image.Image:

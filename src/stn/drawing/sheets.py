@@ -10,13 +10,13 @@ from torch import Tensor
 from stn.drawing.tiles import OUTLINE_COLOUR, PAPER, TOP_COLOUR, Colour, tile
 from stn.drawing.warps import Warp
 
-SIDE_PX, MARGIN_PX, GAP_PX, EDGE_PX = 112, 24, 6, 24
+SIDE_PX, MARGIN_PX, GAP_PX, EDGE_PX = 112, 36, 2, 24
 LABEL_PX, LINE_PX = 180, 32
 TITLE_SIZE, TEXT_SIZE = 32, 24
 INK, FAINT, GOOD, BAD = (20, 20, 20), (105, 105, 105), (0, 120, 60), (200, 30, 30)
 TRIO = ("(a) input", "(b) grid", "(c) output")
 TRIO_PX = 3 * SIDE_PX + 2 * MARGIN_PX + 2 * GAP_PX
-STEP_PX = TRIO_PX + 36  # to the next trio
+STEP_PX = TRIO_PX + 60  # to the next trio
 
 Words = tuple[str, Colour]
 
@@ -66,7 +66,7 @@ def example_sheet(
         for j in range(len(row.numbers)):
             left = EDGE_PX + LABEL_PX + j * STEP_PX
             _paste_trio(sheet, (left, top), row.warp.tiles(j, SIDE_PX, MARGIN_PX))
-            caption_top = top + SIDE_PX + 2 * MARGIN_PX - 12
+            caption_top = top + SIDE_PX + 2 * MARGIN_PX - 4
             _write(draw, (left + TRIO_PX / 2, caption_top), _caption(row, j, rivals), "ma")
     return sheet
 
@@ -82,11 +82,11 @@ def alignment_sheet(
         rows: name, further words, and images (classes, H, W). All are brightened alike.
     """
     num = max(len(images) for _, _, images in rows)
-    step, head = SIDE_PX + 2 * GAP_PX, EDGE_PX + int(3.8 * LINE_PX)
+    step, head = SIDE_PX + 12, EDGE_PX + int(3.8 * LINE_PX)
     size = (2 * EDGE_PX + LABEL_PX + num * step, head + len(rows) * step + EDGE_PX)
     sheet = _titled(size, title, subtitle)
     for label in range(num):
-        centre = EDGE_PX + LABEL_PX + label * step + SIDE_PX / 2, head - GAP_PX
+        centre = EDGE_PX + LABEL_PX + label * step + SIDE_PX / 2, head - 6
         ImageDraw.Draw(sheet).text(centre, str(label), FAINT, _font(TEXT_SIZE), anchor="md")
     brightest = max(images.max().item() for _, _, images in rows) or 1.0
     for i, (name, words, images) in enumerate(rows):
