@@ -1,0 +1,58 @@
+"""The committed results: records that can be believed, and renderings made from them alone."""
+
+import re
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from stn.results.collect import collect
+from stn.results.comparison import Comparison, compare
+from stn.results.render import to_csv, to_latex, to_markdown
+from stn.results.table import parse_table
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = sorted(path.parent for path in ROOT.glob("results/*/*/*.md"))
+RENDER = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
+
+
+def comparison_of(folder: Path) -> Comparison:
+    table = OmegaConf.to_container(OmegaConf.load(ROOT / f"conf/table/{folder.parent.name}.yaml"))
+    found = collect(folder)
+    assert not found.problems
+    return compare(parse_table(table), found.records, folder.name)  # type: ignore[arg-type]
+
+
+def main_table(markdown: str) -> str:
+    """The first table of a rendering."""
+    return re.search(r"(?:^\|.*\n)+", markdown, re.MULTILINE)[0]  # type: ignore[index]
+
+
+def test_there_are_results() -> None:
+    assert ROOT / "results/table1/quick" in FOLDERS
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: "/".join(path.parts[-2:]))
+@pytest.mark.parametrize("suffix", RENDER)
+def test_a_committed_table_is_what_its_records_give(folder: Path, suffix: str) -> None:
+    committed = (folder / f"{folder.parent.name}.{suffix}").read_text(encoding="utf-8")
+    remedy = f"python -m stn.report recipe={folder.name} source={folder} out={folder}"
+    assert committed == RENDER[suffix](comparison_of(folder)), f"render it again: {remedy}"
+
+
+def test_the_readme_shows_the_committed_table() -> None:
+    shown = re.search(
+        r"<!-- table1 -->\n(.*)<!-- /table1 -->", (ROOT / "README.md").read_text(), re.DOTALL
+    )
+    assert shown is not None
+    markdown = to_markdown(comparison_of(ROOT / "results/table1/quick"))
+    assert shown[1] == main_table(markdown), (
+        "copy the first table of results/table1/quick/table1.md"
+    )
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: "/".join(path.parts[-2:]))
+def test_the_records_are_of_committed_code(folder: Path) -> None:
+    records = comparison_of(folder).records
+    assert records
+    assert not [record.run_id for record in records if record.git_dirty]
