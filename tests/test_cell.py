@@ -8,6 +8,7 @@ import pytest
 import torch
 from filelock import FileLock
 
+from stn import cell as cell_module
 from stn.callbacks.progress import Stopwatch
 from stn.cell import Cell, CellBusyError, evaluate, run_cell
 from stn.results.records import Record, read_record
@@ -87,6 +88,41 @@ def test_a_resumed_cell_equals_an_uninterrupted_one(
         {k: v for k, v in vars(record_of(c)).items() if k not in differ} for c in (stopped, whole)
     ]
     assert same[0] == same[1]
+
+
+@pytest.mark.parametrize("max_steps", [16, 20])  # at and after the end of an epoch
+def test_a_cell_killed_after_training_ends_the_same(
+    make_cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_steps: int
+) -> None:
+    steps = f"recipe.max_steps={max_steps}"
+    whole = make_cell("model=st_fcn", steps, f"runs_dir={tmp_path}/whole")
+    run_cell(whole)
+    killed = make_cell("model=st_fcn", steps, f"runs_dir={tmp_path}/killed")
+
+    def kill(*args: Any) -> None:
+        raise SystemExit("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cell_module, "_test", kill)
+        with pytest.raises(SystemExit):
+            run_cell(killed)
+    run_cell(killed)
+    ours, theirs = (torch.load(c.folder / "weights.pt", weights_only=True) for c in (killed, whole))
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    metrics = [(c.folder / "metrics.csv").read_bytes() for c in (killed, whole)]
+    assert metrics[0] == metrics[1]
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"status": "finished"}', "[1]"])
+def test_a_torn_or_foreign_record_is_named_and_not_done(
+    make_cell: MakeCell, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    cell = make_cell("model=fcn", "recipe.max_steps=2")
+    cell.folder.mkdir(parents=True)
+    (cell.folder / "result.json").write_text(content)
+    run_cell(cell)
+    assert record_of(cell).status == "finished"
+    assert f"{cell.folder}/result.json" in capsys.readouterr().err
 
 
 def test_divergence_gives_a_record_without_a_number(make_cell: MakeCell) -> None:

@@ -6,7 +6,6 @@ from), `weights.pt` (to evaluate), `panels/`, and last of all `result.json`.
 
 import logging
 import os
-import resource
 import sys
 import warnings
 from collections.abc import Callable
@@ -29,15 +28,12 @@ from stn.callbacks.progress import ProgressFile, Stopwatch
 from stn.data.randomness import stream
 from stn.layers.memory import keep_freed_memory
 from stn.models.mnist import num_parameters
-from stn.results import provenance
-from stn.results.records import Record, read_record, write_record
+from stn.recording import make_record
+from stn.results.records import Record, RecordError, read_record, write_record
 from stn.tasks.classification import ClassificationTask, DivergedError
 from stn.transformers import NonFiniteThetaError
 
 RESULT, CONFIG, WEIGHTS, CHECKPOINT = "result.json", "config.yaml", "weights.pt", "last.ckpt"
-NOT_MEASURED = {"test_error_percent": None, "num_test": None}
-PAPER_BATCH_SIZE = 256
-RSS_UNITS_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10
 
 
 # Lightning's advice, which is about other set-ups than this one.
@@ -87,14 +83,23 @@ def run_cell(cell: Cell) -> float:
     cell.folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(cell.folder / ".lock", timeout=0):
-            path = cell.folder / RESULT
-            record = read_record(path) if path.exists() else None
-            if record is None or record.status != "finished":
-                record = _run_and_record(cell)
+            record = _finished_record(cell.folder / RESULT) or _run_and_record(cell)
     except Timeout as error:
         raise CellBusyError(f"{cell.folder} is being run by another process") from error
     assert record.val_error_percent is not None
     return record.val_error_percent
+
+
+def _finished_record(path: Path) -> Record | None:
+    """Return the record of a finished cell; name a file that is none and will be replaced."""
+    try:
+        record = read_record(path)
+    except FileNotFoundError:
+        return None
+    except RecordError as error:
+        print(f"{error}: the cell is run again", file=sys.stderr)
+        return None
+    return record if record.status == "finished" else None
 
 
 def build_task(cell: Cell) -> ClassificationTask:
@@ -154,23 +159,29 @@ def _run_and_record(cell: Cell) -> Record:
     datamodule.prepare_data()
     datamodule.setup()
     task = build_task(cell)  # what goes wrong before this line is no fault of the cell's
-    write = partial(
-        _write,
-        cell,
-        stopwatch,
-        started_at,
+    record = partial(
+        make_record,
+        config=cell.config,
+        run_id=cell.run_id,
+        command=cell.command,
+        overrides=cell.overrides,
+        stopwatch=stopwatch,
+        started_at=started_at,
         num_params=num_parameters(task.network),
         data_sha256=datamodule.data_sha256(),
     )
+    path = cell.folder / RESULT
     try:
-        outcome = _fit_and_test(cell, task, datamodule, stopwatch)
+        measured = _fit_and_test(cell, task, datamodule, stopwatch)
     except (DivergedError, NonFiniteThetaError) as error:
-        write(NOT_MEASURED, status="diverged", message=repr(error))
+        write_record(path, record(status="diverged", message=repr(error)))
         raise
     except Exception as error:
-        write(NOT_MEASURED, status="failed", message=repr(error))
+        write_record(path, record(status="failed", message=repr(error)))
         raise
-    return write(outcome, status="finished")
+    finished = record(status="finished", **measured)
+    write_record(path, finished)
+    return finished
 
 
 def _fit_and_test(
@@ -180,9 +191,7 @@ def _fit_and_test(
     loggers = _loggers(cell)
     try:
         trainer = build_trainer(cell, stopwatch, loggers)
-        checkpoint = cell.folder / CHECKPOINT
-        resume = checkpoint if checkpoint.exists() else None
-        trainer.fit(task, datamodule=datamodule, ckpt_path=resume, weights_only=True)
+        _fit(trainer, task, datamodule, cell.folder / CHECKPOINT)
         trainer.validate(task, datamodule=datamodule, verbose=False)
         val_error_percent = trainer.callback_metrics["val_error_percent"].item()
         torch.save(task.network.state_dict(), cell.folder / WEIGHTS)
@@ -191,6 +200,17 @@ def _fit_and_test(
         for logger in loggers:
             logger.experiment.finish()  # type: ignore[attr-defined]
     return {**test, "val_error_percent": val_error_percent}
+
+
+def _fit(trainer: pl.Trainer, task: ClassificationTask, datamodule: Any, checkpoint: Path) -> None:
+    """Train to the end, from the checkpoint if there is one."""
+    if not checkpoint.exists():
+        trainer.fit(task, datamodule=datamodule)
+        return
+    state = torch.load(checkpoint, weights_only=True)
+    trainer.fit(task, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
+    if state["global_step"] >= trainer.max_steps:  # Lightning skips the end of a finished training,
+        task.load_state_dict(state["state_dict"])  # where the averaged weights become the network's
 
 
 def _test(trainer: pl.Trainer, task: ClassificationTask, datamodule: Any) -> dict[str, Any]:
@@ -207,55 +227,6 @@ def _loggers(cell: Cell) -> list[Logger]:
     """Start the loggers of the configuration; `metrics.csv` is there without them."""
     builders = [cell.instantiate(logger) for logger in cell.config["logger"]["loggers"]]
     return [build(cell.run_id, cell.folder, cell.config) for build in builders]
-
-
-def _write(
-    cell: Cell,
-    stopwatch: Stopwatch,
-    started_at: datetime,
-    outcome: dict[str, Any],
-    **fields: Any,
-) -> Record:
-    config, recipe = cell.config, cell.config["recipe"]
-    steps = recipe["max_steps"] if outcome is not NOT_MEASURED else stopwatch.steps
-    git_sha, git_dirty = provenance.git_state()
-    uses_transform = "transform" in config["model"]["network"]["build"]
-    record = Record(
-        run_id=cell.run_id,
-        table=config.get("table", {}).get("name"),
-        model=config["model"]["name"],
-        transform=config["transform"]["name"] if uses_transform else None,
-        data=config["data"]["name"],
-        recipe=recipe["name"],
-        seed=config["seed"],
-        steps=steps,
-        paper_steps=recipe["paper_steps"],
-        samples=steps * recipe["batch_size"],
-        paper_samples=recipe["paper_steps"] * PAPER_BATCH_SIZE,
-        batch_size=recipe["batch_size"],
-        step_ms=1000 * stopwatch.train_s / max(1, stopwatch.steps),
-        wall_s=stopwatch.wall_s,
-        peak_rss_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / RSS_UNITS_PER_MIB,
-        config={key: value for key, value in config.items() if key != "table"},
-        command=cell.command,
-        overrides=cell.overrides,
-        git_sha=git_sha,
-        git_dirty=git_dirty,
-        versions=provenance.versions(),
-        device=_device(config),
-        started_at=started_at.isoformat(timespec="seconds"),
-        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        **outcome,
-        **fields,
-    )
-    write_record(cell.folder / RESULT, record)
-    return record
-
-
-def _device(config: dict[str, Any]) -> str:
-    if torch.cuda.is_available() and config["trainer"]["accelerator"] != "cpu":
-        return f"cuda: {torch.cuda.get_device_name()}"
-    return f"cpu: {provenance.processor()}, {torch.get_num_threads()} thread(s)"
 
 
 def restore(

@@ -7,14 +7,14 @@ def logged(path: Path, *steps: int) -> MetricsFile:
     metrics = MetricsFile(path)
     metrics.on_fit_start()
     for step in steps:
-        metrics.log_metrics({"loss": step / 2, "epoch": 0}, step)
+        metrics.log_metrics({"loss": step / 2}, step)
     return metrics
 
 
-def test_one_row_a_number_and_the_epoch_as_a_column(tmp_path: Path) -> None:
+def test_one_row_a_number(tmp_path: Path) -> None:
     logged(tmp_path / "metrics.csv", 0, 1)
     text = (tmp_path / "metrics.csv").read_text()
-    assert text == "step,epoch,metric,value\n0,0,loss,0.0\n1,0,loss,0.5\n"
+    assert text == "step,metric,value\n0,loss,0.0\n1,loss,0.5\n"
 
 
 def test_resuming_cuts_off_what_came_after_the_checkpoint(tmp_path: Path) -> None:

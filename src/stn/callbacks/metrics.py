@@ -8,7 +8,7 @@ from pytorch_lightning import Callback
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-HEADER = ("step", "epoch", "metric", "value")
+HEADER = ("step", "metric", "value")
 
 
 class MetricsFile(Logger, Callback):
@@ -43,8 +43,7 @@ class MetricsFile(Logger, Callback):
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Append a row for each metric."""
-        epoch = int(metrics.get("epoch", 0))
-        rows = [(step, epoch, name, value) for name, value in metrics.items() if name != "epoch"]
+        rows = [(step, name, value) for name, value in metrics.items()]
         with self.path.open("a", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows(rows)
 

@@ -78,4 +78,4 @@ def _log_statistics(
     for i, (mean, sd) in enumerate(zip(theta.mean(0), theta.std(0), strict=True)):
         statistics |= {f"theta/mean_{i}": mean.item(), f"theta/sd_{i}": sd.item()}
     for logger in trainer.loggers:
-        logger.log_metrics({**statistics, "epoch": trainer.current_epoch}, trainer.global_step)
+        logger.log_metrics(statistics, trainer.global_step)

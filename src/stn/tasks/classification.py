@@ -124,7 +124,7 @@ class ClassificationTask(pl.LightningModule):
         Lightning's own count of steps is off by one in a run that was resumed.
         """
         for logger in self.loggers:
-            logger.log_metrics({**metrics, "epoch": self.current_epoch}, self.global_step)
+            logger.log_metrics(metrics, self.global_step)
 
     def _count(self, batch: Batch) -> None:
         U, labels = batch

@@ -1,0 +1,75 @@
+"""Makes the record of a run from its configuration and from what was measured."""
+
+import resource
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+
+from stn.callbacks.progress import Stopwatch
+from stn.results import provenance
+from stn.results.records import Record
+
+PAPER_BATCH_SIZE = 256
+RSS_UNITS_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10
+
+
+def make_record(
+    *,
+    config: dict[str, Any],
+    status: str,
+    stopwatch: Stopwatch,
+    started_at: datetime,
+    test_error_percent: float | None = None,
+    num_test: int | None = None,
+    **fields: Any,
+) -> Record:
+    """Make the record of a run that ends now.
+
+    Args:
+        config: the resolved configuration; a table's own numbers in it are left out.
+        status: "finished", "failed" or "diverged".
+        stopwatch: the times of the run; it also knows how far a failed run came.
+        started_at: when the run, or its last resumption, began.
+        test_error_percent: None for a run that did not finish, and so is `num_test`.
+        num_test: test images.
+        fields: the other fields of a record.
+    """
+    recipe = config["recipe"]
+    uses_transform = "transform" in config["model"]["network"]["build"]
+    steps = recipe["max_steps"] if status == "finished" else stopwatch.steps
+    git_sha, git_dirty = provenance.git_state()
+    return Record(
+        status=status,
+        test_error_percent=test_error_percent,
+        num_test=num_test,
+        table=config.get("table", {}).get("name"),
+        model=config["model"]["name"],
+        transform=config["transform"]["name"] if uses_transform else None,
+        data=config["data"]["name"],
+        recipe=recipe["name"],
+        seed=config["seed"],
+        steps=steps,
+        paper_steps=recipe["paper_steps"],
+        samples=steps * recipe["batch_size"],
+        paper_samples=recipe["paper_steps"] * PAPER_BATCH_SIZE,
+        batch_size=recipe["batch_size"],
+        step_ms=1000 * stopwatch.train_s / max(1, stopwatch.steps),
+        wall_s=stopwatch.wall_s,
+        peak_rss_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / RSS_UNITS_PER_MIB,
+        config={key: value for key, value in config.items() if key != "table"},
+        git_sha=git_sha,
+        git_dirty=git_dirty,
+        versions=provenance.versions(),
+        device=_device(config["trainer"]["accelerator"]),
+        started_at=started_at.isoformat(timespec="seconds"),
+        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        **fields,
+    )
+
+
+def _device(accelerator: str) -> str:
+    if torch.cuda.is_available() and accelerator != "cpu":
+        return f"cuda: {torch.cuda.get_device_name()}"
+    return f"cpu: {provenance.processor()}, {torch.get_num_threads()} thread(s)"
