@@ -38,7 +38,7 @@ INTACT := import importlib.util, os, sys; stn = importlib.util.find_spec("stn");
 REBUILD := $(shell [ ! -e $(INSTALLING) ] && $(PY) -c '$(SUITABLE)' 2>/dev/null \
 	&& $(PY) -c '$(INTACT)' 2>/dev/null || echo .new-environment)
 
-.PHONY: help setup .new-environment test check smoke reproduce-table1 report clean
+.PHONY: help setup .new-environment test check smoke reproduce-table1 report bench clean
 
 help: ## this list
 	@echo 'Usage: make TARGET [VARIABLE=value ...]'
@@ -96,6 +96,9 @@ smoke: ## Table 1 with seconds of training a cell: does everything run?
 
 report: $(INSTALLED) ## render reports/table1.md from the runs there are; trains nothing
 	@$(PY) -m stn.report table=table1 recipe=$(RECIPE)
+
+bench: $(INSTALLED) ## measure speed against targets and other libraries: reports/bench.md
+	OMP_NUM_THREADS=1 $(PY) -m stn.bench
 
 clean: ## remove reports and build products; runs/, data/ and .venv stay
 	rm -rf reports build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
