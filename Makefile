@@ -7,6 +7,7 @@ RECIPE ?= quick
 SEEDS ?= 1
 ## JOBS     how many cells run side by side, one thread each (default: one per core)
 JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 1)
+## RETRY    failed | diverged: run such cells again (default: leave them, and say so)
 ## COLUMNS  columns of the table to run, such as R,RTS (default: all of conf/table/table1.yaml)
 ## LOGGER   wandb | csv; wandb stays offline unless you are logged in (default wandb)
 LOGGER ?= wandb
@@ -85,9 +86,9 @@ check: $(INSTALLED) ## what CI runs: format, lint, types, then the test suite
 reproduce-table1: $(INSTALLED) ## run the missing cells of Table 1 and render reports/table1.md
 	@failed=0; \
 	$(PY) -m stn.train -m +table=table1 recipe=$(RECIPE) table.seeds=$(SEEDS) logger=$(LOGGER) \
-		hydra/launcher=joblib hydra.launcher.n_jobs=$(JOBS) \
+		hydra/launcher=joblib hydra.launcher.n_jobs=$(JOBS) $(if $(RETRY),retry=$(RETRY)) \
 		$(if $(ONLY_COLUMNS),'table.only=[$(ONLY_COLUMNS)]') || failed=$$?; \
-	$(PY) -m stn.report table=table1 recipe=$(RECIPE) || failed=$$?; \
+	$(PY) -m stn.report table=table1 recipe=$(RECIPE) table.seeds=$(SEEDS) || failed=$$?; \
 	$(PY) -m stn.pictures table=table1 recipe=$(RECIPE) || failed=$$?; \
 	exit $$failed
 

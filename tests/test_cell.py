@@ -155,6 +155,14 @@ def test_a_failure_is_recorded_and_raised(make_cell: MakeCell, monkeypatch: Any)
     assert "no more paper" in str(record_of(cell).message)
 
 
+def test_a_damaged_checkpoint_is_named(make_cell: MakeCell) -> None:
+    cell = make_cell("model=fcn")
+    cell.folder.mkdir(parents=True)
+    (cell.folder / "last.ckpt").write_bytes(b"half a file")
+    with pytest.raises(ValueError, match=r"last\.ckpt is damaged: remove it to begin"):
+        run_cell(cell)
+
+
 def test_missing_data_leave_no_record(make_cell: MakeCell, tmp_path: Path) -> None:
     cell = make_cell("model=fcn")
     config = json.loads(json.dumps(cell.config))

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from stn.cell import Cell, run_cell
-from stn.sweep import Job, Sweep, SweepDisplay, is_missing
+from stn.sweep import Job, Sweep, SweepDisplay, split
 from stn.tasks.classification import DivergedError
 
 
@@ -64,11 +64,17 @@ def test_only_what_is_not_finished_is_missing(make_cell: Callable[..., Cell]) ->
     torn.folder.mkdir(parents=True)
     (torn.folder / "result.json").write_text("")
 
-    def missing(retry: str | None) -> list[bool]:
+    def found(retry: str | None) -> tuple[list[bool], list[str]]:
         cells = [done, diverged, never, torn]
-        sweep = Sweep([Job(c.run_id, ()) for c in cells], "", done.folder.parent, retry)
-        return [is_missing(job, sweep) for job in sweep.jobs]
+        sweep = Sweep([Job(c.run_id, ()) for c in cells], "T", done.folder.parent, [], retry)
+        missing, left, summary = split(sweep)
+        assert summary.startswith("T: 4 cells, 1 already done")
+        assert ("1 left as failed or diverged" in summary) == bool(left)
+        return [job in missing for job in sweep.jobs], left
 
-    assert missing(None) == [False, False, True, True]
-    assert missing("diverged") == [False, True, True, True]
-    assert missing("failed") == [False, False, True, True]
+    left = [f"{diverged.run_id}: diverged in an earlier sweep"]
+    assert found(None) == ([False, False, True, True], left)
+    assert found("diverged") == ([False, True, True, True], [])
+    assert found("failed") == ([False, False, True, True], left)
+    with pytest.raises(ValueError, match="unknown retry=all; valid are failed, diverged"):
+        found("all")

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from stn import evaluate, train
+from stn.callbacks.progress import Stopwatch
+from stn.data import mnist
 from stn.results.collect import collect
 
 SMALL = [
@@ -71,6 +73,8 @@ def test_a_sweep_goes_on_after_a_failure_and_fails_at_the_end(run: Run, tmp_path
         run("-m", "model=fcn", "recipe.optimizer.lr=1e30,1e-3")
     statuses = {record.status for record in collect(tmp_path / "runs").records}
     assert statuses == {"finished", "diverged"}
+    with pytest.raises(SystemExit, match=r"1 of 2 cells failed:\n.*in an earlier sweep"):
+        run("-m", "model=fcn", "recipe.optimizer.lr=1e30,1e-3")
 
 
 @pytest.mark.parametrize(
@@ -78,6 +82,10 @@ def test_a_sweep_goes_on_after_a_failure_and_fails_at_the_end(run: Run, tmp_path
     [
         (["-m", "+table=table1", "table.only=[R,XX]"], "unknown column XX; there are: R, RTS"),
         (["model=fcn", "recipe.optimizer.lr=1e30"], "DivergedError: the loss became"),
+        (["-m", "+table=table1", "table.only=[]"], "no cells"),
+        (["-m", "retry=all"], "unknown retry=all; valid are failed, diverged"),
+        (["seed=-1"], "seed must be a whole number from 0 up, not -1"),
+        (["runs_dir=/dev/null/runs"], "NotADirectoryError"),
     ],
 )
 def test_a_mistake_is_named_in_a_line(run: Run, overrides: list[str], message: str) -> None:
@@ -97,3 +105,25 @@ def test_evaluate_agrees_and_names_what_is_not_there(
     monkeypatch.setattr(sys, "argv", ["stn.evaluate", f"run={tmp_path}/nothing"])
     with pytest.raises(SystemExit, match="nothing"):
         evaluate.main()
+
+
+@pytest.mark.parametrize("mode", [[], ["-m"]])
+def test_missing_data_are_said_once(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: list[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setattr(mnist, "fetch_mnist", lambda data_dir: None)
+    with pytest.raises(SystemExit) as stop:
+        run(*mode, "model=fcn,st_fcn" if mode else "model=fcn", f"data_dir={tmp_path}/empty")
+    assert str(stop.value).count("DataError") == 1
+    assert not collect(tmp_path / "runs").records
+
+
+def test_an_interrupted_cell_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Stopwatch, "on_train_batch_end", interrupt)
+    for mode in ([], ["-m"]):
+        with pytest.raises(SystemExit, match="the same command goes on"):
+            run(*mode, "model=fcn")

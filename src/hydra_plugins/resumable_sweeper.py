@@ -19,6 +19,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 
@@ -52,31 +53,36 @@ class ResumableSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> list[JobReturn]:
-        """Run what is missing; exit with status 1 if a cell fails or nothing can be run."""
+        """Run what is missing; exit with status 1 unless every cell of the sweep is finished."""
         from rich.console import Console
 
-        from stn.sweep import SweepDisplay, is_missing
+        from stn.sweep import INTERRUPTED, SweepDisplay, split
 
+        console = Console()
         try:
             sweep = self._planned(arguments)
-        except ValueError as error:
-            sys.exit(f"ValueError: {error}")
-        console = Console()
-        missing = [job for job in sweep.jobs if is_missing(job, sweep)]
-        num_done = len(sweep.jobs) - len(missing)
-        console.print(f"{sweep.title}: {len(sweep.jobs)} cells, {num_done} already done")
-        if not missing:
-            return []
-        with SweepDisplay(missing, sweep.runs_dir, sweep.title, console).shown():
-            returns = self.launcher.launch([list(job.overrides) for job in missing], 0)
-        failures = [
+            missing, left, summary = split(sweep)
+            console.print(summary, highlight=False, soft_wrap=True)
+            _fetch(sweep.data_modules if missing else [])
+        except (OSError, ValueError) as error:
+            sys.exit(f"{type(error).__name__}: {error}")
+        returns: list[JobReturn] = []
+        if missing:
+            display = SweepDisplay(missing, sweep.runs_dir, sweep.title, console)
+            try:
+                with display.shown():
+                    returns += self.launcher.launch([list(job.overrides) for job in missing], 0)
+            except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
+                sys.exit(INTERRUPTED)
+        failures = left + [
             f"{job.run_id}: {_reason(result)}"
             for job, result in zip(missing, returns, strict=True)
             if result.status != JobStatus.COMPLETED
         ]
         if failures:
-            sys.exit("\n".join([f"{len(failures)} of {len(missing)} cells failed:", *failures]))
-        return list(returns)
+            lines = [f"{len(failures)} of {len(sweep.jobs)} cells failed:", *failures]
+            sys.exit("\n".join(lines))
+        return returns
 
     def _planned(self, arguments: list[str]) -> Any:
         """Return the sweep that the overrides ask for, each cell once."""
@@ -84,12 +90,23 @@ class ResumableSweeper(Sweeper):
         from stn.sweep import Job, Sweep
 
         jobs: dict[str, Job] = {}
+        data_modules: dict[str, Any] = {}
         for overrides, cost in self._expanded(arguments):
             config = self._compose(overrides)
             run_id = cell_id(config)
             jobs.setdefault(run_id, Job(run_id, tuple(overrides), cost))
+            module = config["data"]["module"]
+            data_modules.setdefault(module["_target_"], module)
+        if not jobs:
+            raise ValueError("this sweep has no cells")
         title = config["table"]["title"] if "table" in config else "Sweep"
-        return Sweep(list(jobs.values()), title, Path(config["runs_dir"]), config["retry"])
+        return Sweep(
+            jobs=list(jobs.values()),
+            title=title,
+            runs_dir=Path(config["runs_dir"]),
+            data_modules=list(data_modules.values()),
+            retry=config["retry"],
+        )
 
     def _expanded(self, arguments: list[str]) -> list[tuple[list[str], float]]:
         """Return the overrides of every job: the product of the lists, times the table's cells."""
@@ -113,6 +130,14 @@ class ResumableSweeper(Sweeper):
         keys = [str(key) for key in config if key != "hydra"]
         plain: Any = OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True)
         return plain
+
+
+def _fetch(data_modules: list[Any]) -> None:
+    """Have the data there, and verified, before the first cell: what is missing is said once."""
+    for config in data_modules:
+        module = instantiate(config)
+        module.prepare_data()
+        module.setup()
 
 
 def _reason(result: JobReturn) -> str:

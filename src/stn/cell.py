@@ -29,6 +29,7 @@ from stn.data.randomness import stream
 from stn.layers.memory import keep_freed_memory
 from stn.models.mnist import num_parameters
 from stn.recording import make_record
+from stn.results import provenance
 from stn.results.records import Record, RecordError, read_record, write_record
 from stn.tasks.classification import ClassificationTask, DivergedError
 from stn.transformers import NonFiniteThetaError
@@ -80,10 +81,15 @@ def run_cell(cell: Cell) -> float:
         CellBusyError: another process is running this cell.
         DivergedError, NonFiniteThetaError: training diverged; the record says so.
     """
+    provenance.git_state()  # of the code as it is now
     cell.folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(cell.folder / ".lock", timeout=0):
-            record = _finished_record(cell.folder / RESULT) or _run_and_record(cell)
+            record = _finished_record(cell.folder / RESULT)
+            if record is None:
+                record = _run_and_record(cell)
+            else:
+                print(f"{cell.run_id}: already done, test error {record.test_error_percent} %")
     except Timeout as error:
         raise CellBusyError(f"{cell.folder} is being run by another process") from error
     assert record.val_error_percent is not None
@@ -207,7 +213,10 @@ def _fit(trainer: pl.Trainer, task: ClassificationTask, datamodule: Any, checkpo
     if not checkpoint.exists():
         trainer.fit(task, datamodule=datamodule)
         return
-    state = torch.load(checkpoint, weights_only=True)
+    try:
+        state = torch.load(checkpoint, weights_only=True)
+    except Exception as error:  # of whatever kind: it is the file that is wrong
+        raise ValueError(f"{checkpoint} is damaged: remove it to begin the cell again") from error
     trainer.fit(task, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
     if state["global_step"] >= trainer.max_steps:  # Lightning skips the end of a finished training,
         task.load_state_dict(state["state_dict"])  # where the averaged weights become the network's

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -19,11 +20,14 @@ from rich.progress import (
     TaskID,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 
 from stn.results.records import Record, RecordError, read_record
 
 POLL_S = 0.5
+INTERRUPTED = "interrupted: the same command goes on from the last checkpoints"
+FINISHED, RETRIABLE = "finished", ("failed", "diverged")
 
 
 @dataclass(frozen=True)
@@ -49,19 +53,39 @@ class Sweep:
         jobs: in the order in which they should run.
         title: what the sweep is called.
         runs_dir: where the folders of the cells are.
+        data_modules: configurations of the data modules that the cells need, each kind once.
         retry: status of the cells to be run again, "failed" or "diverged".
+
+    Raises:
+        ValueError: `retry` is neither.
     """
 
     jobs: list[Job]
     title: str
     runs_dir: Path
+    data_modules: list[Any]
     retry: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.retry not in (None, *RETRIABLE):
+            raise ValueError(f"unknown retry={self.retry}; valid are {', '.join(RETRIABLE)}")
 
-def is_missing(job: Job, sweep: Sweep) -> bool:
-    """Tell whether a cell has to be run; one that failed is run again only when asked."""
-    record = record_of(sweep.runs_dir / job.run_id)
-    return record is None or record.status == sweep.retry
+
+def split(sweep: Sweep) -> tuple[list[Job], list[str], str]:
+    """Tell what a sweep has to run, and what it leaves because it failed and nobody asks for it.
+
+    Returns:
+        The cells to be run; a line for each one left; a line about all of them.
+    """
+    records = {job.run_id: record_of(sweep.runs_dir / job.run_id) for job in sweep.jobs}
+    status = {run_id: record.status for run_id, record in records.items() if record is not None}
+    left = [r for r in status if status[r] in RETRIABLE and status[r] != sweep.retry]
+    missing = [j for j in sweep.jobs if j.run_id not in left and status.get(j.run_id) != FINISHED]
+    num_done = sum(value == FINISHED for value in status.values())
+    summary = f"{sweep.title}: {len(sweep.jobs)} cells, {num_done} already done"
+    if left:
+        summary += f", {len(left)} left as failed or diverged (retry=failed or retry=diverged)"
+    return missing, [f"{run_id}: {status[run_id]} in an earlier sweep" for run_id in left], summary
 
 
 def record_of(folder: Path) -> Record | None:
@@ -95,6 +119,7 @@ class SweepDisplay:
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
             console=console,
             disable=not console.is_terminal,

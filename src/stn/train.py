@@ -17,7 +17,7 @@ from rich.console import Console
 
 from stn.cell import Cell, CellBusyError, run_cell
 from stn.results.identity import cell_id
-from stn.sweep import Job, SweepDisplay
+from stn.sweep import INTERRUPTED, Job, SweepDisplay
 
 CONF = str(Path(__file__).parents[2] / "conf")
 # Overrides that say which cell it is, or that change no result: the rest is told in the record.
@@ -46,14 +46,19 @@ def build(cfg: DictConfig) -> Cell:
 @hydra.main(version_base="1.3", config_path=CONF, config_name="train")
 def main(cfg: DictConfig) -> float | None:
     """Run the cell that `cfg` describes; return its validation error in percent."""
-    cell = build(cfg)
+    try:
+        cell = build(cfg)
+    except ValueError as error:
+        sys.exit(f"ValueError: {error}")
     if HydraConfig.get().mode == RunMode.MULTIRUN:  # the sweeper shows progress and failures
         return run_cell(cell)
     display = SweepDisplay([Job(cell.run_id, ())], Path(cfg.runs_dir), cell.run_id, Console())
     try:
         with display.shown():
             return run_cell(cell)
-    except (ArithmeticError, CellBusyError, ValueError) as error:
+    except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
+        sys.exit(INTERRUPTED)
+    except (ArithmeticError, CellBusyError, OSError, ValueError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
 
 

@@ -61,7 +61,9 @@ def images(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
 @every_transform
 @every_kernel
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("shape", [(1, 28, 42), (3, 17, 9), (2, 60, 61), (1, 1, 5), (1, 160, 224)])
+@pytest.mark.parametrize(
+    "shape", [(1, 28, 42), (3, 17, 9), (2, 60, 61), (1, 1, 5), (1, 160, 224), (64, 42, 31)]
+)
 def test_identity_returns_the_input(
     transform: Transform, kernel: str, dtype: torch.dtype, shape: tuple[int, int, int]
 ) -> None:

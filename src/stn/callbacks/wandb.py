@@ -31,7 +31,7 @@ def wandb_logger(
         group=config["data"]["name"],
         dir=folder,
         config=config,
-        mode="online" if logged_in() else "offline",
+        mode=None if os.environ.get("WANDB_MODE") else ("online" if logged_in() else "offline"),
         resume="allow",
         settings=wandb.Settings(silent=True, console="off", x_disable_stats=True),
     )

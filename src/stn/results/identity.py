@@ -11,8 +11,13 @@ def cell_id(config: Mapping[str, Any]) -> str:
 
     Where files lie, what is logged and how a sweep is run do not enter. Neither does the
     transform of a network that has none: `model=cnn transform=tps` is `model=cnn`.
+
+    Raises:
+        ValueError: the seed is no whole number from 0 up.
     """
     model, data, recipe = config["model"], config["data"], config["recipe"]
+    if type(config["seed"]) is not int or config["seed"] < 0:
+        raise ValueError(f"seed must be a whole number from 0 up, not {config['seed']!r}")
     uses_transform = "transform" in model["network"]["build"]
     name = [model["name"], *([config["transform"]["name"]] if uses_transform else [])]
     name += [data["name"], recipe["name"], f"s{config['seed']}"]

@@ -2,14 +2,18 @@
 
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchmetrics", "numpy")
 
 
+@cache
 def git_state() -> tuple[str, bool]:
     """Return the commit of the code that runs, and whether tracked files differ from it.
+
+    Asked once a process, for a commit made later is not the code that runs.
 
     Outside a git checkout the commit is "unknown" and the state dirty.
     """

@@ -14,9 +14,6 @@ from torch.autograd.function import once_differentiable
 
 from stn.transformers.grids import NOWHERE
 
-MAX_CANVAS_CHANNELS = 4
-"""Images of more channels are sampled as they are: laying them on a canvas would cost too much."""
-
 
 def sample(U: Tensor, grid: Tensor, kernel: str = "bilinear") -> Tensor:
     """Sample U at the positions of a grid, Eq. 3.
@@ -81,8 +78,6 @@ KERNELS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def _interpolate(U: Tensor, grid: Tensor, mode: str) -> Tensor:
-    if U.shape[1] > MAX_CANVAS_CHANNELS:
-        return F.grid_sample(U, grid, mode=mode, padding_mode="zeros", align_corners=True)
     canvas, position = _on_canvas(U, grid)
     return F.grid_sample(canvas, position, mode=mode, padding_mode="zeros", align_corners=False)
 
