@@ -8,6 +8,7 @@ SEEDS ?= 1
 ## JOBS     how many cells run side by side, one thread each (default: one per core)
 JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 1)
 ## RETRY    failed | diverged: run such cells again (default: leave them, and say so)
+RETRY ?=
 ## COLUMNS  columns of the table to run, such as R,RTS (default: all of conf/table/table1.yaml)
 ## LOGGER   wandb | csv; wandb stays offline unless you are logged in (default wandb)
 LOGGER ?= wandb

@@ -81,7 +81,27 @@ class Cnn(nn.Module):
         return self.layers(U)
 
 
-class StFcn(nn.Module):
+class Transformed(nn.Module):
+    """A spatial transformer, average pooling, and a classifier, in this order (Section 4.1).
+
+    Args:
+        transformer: the first layer.
+        pool: side of the average pooling; 1 for none.
+        classifier: maps the pooled output to logits.
+    """
+
+    def __init__(self, transformer: SpatialTransformer, pool: int, classifier: nn.Module) -> None:
+        super().__init__()
+        self.transformer = transformer
+        self.pool = nn.AvgPool2d(pool) if pool > 1 else nn.Identity()
+        self.classifier = classifier
+
+    def forward(self, U: Tensor) -> Tensor:
+        """Return the logits of U, (B, C, H, W) -> (B, num_classes)."""
+        return self.classifier(self.pool(self.transformer(U)))
+
+
+class StFcn(Transformed):
     """A spatial transformer with a fully connected localisation network before an `Fcn`.
 
     Args:
@@ -104,28 +124,16 @@ class StFcn(nn.Module):
         in_channels: int = 1,
         num_classes: int = 10,
     ) -> None:
-        super().__init__()
         localisation = FullyConnectedLocalisation((in_channels, *image_size), transform)
-        self.transformer = SpatialTransformer(localisation, transform, output_size)
-        self.pool = nn.AvgPool2d(pool) if pool > 1 else nn.Identity()
-        self.classifier = Fcn(_pooled(output_size, pool), width, in_channels, num_classes)
-
-    def forward(self, U: Tensor) -> Tensor:
-        """Return the logits of U, (B, C, H, W) -> (B, num_classes)."""
-        return self.classifier(self.pool(self.transformer(U)))
+        transformer = SpatialTransformer(localisation, transform, output_size)
+        classifier = Fcn(_pooled(output_size, pool), width, in_channels, num_classes)
+        super().__init__(transformer, pool, classifier)
 
 
-class StCnn(nn.Module):
+class StCnn(Transformed):
     """A spatial transformer with a convolutional localisation network before a `Cnn`.
 
-    Args:
-        image_size: (H, W) of the input.
-        width: filters of the classifier's convolutions.
-        transform: the family of warps.
-        output_size: (H, W) of the transformer's output.
-        pool: side of the average pooling between transformer and classifier; 1 for none.
-        in_channels: C of the input.
-        num_classes: number of logits.
+    The arguments are those of `StFcn`, `width` being the filters of the convolutions.
     """
 
     def __init__(
@@ -138,15 +146,10 @@ class StCnn(nn.Module):
         in_channels: int = 1,
         num_classes: int = 10,
     ) -> None:
-        super().__init__()
         localisation = ConvLocalisation((in_channels, *image_size), transform)
-        self.transformer = SpatialTransformer(localisation, transform, output_size)
-        self.pool = nn.AvgPool2d(pool) if pool > 1 else nn.Identity()
-        self.classifier = Cnn(_pooled(output_size, pool), width, in_channels, num_classes)
-
-    def forward(self, U: Tensor) -> Tensor:
-        """Return the logits of U, (B, C, H, W) -> (B, num_classes)."""
-        return self.classifier(self.pool(self.transformer(U)))
+        transformer = SpatialTransformer(localisation, transform, output_size)
+        classifier = Cnn(_pooled(output_size, pool), width, in_channels, num_classes)
+        super().__init__(transformer, pool, classifier)
 
 
 def matched(

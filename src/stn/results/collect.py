@@ -41,7 +41,7 @@ def collect(source: Path | str) -> Collection:
             record = _read(path)
         except RecordError as error:
             problems.append(Problem(path, str(error).removeprefix(f"{path}: ")))
-        except FileNotFoundError:  # a run that is started again takes its record away
+        except FileNotFoundError:  # removed since it was listed
             continue
         else:
             other = found.setdefault(record.run_id, (record, path))
