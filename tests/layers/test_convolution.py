@@ -5,10 +5,18 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from stn.layers import ConvMaxPool, conv_max_pool, conv_max_pool_plain
+from stn.layers import (
+    Conv,
+    ConvMaxPool,
+    ConvMaxPoolStack,
+    conv,
+    conv_max_pool,
+    conv_max_pool_plain,
+)
 from stn.layers.bilinear import BilinearConvMaxPool
 from stn.layers.convolution import bilinear_is_cheaper
 from stn.layers.direct import DirectConvMaxPool
+from stn.layers.windows import WindowsConvMaxPool
 
 WAYS = {
     "direct": DirectConvMaxPool.apply,
@@ -111,20 +119,54 @@ def test_repeats_bit_for_bit_and_backward_twice(image, weight):
     assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
 
 
-def test_layers_compose_through_their_order_of_memory():
+@pytest.mark.parametrize(("image", "weight"), SHAPES)
+def test_windows_equal_the_plain_way_where_the_image_needs_no_gradient(image, weight):
+    x, *parameters = arguments(image, weight)
+    x.requires_grad_(False)
+    ours, plain = WindowsConvMaxPool.apply(x, *parameters), conv_max_pool_plain(x, *parameters)
+    gradient = torch.randn_like(plain)
+    torch.testing.assert_close(ours, plain, rtol=1e-10, atol=1e-10)
+    both = [torch.autograd.grad(out, parameters, gradient) for out in (ours, plain)]
+    torch.testing.assert_close(*both, rtol=1e-10, atol=1e-10)
+
+
+def test_few_filters_on_a_batch_of_digits_go_by_windows():
+    x, *parameters = arguments((48, 1, 14, 15), (20, 1, 5, 5), torch.float32)
+    assert type(conv_max_pool(x.detach(), *parameters).grad_fn).__name__.startswith("Windows")
+    assert not type(conv_max_pool(x, *parameters).grad_fn).__name__.startswith("Windows")
+
+
+@pytest.mark.parametrize(("batch", "filters"), [(3, 16), (50, 46), (50, 9), (50, 48), (2, 46)])
+def test_a_stack_is_its_layers_one_after_another(batch, filters):
     torch.manual_seed(0)
-    x = torch.rand(3, 1, 28, 28, requires_grad=True)
-    layers = nn.Sequential(ConvMaxPool(1, 16, 9), nn.ReLU(), ConvMaxPool(16, 16, 7), nn.ReLU())
+    x = torch.rand(batch, 1, 28, 26, requires_grad=True)
+    stack = ConvMaxPoolStack(ConvMaxPool(1, filters, 9), ConvMaxPool(filters, filters, 7))
     plain = nn.Sequential(
-        *(nn.Conv2d(1, 16, 9), nn.MaxPool2d(2), nn.ReLU()),
-        *(nn.Conv2d(16, 16, 7), nn.MaxPool2d(2), nn.ReLU()),
+        *(nn.Conv2d(1, filters, 9), nn.MaxPool2d(2), nn.ReLU()),
+        *(nn.Conv2d(filters, filters, 7), nn.MaxPool2d(2), nn.ReLU()),
     )
-    for ours, theirs in ((layers[0], plain[0]), (layers[2], plain[3])):
+    for ours, theirs in zip(stack, (plain[0], plain[3]), strict=True):
         theirs.load_state_dict(ours.state_dict())
-    torch.testing.assert_close(layers(x), plain(x))
-    weights = torch.randn(3, 16, 2, 2)
-    gradients = (torch.autograd.grad((net(x) * weights).sum(), x)[0] for net in (layers, plain))
-    torch.testing.assert_close(*gradients)
+    torch.testing.assert_close(stack(x), plain(x))
+    weights = torch.randn(plain(x).shape)
+    gradients = [
+        torch.autograd.grad((net(x) * weights).sum(), [x, *net.parameters()])
+        for net in (stack, plain)
+    ]
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(5, 4), (9, 8)])  # as large as the filters, and larger
+def test_a_convolution_is_a_convolution(size):
+    torch.manual_seed(0)
+    x = torch.randn(50, 3, *size, requires_grad=True)
+    weight, bias = (torch.randn(s, requires_grad=True) for s in ((7, 3, 5, 4), (7,)))
+    ours, plain = (f(x, weight, bias) for f in (conv, F.conv2d))
+    torch.testing.assert_close(ours, plain, rtol=1e-4, atol=1e-4)
+    gradient = torch.randn_like(plain)
+    both = [torch.autograd.grad(out, (x, weight, bias), gradient) for out in (ours, plain)]
+    torch.testing.assert_close(*both, rtol=1e-4, atol=1e-4)
+    assert Conv(3, 7, 5)(torch.zeros(2, 3, 9, 8)).shape == (2, 7, 5, 4)
 
 
 def test_no_gradient_no_graph():

@@ -32,7 +32,7 @@ def test_the_cnn_stays_inside_the_stated_32_to_64_filters(
 ) -> None:
     cnn = make_network(f"data={data}", "model=cnn")
     st_cnn = make_network(f"data={data}", "model=st_cnn").classifier
-    assert all(32 <= net.layers[0].out_channels <= 64 for net in (cnn, st_cnn))
+    assert all(32 <= net.layers[0][0].out_channels <= 64 for net in (cnn, st_cnn))
 
 
 @pytest.mark.parametrize("model", ["fcn", "cnn", "st_fcn", "st_cnn"])

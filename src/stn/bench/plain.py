@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stn.layers import ConvMaxPool
+from stn.layers import Conv, ConvMaxPool, ConvMaxPoolStack
 from stn.transformers import SpatialTransformer
 
 Warp = Callable[[Tensor, Tensor], Tensor]
@@ -39,15 +39,19 @@ def twin(network: nn.Module) -> nn.Module:
 def _replaced(module: nn.Module) -> nn.Module:
     for name, child in module.named_children():
         setattr(module, name, _replaced(child))
+    if isinstance(module, ConvMaxPoolStack):
+        return nn.Sequential(*(layer for pair in module for layer in (pair, nn.ReLU())))
     if isinstance(module, ConvMaxPool):
         return nn.Sequential(_convolution(module), nn.MaxPool2d(2))
+    if isinstance(module, Conv):
+        return _convolution(module)
     if isinstance(module, SpatialTransformer):
         assert module.output_size is not None
         return PlainTransformer(module.localisation, module.output_size)
     return module
 
 
-def _convolution(layer: ConvMaxPool) -> nn.Conv2d:
+def _convolution(layer: Conv | ConvMaxPool) -> nn.Conv2d:
     plain = nn.Conv2d(layer.in_channels, layer.out_channels, layer.kernel_size[0])
     plain.load_state_dict(layer.state_dict())
     return plain

@@ -1,5 +1,19 @@
 """Layers with a fast path for the processor; torch only."""
 
-from stn.layers.convolution import ConvMaxPool, conv_max_pool, conv_max_pool_plain
+from stn.layers.convolution import (
+    Conv,
+    ConvMaxPool,
+    ConvMaxPoolStack,
+    conv,
+    conv_max_pool,
+    conv_max_pool_plain,
+)
 
-__all__ = ["ConvMaxPool", "conv_max_pool", "conv_max_pool_plain"]
+__all__ = [
+    "Conv",
+    "ConvMaxPool",
+    "ConvMaxPoolStack",
+    "conv",
+    "conv_max_pool",
+    "conv_max_pool_plain",
+]

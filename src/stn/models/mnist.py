@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from stn.layers import ConvMaxPool
+from stn.layers import ConvMaxPool, ConvMaxPoolStack
 from stn.transformers import (
     ConvLocalisation,
     FullyConnectedLocalisation,
@@ -68,10 +68,10 @@ class Cnn(nn.Module):
         if height < 1 or image_width < 1:
             raise ValueError(f"the CNN needs images of at least 24x24 pixels, not {image_size}")
         self.layers = nn.Sequential(
-            ConvMaxPool(in_channels, width, kernel_size=9),
-            nn.ReLU(),
-            ConvMaxPool(width, width, kernel_size=7),
-            nn.ReLU(),
+            ConvMaxPoolStack(
+                ConvMaxPool(in_channels, width, kernel_size=9),
+                ConvMaxPool(width, width, kernel_size=7),
+            ),
             nn.Flatten(),
             nn.Linear(width * height * image_width, num_classes),
         )

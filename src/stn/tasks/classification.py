@@ -1,6 +1,7 @@
 """Image classification: cross entropy, test error in percent (Sections 4.1 and 4.3)."""
 
 from collections.abc import Callable
+from inspect import signature
 
 import pytorch_lightning as pl
 import torch
@@ -104,7 +105,7 @@ class ClassificationTask(pl.LightningModule):
         localisation = self._localisation_parameters()
         taken = {id(p) for p in localisation}
         rest = [p for p in self.network.parameters() if id(p) not in taken]
-        optimizer = self.build_optimizer([{"params": rest}])
+        optimizer = self.build_optimizer([{"params": rest}], **self._fused())
         if localisation:
             lr = optimizer.defaults["lr"] * self.localisation_lr_factor
             optimizer.add_param_group({"params": localisation, "lr": lr})
@@ -113,6 +114,10 @@ class ClassificationTask(pl.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
+
+    def _fused(self) -> dict[str, bool]:
+        """Ask for one pass over all parameters, of the optimisers that have it."""
+        return {"fused": True} if "fused" in signature(self.build_optimizer).parameters else {}
 
     def _localisation_parameters(self) -> list[nn.Parameter]:
         transformers = (m for m in self.network.modules() if isinstance(m, SpatialTransformer))

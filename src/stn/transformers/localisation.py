@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stn.layers.convolution import ConvMaxPool
+from stn.layers import Conv, ConvMaxPool, ConvMaxPoolStack
 from stn.transformers.transforms import Transform
 
 Shape = tuple[int, int, int]
@@ -97,9 +97,8 @@ class ConvLocalisation(nn.Module):
             )
         self.features = nn.Sequential(
             nn.AvgPool2d(downsample) if downsample > 1 else nn.Identity(),
-            ConvMaxPool(channels, filters, kernel_size),
-            nn.ReLU(),
-            nn.Conv2d(filters, filters, kernel_size),
+            ConvMaxPoolStack(ConvMaxPool(channels, filters, kernel_size)),
+            Conv(filters, filters, kernel_size),
             nn.ReLU(),
             nn.Flatten(),
             nn.Linear(filters * reduced[0] * reduced[1], hidden),
