@@ -56,10 +56,10 @@ def test_pooling_before_the_rectifier_is_the_papers_order() -> None:
     torch.nn.init.normal_(localisation.regression.weight)
     U = torch.rand(2, 1, 32, 36)
     halved = torch.nn.functional.avg_pool2d(U, 2)
-    _, first, _, second, *_ = localisation.features
+    _, (first,), second, *_ = localisation.features
     x = torch.nn.functional.conv2d(halved, first.weight, first.bias).relu()
     x = second(torch.nn.functional.max_pool2d(x, 2)).relu()
-    expected = localisation.regression(localisation.features[5:](x))
+    expected = localisation.regression(localisation.features[4:](x))
     torch.testing.assert_close(localisation(U), expected)
 
 
