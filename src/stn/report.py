@@ -2,9 +2,10 @@
 
     python -m stn.report table=table1 [recipe=quick] [source=DIR] [out=reports] [export=DIR]
 
-Writes `<out>/<table>.md`, `.csv` and `.tex`, a function of the records alone. `export` also copies
-the table's finished records to a folder, one file a run, to be committed; such a folder can be
-the `source` again.
+Writes `<out>/<table>.md`, `.csv` and `.tex`, a function of the records alone, and for the columns
+of `costs` `<out>/<table>_costs.png`, error against cost over all recipes in the source. `export`
+also copies the table's finished records to a folder, one file a run, to be committed; such a folder
+can be the `source` again.
 """
 
 from collections import Counter
@@ -38,7 +39,9 @@ def main(cfg: DictConfig) -> None:
     console.print(summary(comparison))
     for line in notices(comparison, found, config["source"]):
         console.print(line, markup=False)
-    for path in write_reports(comparison, Path(config["out"])):
+    paths = write_reports(comparison, Path(config["out"]))
+    paths += write_costs(comparison, found, config["costs"], Path(config["out"]))
+    for path in paths:
         console.print(f"wrote {path}", markup=False)
     if config["export"] is not None:
         paths = export(comparison.records, config["export"])
@@ -54,6 +57,21 @@ def write_reports(comparison: Comparison, folder: Path) -> list[Path]:
         paths.append(folder / f"{comparison.spec.name}.{suffix}")
         paths[-1].write_text(render(comparison), encoding="utf-8", newline="\n")
     return paths
+
+
+def write_costs(
+    comparison: Comparison, found: Collection, columns: Sequence[str], folder: Path
+) -> list[Path]:
+    """Draw error against cost over all recipes; return the path, if there was something to draw."""
+    from stn.results.cost_figure import draw_costs  # matplotlib takes a second to import
+
+    recipes = sorted({record.recipe for record in found.records})
+    figure = draw_costs([compare(comparison.spec, found.records, r) for r in recipes], columns)
+    if figure is None:
+        return []
+    path = folder / f"{comparison.spec.name}_costs.png"
+    figure.savefig(path)
+    return [path]
 
 
 def notices(comparison: Comparison, found: Collection, source: str) -> list[str]:
