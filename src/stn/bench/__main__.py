@@ -30,6 +30,7 @@ GROUPS = {
     "distortions": 9,
     "loop": 7,
     "roofline": 11,
+    "runs": 1,
 }
 
 

@@ -1,0 +1,70 @@
+"""Group 8: what whole trainings cost, from the committed records; nothing is run here."""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from stn.bench.report import Row, Section
+from stn.bench.timing import Spread, spread
+from stn.results.collect import collect
+from stn.results.records import Record
+
+RECORDS = Path("results/table1")
+TABLE_DATA = ("mnist_r", "mnist_rts", "mnist_p", "mnist_e")
+NUM_CELLS = 8 * len(TABLE_DATA)
+NUM_CORES = 2
+PAPERS_ERROR = {"st_cnn_r": ("mnist_r", 0.7), "st_cnn_rts": ("mnist_rts", 0.5)}
+NOTE = """\
+From the records in `{records}`: processor time, or wall time of runs that did not note it. A table
+on two cores takes half of its cells' sum; an error is reached by the cheapest recipe whose mean
+over seeds is no larger."""
+
+
+def measure(rounds: int, records: Path = RECORDS) -> Section:
+    """Add up what the records say; `rounds` is what every group takes, and changes nothing."""
+    finished = [record for record in collect(records).records if record.status == "finished"]
+    rows, left_out = [], []
+    whole = spread_of_tables(finished)
+    if whole is not None:
+        rows.append(Row("table1", "Table 1, R RTS P E, quick, one seed, 2 cores", {"min": whole}))
+    for key, (data, error_percent) in PAPERS_ERROR.items():
+        what = f"ST-CNN affine, {data}, to {error_percent} %"
+        cost = cost_to_reach(finished, data, error_percent)
+        if cost is None:
+            left_out.append(f"{what}: no committed recipe reaches it")
+        else:
+            rows.append(Row(key, what, {"min": cost}))
+    return Section("runs", "Whole trainings", NOTE.format(records=records), rows, left_out)
+
+
+def minutes(record: Record) -> float:
+    """Processor time of a run, or wall time where it is not noted."""
+    return (record.wall_s if record.cpu_s is None else record.cpu_s) / 60
+
+
+def spread_of_tables(records: Sequence[Record]) -> Spread | None:
+    """Minutes of the quick table's four columns over seeds; None where no seed is complete."""
+    cells = sorted(_of("quick", TABLE_DATA, records), key=lambda record: record.seed)
+    seeds = [list(group) for _, group in groupby(cells, key=lambda record: record.seed)]
+    sums = [sum(map(minutes, seed)) / NUM_CORES for seed in seeds if len(seed) == NUM_CELLS]
+    return spread(sums) if sums else None
+
+
+def cost_to_reach(records: Sequence[Record], data: str, error_percent: float) -> Spread | None:
+    """Minutes of the cheapest recipe whose mean error is at most `error_percent`."""
+    costs = []
+    for recipe in sorted({record.recipe for record in records}):
+        runs = [
+            record
+            for record in _of(recipe, (data,), records)
+            if (record.model, record.transform) == ("st_cnn", "affine")
+        ]
+        errors = [r.test_error_percent for r in runs if r.test_error_percent is not None]
+        if errors and sum(errors) / len(errors) <= error_percent:
+            costs.append(spread([minutes(run) for run in runs]))
+    return min(costs, default=None)
+
+
+def _of(recipe: str, data: tuple[str, ...], records: Iterable[Record]) -> list[Record]:
+    """Runs of a recipe as it is, without overrides, on some data sets."""
+    return [r for r in records if r.recipe == recipe and r.data in data and not r.overrides]
