@@ -83,7 +83,7 @@ def test_a_resumed_cell_equals_an_uninterrupted_one(
             assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
         else:
             assert (stopped.folder / name).read_bytes() == (whole.folder / name).read_bytes()
-    differ = {"step_ms", "wall_s", "peak_rss_mib", "started_at", "finished_at", "config"}
+    differ = {"step_ms", "wall_s", "cpu_s", "peak_rss_mib", "started_at", "finished_at", "config"}
     same = [
         {k: v for k, v in vars(record_of(c)).items() if k not in differ} for c in (stopped, whole)
     ]

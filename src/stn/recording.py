@@ -57,6 +57,7 @@ def make_record(
         batch_size=recipe["batch_size"],
         step_ms=1000 * stopwatch.train_s / max(1, stopwatch.steps),
         wall_s=stopwatch.wall_s,
+        cpu_s=stopwatch.cpu_s,
         peak_rss_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / RSS_UNITS_PER_MIB,
         config={key: value for key, value in config.items() if key != "table"},
         git_sha=git_sha,

@@ -175,6 +175,7 @@ class SweepDisplay:
             done += "its record cannot be read"
         elif record.test_error_percent is not None:
             done += f"test error {record.test_error_percent:.2f} % in {record.wall_s:.0f} s"
+            done += "" if record.cpu_s is None else f" ({record.cpu_s:.0f} s of CPU)"
         else:
             done += f"{record.status}: {record.message}"
         self._progress.console.print(done + self._time_left(", "), highlight=False, soft_wrap=True)

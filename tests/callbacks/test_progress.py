@@ -1,4 +1,5 @@
 import json
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +19,20 @@ def test_a_stopwatch_goes_on_from_its_state() -> None:
     second.load_state_dict(state)
     assert (second.steps, second.train_s) == (3, first.train_s)
     assert second.wall_s >= state["wall_s"] >= first.train_s
+    assert second.cpu_s >= state["cpu_s"] >= 0
+
+
+def test_a_checkpoint_of_older_code_tells_no_processor_time() -> None:
+    stopwatch = Stopwatch()
+    stopwatch.load_state_dict({"train_s": 1.0, "steps": 2, "wall_s": 3.0})
+    assert stopwatch.cpu_s is None
+    assert stopwatch.state_dict()["cpu_s"] is None
+
+
+def test_a_sleeping_run_takes_no_processor_time() -> None:
+    stopwatch = Stopwatch()
+    time.sleep(0.2)
+    assert stopwatch.cpu_s < 0.1 < stopwatch.wall_s
 
 
 def test_progress_is_written_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,16 @@ def test_legend_only_of_marks_that_occur(spec, make_record):
     assert "another commit" not in text
 
 
+def test_processor_time_is_shown_where_every_run_tells_it(spec, make_record):
+    told, untold = make_record(cpu_s=30.0), make_record(seed=1)
+    one, two = (compare(spec, records, "quick") for records in ([told], [told, untold]))
+    assert "| 41 s (CPU 30 s) |" in to_markdown(one)
+    assert "took 41 s (30 s of processor time) for" in to_markdown(one)
+    assert csv_rows(one)["cnn", "R"]["cpu_s"] == "30"
+    assert "CPU" not in to_markdown(two)
+    assert csv_rows(two)["cnn", "R"]["cpu_s"] == ""
+
+
 def test_text_of_records_cannot_become_markup(spec, make_record):
     evil = make_record(
         status="failed",

@@ -18,6 +18,7 @@ class Stopwatch(Callback):
     Attributes:
         train_s: seconds in training steps.
         wall_s: seconds since the run was first started, pauses left out.
+        cpu_s: seconds of processor time in that time, all threads of the process together.
         steps: training steps measured.
     """
 
@@ -25,13 +26,20 @@ class Stopwatch(Callback):
         self.train_s = 0.0
         self.steps = 0
         self._before_s = 0.0
-        self._start = time.perf_counter()
+        self._cpu_before_s: float | None = 0.0
+        self._start, self._cpu_start = time.perf_counter(), time.process_time()
         self._step_start = self._start
 
     @property
     def wall_s(self) -> float:
         """Seconds this run has taken so far."""
         return self._before_s + time.perf_counter() - self._start
+
+    @property
+    def cpu_s(self) -> float | None:
+        """Seconds of processor time so far; None if a checkpoint of older code did not tell."""
+        before_s = self._cpu_before_s
+        return None if before_s is None else before_s + time.process_time() - self._cpu_start
 
     def on_train_batch_start(self, *args: Any) -> None:
         """Start the clock of a step."""
@@ -42,14 +50,15 @@ class Stopwatch(Callback):
         self.train_s += time.perf_counter() - self._step_start
         self.steps += 1
 
-    def state_dict(self) -> dict[str, float]:
+    def state_dict(self) -> dict[str, float | None]:
         """Return the times so far."""
-        return {"train_s": self.train_s, "steps": self.steps, "wall_s": self.wall_s}
+        times = {"train_s": self.train_s, "wall_s": self.wall_s, "cpu_s": self.cpu_s}
+        return {**times, "steps": self.steps}
 
-    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from earlier times."""
         self.train_s, self.steps = state_dict["train_s"], int(state_dict["steps"])
-        self._before_s = state_dict["wall_s"]
+        self._before_s, self._cpu_before_s = state_dict["wall_s"], state_dict.get("cpu_s")
 
 
 class ProgressFile(Callback):

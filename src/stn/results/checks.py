@@ -170,6 +170,7 @@ CHECKS: dict[str, Check] = {
     "finished_at": timestamp,
     "val_error_percent": optional(percent),
     "peak_rss_mib": optional(duration),
+    "cpu_s": optional(duration),
     "message": optional(string(r".*", "text")),
     "overrides": words,
 }

@@ -16,6 +16,7 @@ class Costs:
 
     Attributes:
         wall_s: time of all runs, added up; runs side by side count each.
+        cpu_s: processor time of all runs; None if a run does not tell.
         samples: training images seen.
         peak_rss_mib: of the largest run; None if no run tells.
         first, last: when the first run started and the last one ended (UTC); None without runs.
@@ -23,6 +24,7 @@ class Costs:
 
     num_runs: int
     wall_s: float
+    cpu_s: float | None
     samples: int
     peak_rss_mib: float | None
     first: str | None
@@ -39,6 +41,7 @@ def costs(records: Sequence[Record]) -> Costs:
     return Costs(
         num_runs=len(records),
         wall_s=sum(sorted(record.wall_s for record in records)),
+        cpu_s=cpu_s(records),
         samples=sum(record.samples for record in records),
         peak_rss_mib=max((r.peak_rss_mib for r in records if r.peak_rss_mib), default=None),
         first=min((_minute(record.started_at) for record in records), default=None),
@@ -49,6 +52,12 @@ def costs(records: Sequence[Record]) -> Costs:
         versions=_counted(f"{k} {v}" for record in records for k, v in record.versions.items()),
         data=_counted(r.data_sha256[:12] for r in records if r.data_sha256),
     )
+
+
+def cpu_s(records: Sequence[Record]) -> float | None:
+    """Add up the processor time of runs; None if there is none, or one does not tell."""
+    times = [record.cpu_s for record in records if record.cpu_s is not None]
+    return sum(sorted(times)) if times and len(times) == len(records) else None
 
 
 def commit(record: Record) -> str:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from stn.results.comparison import Cell
+from stn.results.costs import cpu_s
 from stn.results.statistics import MIN_SEEDS
 
 # What is said of a cell beside its number; the legend explains those that occur.
@@ -99,6 +100,14 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * length:
             return f"{seconds / length:.1f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def time_taken(cell: Cell) -> str:
+    """Write what the runs of a cell took, with the processor time where they tell it."""
+    if not cell.records:
+        return "–"
+    taken, cpu = duration(sum(record.wall_s for record in cell.records)), cpu_s(cell.records)
+    return taken if cpu is None else f"{taken} (CPU {duration(cpu)})"
 
 
 def marks(cell: Cell) -> list[str]:

@@ -38,6 +38,7 @@ class Record:
         samples: training images seen, repetitions counted; `paper_samples` likewise.
         step_ms: mean time of a training step.
         wall_s: time from start to finish of the run.
+        cpu_s: processor time of its process in that time; a loaded machine stretches it less.
         config: the resolved configuration.
         git_dirty: tracked files differed from the commit `git_sha`.
         command: reproduces the run.
@@ -79,6 +80,7 @@ class Record:
     finished_at: str
     val_error_percent: float | None = None
     peak_rss_mib: float | None = None
+    cpu_s: float | None = None
     message: str | None = None
     overrides: tuple[str, ...] = ()
     schema: int = SCHEMA

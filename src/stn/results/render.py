@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from stn.results import figures
 from stn.results.comparison import Cell, Comparison
-from stn.results.costs import commit, costs
+from stn.results.costs import commit, costs, cpu_s
 from stn.results.table import Column, Note
 
 _TEX_DELIMITERS: dict[str, Any] = {
@@ -37,6 +37,7 @@ FILTERS = (
     figures.share,
     figures.spread,
     figures.duration,
+    figures.time_taken,
     figures.marks,
     figures.markdown_text,
     figures.markdown_code,
@@ -110,6 +111,7 @@ def _csv_figures(cell: Cell) -> dict[str, float | None]:
         "baseline_p": test.p_value if test else None,
         "paper_share": cell.share,
         "wall_s": sum(record.wall_s for record in cell.records) if cell.records else None,
+        "cpu_s": cpu_s(cell.records),
     }
 
 
