@@ -64,25 +64,11 @@ def test_a_resumed_cell_equals_an_uninterrupted_one(
 
     stopped = make_cell(f"model={model}", f"runs_dir={tmp_path}/stopped")
 
-    def stop(self: Stopwatch, trainer: Any, *args: Any) -> None:
-        if trainer.global_step == stop_step:
-            raise SystemExit("the power failed")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Stopwatch, "on_train_batch_end", stop)
-        with pytest.raises(SystemExit):
-            run_cell(stopped)
+    stop_at(stopped, stop_step, monkeypatch)
     assert not (stopped.folder / "result.json").exists()
     run_cell(stopped)
 
-    for name in ("weights.pt", "metrics.csv"):
-        if name == "weights.pt":
-            ours, theirs = (
-                torch.load(c.folder / name, weights_only=True) for c in (stopped, whole)
-            )
-            assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
-        else:
-            assert (stopped.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+    assert_same(stopped, whole)
     differ = {"step_ms", "wall_s", "cpu_s", "peak_rss_mib", "started_at", "finished_at", "config"}
     same = [
         {k: v for k, v in vars(record_of(c)).items() if k not in differ} for c in (stopped, whole)
@@ -107,10 +93,7 @@ def test_a_cell_killed_after_training_ends_the_same(
         with pytest.raises(SystemExit):
             run_cell(killed)
     run_cell(killed)
-    ours, theirs = (torch.load(c.folder / "weights.pt", weights_only=True) for c in (killed, whole))
-    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
-    metrics = [(c.folder / "metrics.csv").read_bytes() for c in (killed, whole)]
-    assert metrics[0] == metrics[1]
+    assert_same(killed, whole)
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"status": "finished"}', "[1]"])
@@ -155,11 +138,77 @@ def test_a_failure_is_recorded_and_raised(make_cell: MakeCell, monkeypatch: Any)
     assert "no more paper" in str(record_of(cell).message)
 
 
-def test_a_damaged_checkpoint_is_named(make_cell: MakeCell) -> None:
+def stop_at(cell: Cell, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a cell and kill it at a step."""
+
+    def stop(self: Stopwatch, trainer: Any, *args: Any) -> None:
+        if trainer.global_step == step:
+            raise SystemExit("the power failed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stopwatch, "on_train_batch_end", stop)
+        with pytest.raises(SystemExit):
+            run_cell(cell)
+
+
+def assert_same(one: Cell, other: Cell) -> None:
+    """Weights and metrics are equal, bit for bit."""
+    ours, theirs = (torch.load(c.folder / "weights.pt", weights_only=True) for c in (one, other))
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    metrics = [(c.folder / "metrics.csv").read_bytes() for c in (one, other)]
+    assert metrics[0] == metrics[1]
+
+
+def torn(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def one_wrong_bit(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("damage", [torn, one_wrong_bit, lambda _: b"", lambda _: b"half a file"])
+@pytest.mark.parametrize("names", [["last.ckpt"], ["last.ckpt", "previous.ckpt"]])
+def test_a_cell_goes_on_from_the_last_good_checkpoint(
+    make_cell: MakeCell,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    damage: Callable[[bytes], bytes],
+    names: list[str],
+) -> None:
+    whole = make_cell("model=st_fcn", f"runs_dir={tmp_path}/whole")
+    run_cell(whole)
+    cell = make_cell("model=st_fcn", f"runs_dir={tmp_path}/stopped")
+    stop_at(cell, 18, monkeypatch)
+    for name in names:
+        path = cell.folder / name
+        path.write_bytes(damage(path.read_bytes()))
+    steps = []
+    with monkeypatch.context() as patch:
+        count = Stopwatch.on_train_batch_end
+        patch.setattr(
+            Stopwatch,
+            "on_train_batch_end",
+            lambda self, trainer, *args: (steps.append(trainer.global_step), count(self)),
+        )
+        run_cell(cell)
+    assert steps[0] == (9 if names == ["last.ckpt"] else 1)
+    assert_same(cell, whole)
+    message = capsys.readouterr().err
+    for name in names:
+        assert f"{cell.folder}/{name} is damaged" in message
+        assert (cell.folder / f"{name}.damaged").exists()
+
+
+def test_metrics_that_were_taken_away_are_missed(
+    make_cell: MakeCell, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cell = make_cell("model=fcn")
-    cell.folder.mkdir(parents=True)
-    (cell.folder / "last.ckpt").write_bytes(b"half a file")
-    with pytest.raises(ValueError, match=r"last\.ckpt is damaged: remove it to begin"):
+    stop_at(cell, 13, monkeypatch)
+    (cell.folder / "metrics.csv").write_text("step,metric,value\n")
+    with pytest.raises(ValueError, match=r"metrics\.csv lacks rows .* remove the folder"):
         run_cell(cell)
 
 

@@ -1,7 +1,7 @@
 """Runs one cell of a table: train, validate, test, write the record.
 
 Everything a run leaves lies in its folder: `config.yaml`, `metrics.csv`, `last.ckpt` (to continue
-from), `weights.pt` (to evaluate), `panels/`, and last of all `result.json`.
+from) and the one before, `weights.pt` (to evaluate), `panels/`, and last of all `result.json`.
 """
 
 import logging
@@ -25,16 +25,18 @@ from pytorch_lightning.loggers import Logger
 from stn.callbacks.metrics import MetricsFile
 from stn.callbacks.panels import Panels
 from stn.callbacks.progress import ProgressFile, Stopwatch
+from stn.checkpoints import CheckpointFiles, last_good, save
 from stn.data.randomness import stream
 from stn.layers.memory import keep_freed_memory
 from stn.models.mnist import num_parameters
 from stn.recording import make_record
 from stn.results import provenance
+from stn.results.atomic import remove_parts
 from stn.results.records import Record, RecordError, read_record, write_record
 from stn.tasks.classification import ClassificationTask, DivergedError
 from stn.transformers import NonFiniteThetaError
 
-RESULT, CONFIG, WEIGHTS, CHECKPOINT = "result.json", "config.yaml", "weights.pt", "last.ckpt"
+RESULT, CONFIG, WEIGHTS = "result.json", "config.yaml", "weights.pt"
 
 
 # Lightning's advice, which is about other set-ups than this one.
@@ -85,6 +87,7 @@ def run_cell(cell: Cell) -> float:
     cell.folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(cell.folder / ".lock", timeout=0):
+            remove_parts(cell.folder)
             record = _finished_record(cell.folder / RESULT)
             if record is None:
                 record = _run_and_record(cell)
@@ -146,6 +149,7 @@ def build_trainer(cell: Cell, stopwatch: Stopwatch, loggers: list[Logger]) -> pl
         reload_dataloaders_every_n_epochs=1,
         logger=[metrics, *loggers],
         callbacks=callbacks,
+        plugins=[CheckpointFiles()],
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=cell.folder,
@@ -182,6 +186,8 @@ def _run_and_record(cell: Cell) -> Record:
     except (DivergedError, NonFiniteThetaError) as error:
         write_record(path, record(status="diverged", message=repr(error)))
         raise
+    except OSError:  # the machine's fault, not the cell's: the same command goes on later
+        raise
     except Exception as error:
         write_record(path, record(status="failed", message=repr(error)))
         raise
@@ -197,10 +203,10 @@ def _fit_and_test(
     loggers = _loggers(cell)
     try:
         trainer = build_trainer(cell, stopwatch, loggers)
-        _fit(trainer, task, datamodule, cell.folder / CHECKPOINT)
+        _fit(trainer, task, datamodule, cell.folder)
         trainer.validate(task, datamodule=datamodule, verbose=False)
         val_error_percent = trainer.callback_metrics["val_error_percent"].item()
-        torch.save(task.network.state_dict(), cell.folder / WEIGHTS)
+        save(task.network.state_dict(), cell.folder / WEIGHTS)
         test = _test(trainer, task, datamodule)
     finally:
         for logger in loggers:
@@ -208,15 +214,13 @@ def _fit_and_test(
     return {**test, "val_error_percent": val_error_percent}
 
 
-def _fit(trainer: pl.Trainer, task: ClassificationTask, datamodule: Any, checkpoint: Path) -> None:
-    """Train to the end, from the checkpoint if there is one."""
-    if not checkpoint.exists():
+def _fit(trainer: pl.Trainer, task: ClassificationTask, datamodule: Any, folder: Path) -> None:
+    """Train to the end, from the last good checkpoint in the folder of the run, if there is one."""
+    found = last_good(folder)
+    if found is None:
         trainer.fit(task, datamodule=datamodule)
         return
-    try:
-        state = torch.load(checkpoint, weights_only=True)
-    except Exception as error:  # of whatever kind: it is the file that is wrong
-        raise ValueError(f"{checkpoint} is damaged: remove it to begin the cell again") from error
+    checkpoint, state = found
     trainer.fit(task, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
     if state["global_step"] >= trainer.max_steps:  # Lightning skips the end of a finished training,
         task.load_state_dict(state["state_dict"])  # where the averaged weights become the network's

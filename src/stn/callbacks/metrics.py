@@ -1,6 +1,7 @@
 """`metrics.csv`: every logged number of a run, one row each, appended as it comes."""
 
 import csv
+import os
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +55,23 @@ class MetricsFile(Logger, Callback):
             self.path.write_text(",".join(HEADER) + "\n")
 
     def state_dict(self) -> dict[str, int]:
-        """Return the length of the file."""
-        return {"num_bytes": self.path.stat().st_size}
+        """Return the length of the file, which is on the disk before the checkpoint is."""
+        with self.path.open("rb") as file:
+            os.fsync(file.fileno())
+            return {"num_bytes": file.seek(0, os.SEEK_END)}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Cut the file to the length it had at the checkpoint."""
+        """Cut the file to the length it had at the checkpoint.
+
+        Raises:
+            ValueError: the file is shorter: something else took rows away.
+        """
+        found = self.path.stat().st_size if self.path.exists() else 0
+        if found < state_dict["num_bytes"]:
+            raise ValueError(
+                f"{self.path} lacks rows that were there at the last checkpoint: remove the folder"
+                " of the run, and the same command begins it again"
+            )
         with self.path.open("ab") as file:
             file.truncate(state_dict["num_bytes"])
         self._resumed = True

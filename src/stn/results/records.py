@@ -8,7 +8,6 @@ named and never becomes a wrong number.
 import dataclasses
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+from stn.results.atomic import write_atomically
 from stn.results.checks import CHECKS, SCHEMA
 from stn.results.scrubbing import scrub
 
@@ -120,17 +120,7 @@ def write_record(path: Path | str, record: Record) -> None:
     content = scrub(dataclasses.asdict(record))
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
+    write_atomically(path, text.encode())
 
 
 def read_record(path: Path | str) -> Record:
@@ -212,14 +202,3 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key in keys if keys.count(key) > 1)
         raise RecordError(f"{twice!r}: is there twice")
     return content
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name in a folder survive a power cut, where the system can."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
