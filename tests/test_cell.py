@@ -10,7 +10,8 @@ from filelock import FileLock
 
 from stn import cell as cell_module
 from stn.callbacks.progress import Stopwatch
-from stn.cell import Cell, CellBusyError, evaluate, run_cell
+from stn.cell import Cell, evaluate, run_cell
+from stn.locks import CellBusyError
 from stn.results.records import Record, read_record
 from stn.tasks.classification import DivergedError
 

@@ -17,7 +17,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
 from pytorch_lightning.loggers import Logger
@@ -28,6 +27,7 @@ from stn.callbacks.progress import ProgressFile, Stopwatch
 from stn.checkpoints import CheckpointFiles, last_good, save
 from stn.data.randomness import stream
 from stn.layers.memory import keep_freed_memory
+from stn.locks import held
 from stn.models.mnist import num_parameters
 from stn.recording import make_record
 from stn.results import provenance
@@ -43,10 +43,6 @@ RESULT, CONFIG, WEIGHTS = "result.json", "config.yaml", "weights.pt"
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 for message in (".*exists and is not empty", ".*LeafSpec", ".*does not have many workers"):
     warnings.filterwarnings("ignore", message)
-
-
-class CellBusyError(RuntimeError):
-    """Another process is running this cell."""
 
 
 @dataclass(frozen=True)
@@ -85,16 +81,13 @@ def run_cell(cell: Cell) -> float:
     """
     provenance.git_state()  # of the code as it is now
     cell.folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(cell.folder / ".lock", timeout=0):
-            remove_parts(cell.folder)
-            record = _finished_record(cell.folder / RESULT)
-            if record is None:
-                record = _run_and_record(cell)
-            else:
-                print(f"{cell.run_id}: already done, test error {record.test_error_percent} %")
-    except Timeout as error:
-        raise CellBusyError(f"{cell.folder} is being run by another process") from error
+    with held(cell.folder):
+        remove_parts(cell.folder)
+        record = _finished_record(cell.folder / RESULT)
+        if record is None:
+            record = _run_and_record(cell)
+        else:
+            print(f"{cell.run_id}: already done, test error {record.test_error_percent} %")
     assert record.val_error_percent is not None
     return record.val_error_percent
 

@@ -15,7 +15,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from stn.cell import Cell, CellBusyError, run_cell
+from stn.cell import Cell, run_cell
+from stn.locks import CellBusyError
 from stn.results.identity import cell_id
 from stn.sweep import INTERRUPTED, Job, SweepDisplay
 
