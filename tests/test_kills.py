@@ -20,6 +20,7 @@ from omegaconf import OmegaConf
 from stn import train
 from stn.results.collect import collect
 from stn.results.comparison import compare
+from stn.results.provenance import code_id
 from stn.results.records import Record
 from stn.results.render import to_csv, to_latex, to_markdown
 from stn.results.table import parse_table
@@ -89,7 +90,9 @@ def assert_same(killed: Path, whole: Path) -> None:
         assert left == {path.name for path in other.iterdir()}
     spec = parse_table(OmegaConf.to_container(OmegaConf.load(ROOT / "conf/table/table1.yaml")))  # type: ignore[arg-type]
     for render in (to_markdown, to_csv, to_latex):
-        ours, theirs = (render(compare(spec, records(r), "smoke")) for r in (killed, whole))
+        ours, theirs = (
+            render(compare(spec, records(r), "smoke", code_id())) for r in (killed, whole)
+        )
         assert ours == theirs
 
 

@@ -79,7 +79,7 @@ def run_cell(cell: Cell) -> float:
         CellBusyError: another process is running this cell.
         DivergedError, NonFiniteThetaError: training diverged; the record says so.
     """
-    provenance.git_state()  # of the code as it is now
+    provenance.git_state(), provenance.code_id()  # of the code as it is now
     cell.folder.mkdir(parents=True, exist_ok=True)
     with held(cell.folder):
         remove_parts(cell.folder)

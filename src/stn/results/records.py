@@ -40,6 +40,7 @@ class Record:
         wall_s: time from start to finish of the run.
         cpu_s: processor time of its process in that time; a loaded machine stretches it less.
         config: the resolved configuration.
+        code: hash of the source that decides a result, if told (`provenance.code_id`).
         git_dirty: tracked files differed from the commit `git_sha`.
         command: reproduces the run.
         overrides: what was asked beyond model, transform, data, recipe and seed that changes the
@@ -81,6 +82,7 @@ class Record:
     val_error_percent: float | None = None
     peak_rss_mib: float | None = None
     cpu_s: float | None = None
+    code: str | None = None
     message: str | None = None
     overrides: tuple[str, ...] = ()
     schema: int = SCHEMA
