@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from filelock import FileLock
+from torch import nn
 
 from stn import cell as cell_module
 from stn.callbacks.progress import Stopwatch
@@ -75,6 +76,41 @@ def test_a_resumed_cell_equals_an_uninterrupted_one(
         {k: v for k, v in vars(record_of(c)).items() if k not in differ} for c in (stopped, whole)
     ]
     assert same[0] == same[1]
+
+
+class WithDropout(nn.Sequential):
+    """A network that draws in training."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 16), nn.Dropout(0.5), nn.Linear(16, 10)
+        )
+
+
+def with_dropout(cell: Cell) -> Cell:
+    def instantiate(config: Any) -> Any:
+        is_network = config == cell.config["model"]["network"]
+        return WithDropout() if is_network else cell.instantiate(config)
+
+    return replace(cell, instantiate=instantiate)
+
+
+def test_dropout_of_a_resumed_cell_is_that_of_an_uninterrupted_one(
+    make_cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, stopped, other = (
+        with_dropout(make_cell("model=fcn", f"runs_dir={tmp_path}/{name}", f"seed={seed}"))
+        for name, seed in (("whole", 0), ("stopped", 0), ("other", 1))
+    )
+    run_cell(whole)
+    torch.rand(7)  # history must not matter
+    stop_at(stopped, 13, monkeypatch)
+    torch.rand(5)
+    run_cell(stopped)
+    assert_same(stopped, whole)
+    run_cell(other)
+    with pytest.raises(AssertionError):
+        assert_same(other, whole)
 
 
 @pytest.mark.parametrize("max_steps", [16, 20])  # at and after the end of an epoch

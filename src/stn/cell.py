@@ -114,6 +114,7 @@ def build_task(cell: Cell) -> ClassificationTask:
         scheduler=cell.instantiate(config["recipe"]["scheduler"]),
         localisation_lr_factor=config["recipe"]["localisation_lr_factor"],
         log_every_n_steps=config["recipe"]["watch"]["log_every_n_steps"],
+        seed=config["seed"],
     )
 
 
