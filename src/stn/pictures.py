@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
+from stn.building import instantiate
 from stn.examples import Rivals, draw_alignment, draw_examples, find_rivals, load
 from stn.results.collect import collect
 from stn.results.comparison import compare
