@@ -73,6 +73,8 @@ class ResumableSweeper(Sweeper):
                 returns, failed = self._run(sweep, missing, console)
         except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
             sys.exit(INTERRUPTED)
+        except OSError as error:  # of the launcher; what a cell raises is in its result
+            sys.exit(f"{type(error).__name__}: {error}")
         if failures := left + failed:
             lines = [f"{len(failures)} of {len(sweep.jobs)} cells failed:", *failures]
             sys.exit("\n".join(lines))

@@ -31,7 +31,7 @@ from stn.locks import held
 from stn.models.mnist import num_parameters
 from stn.recording import make_record
 from stn.results import provenance
-from stn.results.atomic import remove_parts
+from stn.results.atomic import remove_parts, write_atomically
 from stn.results.records import Record, RecordError, read_record, write_record
 from stn.tasks.classification import ClassificationTask, DivergedError
 from stn.transformers import NonFiniteThetaError
@@ -154,7 +154,7 @@ def _run_and_record(cell: Cell) -> Record:
     """Run a cell and write its record; a cell that diverged or failed gets a record too."""
     started_at = datetime.now(UTC)
     stopwatch = Stopwatch()
-    OmegaConf.save(OmegaConf.create(cell.config), cell.folder / CONFIG)
+    write_atomically(cell.folder / CONFIG, OmegaConf.to_yaml(cell.config).encode())
     keep_freed_memory()
     if not torch.cuda.is_available():  # or each step of Adam looks for a driver, for 0.3 ms
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
@@ -232,8 +232,15 @@ def _test(trainer: pl.Trainer, task: ClassificationTask, datamodule: Any) -> dic
 
 def _loggers(cell: Cell) -> list[Logger]:
     """Start the loggers of the configuration; `metrics.csv` is there without them."""
-    builders = [cell.instantiate(logger) for logger in cell.config["logger"]["loggers"]]
-    return [build(cell.run_id, cell.folder, cell.config) for build in builders]
+    loggers = []
+    for config in cell.config["logger"]["loggers"]:
+        build = cell.instantiate(config)
+        try:
+            loggers.append(build(cell.run_id, cell.folder, cell.config))
+        except Exception as error:  # whatever ails a service must not stop the training
+            name = config["_target_"]
+            warnings.warn(f"{cell.run_id} goes on without {name}: {error}", stacklevel=2)
+    return loggers
 
 
 def restore(

@@ -1,6 +1,7 @@
 """`metrics.csv`: every logged number of a run, one row each, appended as it comes."""
 
 import csv
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 from pytorch_lightning import Callback
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
+
+from stn.results.atomic import append
 
 HEADER = ("step", "metric", "value")
 
@@ -45,8 +48,9 @@ class MetricsFile(Logger, Callback):
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Append a row for each metric."""
         rows = [(step, name, value) for name, value in metrics.items()]
-        with self.path.open("a", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows(rows)
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        append(self.path, text.getvalue())
 
     @rank_zero_only
     def on_fit_start(self, *args: Any) -> None:

@@ -1,7 +1,19 @@
 """Files that are there as a whole or not at all, whatever happens while they are written."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+
+def append(path: Path, text: str) -> None:
+    """Append to a file.
+
+    Raises:
+        OSError: the file cannot be written; names it.
+    """
+    with _naming(path), path.open("a", encoding="utf-8", newline="") as file:
+        file.write(text)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -14,17 +26,16 @@ def write_atomically(path: Path, content: bytes) -> None:
         OSError: the file cannot be written; names it.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException as error:
-        part.unlink(missing_ok=True)
-        if isinstance(error, OSError):  # a full disk does not say whose file it was
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        raise
+    with _naming(path):
+        try:
+            with part.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
     _sync_folder(path.parent)
 
 
@@ -32,6 +43,16 @@ def remove_parts(folder: Path) -> None:
     """Remove what killed processes left half-written; nothing may be writing to the folder."""
     for part in folder.glob(".*.part"):
         part.unlink()
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Say which file could not be written, which a full disk does not, and what comes next."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"{error.strerror} (when that is mended, the same command goes on)"
+        raise OSError(error.errno, reason, str(path)) from error
 
 
 def _sync_folder(folder: Path) -> None:
