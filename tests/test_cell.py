@@ -257,3 +257,30 @@ def test_missing_data_leave_no_record(make_cell: MakeCell, tmp_path: Path) -> No
     with pytest.raises(ValueError, match="num_val"):
         run_cell(broken)
     assert not (cell.folder / "result.json").exists()
+
+
+def test_a_record_tells_neither_home_nor_token(
+    make_cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, token = tmp_path / "home/ada", "0123456789abcdef0123456789abcdef01234567"
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("WANDB_API_KEY", token)
+    plain = make_cell("model=fcn", "recipe.max_steps=2", f"runs_dir={home}/runs")
+    config = {**plain.config, "logger": {**plain.config["logger"], "note": token}}
+    command = f"python -m stn.train data_dir={home}/data +logger.api_key=s3cret-word {token}"
+    cell = replace(plain, config=config, command=command, overrides=(f"a={home}/b",))
+    run_cell(cell)
+    failing = replace(cell, run_id="failing", config={**config, "model": plain.config["model"]})
+
+    def fail(*args: Any) -> None:
+        raise RuntimeError(f"cannot use {home}/x with {token}")
+
+    monkeypatch.setattr(Stopwatch, "on_train_batch_end", fail)
+    with pytest.raises(RuntimeError):
+        run_cell(failing)
+    for folder in (cell.folder, failing.folder):
+        text = (folder / "result.json").read_text()
+        assert str(home) not in text
+        assert token not in text
+        assert "s3cret-word" not in text
+        assert "~/runs" in text

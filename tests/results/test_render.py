@@ -52,6 +52,42 @@ def test_numbers_agree_between_formats(spec, table_records):
     assert "2.0<sup>a</sup> / " in to_markdown(table)
 
 
+def test_statistics_agree_between_formats(spec, table_records):
+    table = compare(spec, table_records, "quick", CODE)
+    row = csv_rows(table)["st_cnn_tps", "R"]
+    number = {key: float(value) for key, value in row.items() if re.fullmatch(r"-?[\d.e-]+", value)}
+    interval = f"{number['interval_low_percent']:.2f} to {number['interval_high_percent']:.2f}"
+    paired = f"{number['baseline_difference_percent']:+.2f} (p = {number['baseline_p']:.2g})"
+    ours = f"{number['mean_percent']:.2f} ± {number['sd_percent']:.2f}"
+    latex = to_latex(table).replace(r"$\pm$", "±").replace("$-$", "-")
+    markdown = to_markdown(table).replace("−", "-")
+    for text, bar in ((markdown, " | "), (latex, " & ")):
+        (line,) = [
+            found
+            for found in text.splitlines()
+            if found.lstrip("| ").startswith("ST-CNN TPS" + bar)
+            and interval in found
+            and ours in found
+        ][:1]
+        assert bar.join([ours, "3", interval]) in line
+        assert paired in line
+        assert f"{number['difference_percent']:+.2f}" in line
+
+
+def test_too_few_seeds_are_said_in_every_format(spec, make_record):
+    records = [make_record(seed=seed) for seed in (0, 1)]
+    records += [make_record(model="st_cnn", transform="tps", seed=seed) for seed in (0, 1)]
+    table = compare(spec, records, "quick", CODE)
+    row = csv_rows(table)["st_cnn_tps", "R"]
+    assert (row["n"], row["baseline_n"], row["interval_low_percent"], row["baseline_p"]) == (
+        *("2", "2"),
+        *("", ""),
+    )
+    for text in (to_markdown(table), to_latex(table)):
+        (line,) = [x for x in text.splitlines() if "ST-CNN TPS" in x and "n too small" in x]
+        assert line.count("n too small") == 2
+
+
 def test_states_are_told_apart(spec, make_record):
     records = [
         make_record(status="diverged"),
