@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
+from stn.building import instantiate
 from stn.cell import Cell
 from stn.data import mnist_source
 from stn.results.identity import cell_id

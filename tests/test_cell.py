@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 import torch
 from filelock import FileLock
+from torch import nn
 
 from stn import cell as cell_module
 from stn.callbacks.progress import Stopwatch
-from stn.cell import Cell, CellBusyError, evaluate, run_cell
+from stn.cell import Cell, evaluate, run_cell
+from stn.locks import CellBusyError
 from stn.results.records import Record, read_record
 from stn.tasks.classification import DivergedError
 
@@ -64,30 +66,51 @@ def test_a_resumed_cell_equals_an_uninterrupted_one(
 
     stopped = make_cell(f"model={model}", f"runs_dir={tmp_path}/stopped")
 
-    def stop(self: Stopwatch, trainer: Any, *args: Any) -> None:
-        if trainer.global_step == stop_step:
-            raise SystemExit("the power failed")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Stopwatch, "on_train_batch_end", stop)
-        with pytest.raises(SystemExit):
-            run_cell(stopped)
+    stop_at(stopped, stop_step, monkeypatch)
     assert not (stopped.folder / "result.json").exists()
     run_cell(stopped)
 
-    for name in ("weights.pt", "metrics.csv"):
-        if name == "weights.pt":
-            ours, theirs = (
-                torch.load(c.folder / name, weights_only=True) for c in (stopped, whole)
-            )
-            assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
-        else:
-            assert (stopped.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+    assert_same(stopped, whole)
     differ = {"step_ms", "wall_s", "cpu_s", "peak_rss_mib", "started_at", "finished_at", "config"}
     same = [
         {k: v for k, v in vars(record_of(c)).items() if k not in differ} for c in (stopped, whole)
     ]
     assert same[0] == same[1]
+
+
+class WithDropout(nn.Sequential):
+    """A network that draws in training."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 16), nn.Dropout(0.5), nn.Linear(16, 10)
+        )
+
+
+def with_dropout(cell: Cell) -> Cell:
+    def instantiate(config: Any) -> Any:
+        is_network = config == cell.config["model"]["network"]
+        return WithDropout() if is_network else cell.instantiate(config)
+
+    return replace(cell, instantiate=instantiate)
+
+
+def test_dropout_of_a_resumed_cell_is_that_of_an_uninterrupted_one(
+    make_cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, stopped, other = (
+        with_dropout(make_cell("model=fcn", f"runs_dir={tmp_path}/{name}", f"seed={seed}"))
+        for name, seed in (("whole", 0), ("stopped", 0), ("other", 1))
+    )
+    run_cell(whole)
+    torch.rand(7)  # history must not matter
+    stop_at(stopped, 13, monkeypatch)
+    torch.rand(5)
+    run_cell(stopped)
+    assert_same(stopped, whole)
+    run_cell(other)
+    with pytest.raises(AssertionError):
+        assert_same(other, whole)
 
 
 @pytest.mark.parametrize("max_steps", [16, 20])  # at and after the end of an epoch
@@ -107,10 +130,7 @@ def test_a_cell_killed_after_training_ends_the_same(
         with pytest.raises(SystemExit):
             run_cell(killed)
     run_cell(killed)
-    ours, theirs = (torch.load(c.folder / "weights.pt", weights_only=True) for c in (killed, whole))
-    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
-    metrics = [(c.folder / "metrics.csv").read_bytes() for c in (killed, whole)]
-    assert metrics[0] == metrics[1]
+    assert_same(killed, whole)
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"status": "finished"}', "[1]"])
@@ -155,11 +175,77 @@ def test_a_failure_is_recorded_and_raised(make_cell: MakeCell, monkeypatch: Any)
     assert "no more paper" in str(record_of(cell).message)
 
 
-def test_a_damaged_checkpoint_is_named(make_cell: MakeCell) -> None:
+def stop_at(cell: Cell, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a cell and kill it at a step."""
+
+    def stop(self: Stopwatch, trainer: Any, *args: Any) -> None:
+        if trainer.global_step == step:
+            raise SystemExit("the power failed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stopwatch, "on_train_batch_end", stop)
+        with pytest.raises(SystemExit):
+            run_cell(cell)
+
+
+def assert_same(one: Cell, other: Cell) -> None:
+    """Weights and metrics are equal, bit for bit."""
+    ours, theirs = (torch.load(c.folder / "weights.pt", weights_only=True) for c in (one, other))
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    metrics = [(c.folder / "metrics.csv").read_bytes() for c in (one, other)]
+    assert metrics[0] == metrics[1]
+
+
+def torn(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def one_wrong_bit(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("damage", [torn, one_wrong_bit, lambda _: b"", lambda _: b"half a file"])
+@pytest.mark.parametrize("names", [["last.ckpt"], ["last.ckpt", "previous.ckpt"]])
+def test_a_cell_goes_on_from_the_last_good_checkpoint(
+    make_cell: MakeCell,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    damage: Callable[[bytes], bytes],
+    names: list[str],
+) -> None:
+    whole = make_cell("model=st_fcn", f"runs_dir={tmp_path}/whole")
+    run_cell(whole)
+    cell = make_cell("model=st_fcn", f"runs_dir={tmp_path}/stopped")
+    stop_at(cell, 18, monkeypatch)
+    for name in names:
+        path = cell.folder / name
+        path.write_bytes(damage(path.read_bytes()))
+    steps = []
+    with monkeypatch.context() as patch:
+        count = Stopwatch.on_train_batch_end
+        patch.setattr(
+            Stopwatch,
+            "on_train_batch_end",
+            lambda self, trainer, *args: (steps.append(trainer.global_step), count(self)),
+        )
+        run_cell(cell)
+    assert steps[0] == (9 if names == ["last.ckpt"] else 1)
+    assert_same(cell, whole)
+    message = capsys.readouterr().err
+    for name in names:
+        assert f"{cell.folder}/{name} is damaged" in message
+        assert (cell.folder / f"{name}.damaged").exists()
+
+
+def test_metrics_that_were_taken_away_are_missed(
+    make_cell: MakeCell, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cell = make_cell("model=fcn")
-    cell.folder.mkdir(parents=True)
-    (cell.folder / "last.ckpt").write_bytes(b"half a file")
-    with pytest.raises(ValueError, match=r"last\.ckpt is damaged: remove it to begin"):
+    stop_at(cell, 13, monkeypatch)
+    (cell.folder / "metrics.csv").write_text("step,metric,value\n")
+    with pytest.raises(ValueError, match=r"metrics\.csv lacks rows .* remove the folder"):
         run_cell(cell)
 
 
@@ -171,3 +257,30 @@ def test_missing_data_leave_no_record(make_cell: MakeCell, tmp_path: Path) -> No
     with pytest.raises(ValueError, match="num_val"):
         run_cell(broken)
     assert not (cell.folder / "result.json").exists()
+
+
+def test_a_record_tells_neither_home_nor_token(
+    make_cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, token = tmp_path / "home/ada", "0123456789abcdef0123456789abcdef01234567"
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("WANDB_API_KEY", token)
+    plain = make_cell("model=fcn", "recipe.max_steps=2", f"runs_dir={home}/runs")
+    config = {**plain.config, "logger": {**plain.config["logger"], "note": token}}
+    command = f"python -m stn.train data_dir={home}/data +logger.api_key=s3cret-word {token}"
+    cell = replace(plain, config=config, command=command, overrides=(f"a={home}/b",))
+    run_cell(cell)
+    failing = replace(cell, run_id="failing", config={**config, "model": plain.config["model"]})
+
+    def fail(*args: Any) -> None:
+        raise RuntimeError(f"cannot use {home}/x with {token}")
+
+    monkeypatch.setattr(Stopwatch, "on_train_batch_end", fail)
+    with pytest.raises(RuntimeError):
+        run_cell(failing)
+    for folder in (cell.folder, failing.folder):
+        text = (folder / "result.json").read_text()
+        assert str(home) not in text
+        assert token not in text
+        assert "s3cret-word" not in text
+        assert "~/runs" in text

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig
+
+from stn.building import instantiate
 
 CONF = Path(__file__).parents[1] / "conf"
 Compose = Callable[..., DictConfig]

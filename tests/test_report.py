@@ -111,7 +111,7 @@ def test_report_needs_no_torch():
 
 def test_summary_counts_cells():
     spec = parse_table(yaml.safe_load((ROOT / "conf/table/table1.yaml").read_text()))
-    text = summary(compare(spec, [Record(**DONE)], "quick"))
+    text = summary(compare(spec, [Record(**DONE)], "quick", "c0de" * 3))
     assert text == (
         "48 cells: 1 finished, 47 missing; 1 with less than the paper's training budget."
     )

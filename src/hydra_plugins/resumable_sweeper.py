@@ -7,7 +7,7 @@ configured.
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+
+from stn.building import instantiate
 
 
 @dataclass
@@ -66,23 +67,51 @@ class ResumableSweeper(Sweeper):
             _fetch(sweep.data_modules if missing else [])
         except (OSError, ValueError) as error:
             sys.exit(f"{type(error).__name__}: {error}")
-        returns: list[JobReturn] = []
-        if missing:
-            display = SweepDisplay(missing, sweep.runs_dir, sweep.title, console)
-            try:
-                with display.shown():
-                    returns += self.launcher.launch([list(job.overrides) for job in missing], 0)
-            except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
-                sys.exit(INTERRUPTED)
-        failures = left + [
-            f"{job.run_id}: {_reason(result)}"
-            for job, result in zip(missing, returns, strict=True)
-            if result.status != JobStatus.COMPLETED
-        ]
-        if failures:
+        display = SweepDisplay(missing, sweep.runs_dir, sweep.title, console)
+        try:
+            with display.shown():
+                returns, failed = self._run(sweep, missing, console)
+        except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
+            sys.exit(INTERRUPTED)
+        except OSError as error:  # of the launcher; what a cell raises is in its result
+            sys.exit(f"{type(error).__name__}: {error}")
+        if failures := left + failed:
             lines = [f"{len(failures)} of {len(sweep.jobs)} cells failed:", *failures]
             sys.exit("\n".join(lines))
         return returns
+
+    def _run(
+        self, sweep: Any, missing: list[Any], console: Any
+    ) -> tuple[list[JobReturn], list[str]]:
+        """Run cells; wait for those that another process runs, and take over what it leaves.
+
+        Returns:
+            What became of the cells, and a line for each one that failed.
+        """
+        from stn.locks import CellBusyError
+        from stn.sweep import split, wait_until_free
+
+        returns: list[JobReturn] = []
+        failures: list[str] = []
+        elsewhere: list[Any] = []
+        while missing or elsewhere:
+            done = self.launcher.launch([[*job.overrides] for job in missing], 0) if missing else []
+            for job, result in zip(missing, done, strict=True):
+                error = _error(result)
+                if isinstance(error, CellBusyError):
+                    elsewhere.append(job)
+                    continue
+                returns.append(result)
+                if error is not None:
+                    failures.append(f"{job.run_id}: {type(error).__name__}: {error}")
+            if elsewhere and missing:
+                names = ", ".join(job.run_id for job in elsewhere)
+                console.print(f"waiting for another process: {names}", highlight=False)
+            free = wait_until_free(elsewhere, sweep.runs_dir)
+            elsewhere = [job for job in elsewhere if job not in free]
+            missing, left, _ = split(replace(sweep, jobs=free))
+            failures += left
+        return returns, failures
 
     def _planned(self, arguments: list[str]) -> Any:
         """Return the sweep that the overrides ask for, each cell once."""
@@ -140,10 +169,12 @@ def _fetch(data_modules: list[Any]) -> None:
         module.setup()
 
 
-def _reason(result: JobReturn) -> str:
-    """Say in a line why a job failed; reading `return_value` raises what the job raised."""
+def _error(result: JobReturn) -> Exception | None:
+    """Return what a job raised, if it failed; reading `return_value` raises it."""
+    if result.status == JobStatus.COMPLETED:
+        return None
     try:
         _ = result.return_value
     except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return "it did not say why"
+        return error
+    return RuntimeError("it did not say why")

@@ -1,7 +1,7 @@
 """Runs one cell of a table: train, validate, test, write the record.
 
 Everything a run leaves lies in its folder: `config.yaml`, `metrics.csv`, `last.ckpt` (to continue
-from), `weights.pt` (to evaluate), `panels/`, and last of all `result.json`.
+from) and the one before, `weights.pt` (to evaluate), `panels/`, and last of all `result.json`.
 """
 
 import logging
@@ -17,7 +17,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
 from pytorch_lightning.loggers import Logger
@@ -25,26 +24,25 @@ from pytorch_lightning.loggers import Logger
 from stn.callbacks.metrics import MetricsFile
 from stn.callbacks.panels import Panels
 from stn.callbacks.progress import ProgressFile, Stopwatch
+from stn.checkpoints import CheckpointFiles, last_good, save
 from stn.data.randomness import stream
 from stn.layers.memory import keep_freed_memory
+from stn.locks import held
 from stn.models.mnist import num_parameters
 from stn.recording import make_record
 from stn.results import provenance
+from stn.results.atomic import remove_parts, write_atomically
 from stn.results.records import Record, RecordError, read_record, write_record
 from stn.tasks.classification import ClassificationTask, DivergedError
 from stn.transformers import NonFiniteThetaError
 
-RESULT, CONFIG, WEIGHTS, CHECKPOINT = "result.json", "config.yaml", "weights.pt", "last.ckpt"
+RESULT, CONFIG, WEIGHTS = "result.json", "config.yaml", "weights.pt"
 
 
 # Lightning's advice, which is about other set-ups than this one.
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 for message in (".*exists and is not empty", ".*LeafSpec", ".*does not have many workers"):
     warnings.filterwarnings("ignore", message)
-
-
-class CellBusyError(RuntimeError):
-    """Another process is running this cell."""
 
 
 @dataclass(frozen=True)
@@ -81,17 +79,15 @@ def run_cell(cell: Cell) -> float:
         CellBusyError: another process is running this cell.
         DivergedError, NonFiniteThetaError: training diverged; the record says so.
     """
-    provenance.git_state()  # of the code as it is now
+    provenance.git_state(), provenance.code_id()  # of the code as it is now
     cell.folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(cell.folder / ".lock", timeout=0):
-            record = _finished_record(cell.folder / RESULT)
-            if record is None:
-                record = _run_and_record(cell)
-            else:
-                print(f"{cell.run_id}: already done, test error {record.test_error_percent} %")
-    except Timeout as error:
-        raise CellBusyError(f"{cell.folder} is being run by another process") from error
+    with held(cell.folder):
+        remove_parts(cell.folder)
+        record = _finished_record(cell.folder / RESULT)
+        if record is None:
+            record = _run_and_record(cell)
+        else:
+            print(f"{cell.run_id}: already done, test error {record.test_error_percent} %")
     assert record.val_error_percent is not None
     return record.val_error_percent
 
@@ -118,6 +114,7 @@ def build_task(cell: Cell) -> ClassificationTask:
         scheduler=cell.instantiate(config["recipe"]["scheduler"]),
         localisation_lr_factor=config["recipe"]["localisation_lr_factor"],
         log_every_n_steps=config["recipe"]["watch"]["log_every_n_steps"],
+        seed=config["seed"],
     )
 
 
@@ -146,6 +143,7 @@ def build_trainer(cell: Cell, stopwatch: Stopwatch, loggers: list[Logger]) -> pl
         reload_dataloaders_every_n_epochs=1,
         logger=[metrics, *loggers],
         callbacks=callbacks,
+        plugins=[CheckpointFiles()],
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=cell.folder,
@@ -156,7 +154,7 @@ def _run_and_record(cell: Cell) -> Record:
     """Run a cell and write its record; a cell that diverged or failed gets a record too."""
     started_at = datetime.now(UTC)
     stopwatch = Stopwatch()
-    OmegaConf.save(OmegaConf.create(cell.config), cell.folder / CONFIG)
+    write_atomically(cell.folder / CONFIG, OmegaConf.to_yaml(cell.config).encode())
     keep_freed_memory()
     if not torch.cuda.is_available():  # or each step of Adam looks for a driver, for 0.3 ms
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
@@ -182,6 +180,8 @@ def _run_and_record(cell: Cell) -> Record:
     except (DivergedError, NonFiniteThetaError) as error:
         write_record(path, record(status="diverged", message=repr(error)))
         raise
+    except OSError:  # the machine's fault, not the cell's: the same command goes on later
+        raise
     except Exception as error:
         write_record(path, record(status="failed", message=repr(error)))
         raise
@@ -197,10 +197,10 @@ def _fit_and_test(
     loggers = _loggers(cell)
     try:
         trainer = build_trainer(cell, stopwatch, loggers)
-        _fit(trainer, task, datamodule, cell.folder / CHECKPOINT)
+        _fit(trainer, task, datamodule, cell.folder)
         trainer.validate(task, datamodule=datamodule, verbose=False)
         val_error_percent = trainer.callback_metrics["val_error_percent"].item()
-        torch.save(task.network.state_dict(), cell.folder / WEIGHTS)
+        save(task.network.state_dict(), cell.folder / WEIGHTS)
         test = _test(trainer, task, datamodule)
     finally:
         for logger in loggers:
@@ -208,15 +208,13 @@ def _fit_and_test(
     return {**test, "val_error_percent": val_error_percent}
 
 
-def _fit(trainer: pl.Trainer, task: ClassificationTask, datamodule: Any, checkpoint: Path) -> None:
-    """Train to the end, from the checkpoint if there is one."""
-    if not checkpoint.exists():
+def _fit(trainer: pl.Trainer, task: ClassificationTask, datamodule: Any, folder: Path) -> None:
+    """Train to the end, from the last good checkpoint in the folder of the run, if there is one."""
+    found = last_good(folder)
+    if found is None:
         trainer.fit(task, datamodule=datamodule)
         return
-    try:
-        state = torch.load(checkpoint, weights_only=True)
-    except Exception as error:  # of whatever kind: it is the file that is wrong
-        raise ValueError(f"{checkpoint} is damaged: remove it to begin the cell again") from error
+    checkpoint, state = found
     trainer.fit(task, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
     if state["global_step"] >= trainer.max_steps:  # Lightning skips the end of a finished training,
         task.load_state_dict(state["state_dict"])  # where the averaged weights become the network's
@@ -234,8 +232,15 @@ def _test(trainer: pl.Trainer, task: ClassificationTask, datamodule: Any) -> dic
 
 def _loggers(cell: Cell) -> list[Logger]:
     """Start the loggers of the configuration; `metrics.csv` is there without them."""
-    builders = [cell.instantiate(logger) for logger in cell.config["logger"]["loggers"]]
-    return [build(cell.run_id, cell.folder, cell.config) for build in builders]
+    loggers = []
+    for config in cell.config["logger"]["loggers"]:
+        build = cell.instantiate(config)
+        try:
+            loggers.append(build(cell.run_id, cell.folder, cell.config))
+        except Exception as error:  # whatever ails a service must not stop the training
+            name = config["_target_"]
+            warnings.warn(f"{cell.run_id} goes on without {name}: {error}", stacklevel=2)
+    return loggers
 
 
 def restore(

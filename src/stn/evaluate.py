@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from stn.building import instantiate
 from stn.cell import evaluate
 
 CONF = str(Path(__file__).parents[2] / "conf")

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
+from stn.building import instantiate
 from stn.examples import Rivals, draw_alignment, draw_examples, find_rivals, load
 from stn.results.collect import collect
 from stn.results.comparison import compare
+from stn.results.provenance import code_id
 from stn.results.table import parse_table
 
 CONF = str(Path(__file__).parents[2] / "conf")
@@ -45,7 +46,7 @@ def draw_table(config: dict[str, Any]) -> list[str]:
     known = sorted({row.baseline for row in spec.rows if row.baseline})
     if config["baseline"] not in known:
         raise ValueError(f"unknown baseline {config['baseline']}; valid are {', '.join(known)}")
-    comparison = compare(spec, collect(source).records, config["recipe"]["name"])
+    comparison = compare(spec, collect(source).records, config["recipe"]["name"], code_id())
     found = {column: find_rivals(comparison, column, config["baseline"]) for column in spec.columns}
     problems = [_draw_column(rivals, config) for rivals in found.values() if rivals is not None]
     if missing := [column.key for column, rivals in found.items() if rivals is None]:

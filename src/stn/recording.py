@@ -62,6 +62,7 @@ def make_record(
         config={key: value for key, value in config.items() if key != "table"},
         git_sha=git_sha,
         git_dirty=git_dirty,
+        code=provenance.code_id(),
         versions=provenance.versions(),
         device=_device(config["trainer"]["accelerator"]),
         started_at=started_at.isoformat(timespec="seconds"),

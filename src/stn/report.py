@@ -2,10 +2,10 @@
 
     python -m stn.report table=table1 [recipe=quick] [source=DIR] [out=reports] [export=DIR]
 
-Writes `<out>/<table>.md`, `.csv` and `.tex`, a function of the records alone, and for the columns
-of `costs` `<out>/<table>_costs.png`, error against cost over all recipes in the source. `export`
-also copies the table's finished records to a folder, one file a run, to be committed; such a folder
-can be the `source` again.
+Writes `<out>/<table>.md`, `.csv` and `.tex`, a function of the records and of the code that renders
+them, and for the columns of `costs` `<out>/<table>_costs.png`, error against cost over all recipes
+in the source. `export` also copies the table's finished records to a folder, one file a run, to be
+committed; such a folder can be the `source` again.
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ from rich.console import Console
 
 from stn.results.collect import Collection, collect, export
 from stn.results.comparison import Comparison, compare
-from stn.results.provenance import git_state
+from stn.results.provenance import code_id
 from stn.results.records import Record
 from stn.results.render import to_csv, to_latex, to_markdown
 from stn.results.table import parse_table
@@ -34,7 +34,9 @@ def main(cfg: DictConfig) -> None:
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     console = Console(highlight=False, soft_wrap=True)
     found = collect(config["source"])
-    comparison = compare(parse_table(config["table"]), found.records, config["recipe"]["name"])
+    comparison = compare(
+        parse_table(config["table"]), found.records, config["recipe"]["name"], code_id()
+    )
     console.print(to_terminal(comparison))
     console.print(summary(comparison))
     for line in notices(comparison, found, config["source"]):
@@ -66,7 +68,10 @@ def write_costs(
     from stn.results.cost_figure import draw_costs  # matplotlib takes a second to import
 
     recipes = sorted({record.recipe for record in found.records})
-    figure = draw_costs([compare(comparison.spec, found.records, r) for r in recipes], columns)
+    all_recipes = [
+        compare(comparison.spec, found.records, recipe, comparison.code) for recipe in recipes
+    ]
+    figure = draw_costs(all_recipes, columns)
     if figure is None:
         return []
     path = folder / f"{comparison.spec.name}_costs.png"
@@ -87,10 +92,9 @@ def notices(comparison: Comparison, found: Collection, source: str) -> list[str]
 
 def _of_other_code(comparison: Comparison) -> list[str]:
     """Say how many records the code that renders them did not make."""
-    commit, _ = git_state()
-    num = sum(record.git_sha != commit or record.git_dirty for record in comparison.records)
-    total = len(comparison.records)
-    return [f"{num} of {total} runs: other code than here ({commit[:7]})"] if num else []
+    code = comparison.code
+    num, total = sum(r.code != code for r in comparison.records), len(comparison.records)
+    return [f"{num} of {total} runs: other code than here ({code})"] if num else []
 
 
 def _other_recipes(records: Sequence[Record], recipe: str) -> str:

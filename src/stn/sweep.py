@@ -23,6 +23,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from stn.locks import is_free
 from stn.results.records import Record, RecordError, read_record
 
 POLL_S = 0.5
@@ -94,6 +95,13 @@ def record_of(folder: Path) -> Record | None:
         return read_record(folder / "result.json")
     except (FileNotFoundError, RecordError):
         return None
+
+
+def wait_until_free(jobs: list[Job], runs_dir: Path) -> list[Job]:
+    """Wait until a process no longer runs one of some cells; return all that are free, if any."""
+    while jobs and not (free := [job for job in jobs if is_free(runs_dir / job.run_id)]):
+        time.sleep(POLL_S)
+    return free if jobs else []
 
 
 class SweepDisplay:

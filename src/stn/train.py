@@ -11,11 +11,12 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from stn.cell import Cell, CellBusyError, run_cell
+from stn.building import instantiate
+from stn.cell import Cell, run_cell
+from stn.locks import CellBusyError
 from stn.results.identity import cell_id
 from stn.sweep import INTERRUPTED, Job, SweepDisplay
 

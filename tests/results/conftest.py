@@ -11,7 +11,7 @@ from stn.results.records import Record
 from stn.results.table import TableSpec, cells, parse_table
 
 MakeRecord = Callable[..., Record]
-COMMIT = "c0ffee0" * 5
+COMMIT, CODE = "c0ffee0" * 5, "c0de" * 3
 
 
 @pytest.fixture
@@ -51,6 +51,7 @@ def make_record() -> MakeRecord:
             "config": {"note": "synthetic", "recipe": {"lr": 0.002, "milestones": [1, 2]}},
             "git_sha": COMMIT,
             "git_dirty": False,
+            "code": CODE,
             "versions": {"python": "3.12.0", "torch": "2.14.1"},
             "data_sha256": "5" * 64,
             "device": "a synthetic processor",

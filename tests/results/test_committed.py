@@ -20,7 +20,13 @@ def comparison_of(folder: Path) -> Comparison:
     table = OmegaConf.to_container(OmegaConf.load(ROOT / f"conf/table/{folder.parent.name}.yaml"))
     found = collect(folder)
     assert not found.problems
-    return compare(parse_table(table), found.records, folder.name)  # type: ignore[arg-type]
+    return compare(parse_table(table), found.records, folder.name, code_of(folder))  # type: ignore[arg-type]
+
+
+def code_of(folder: Path) -> str:
+    """The code that rendered a committed table, which the table says."""
+    text = (folder / f"{folder.parent.name}.md").read_text(encoding="utf-8")
+    return re.search(r"^\| rendered by code \| ([0-9a-f]{12}) \|$", text, re.MULTILINE)[1]  # type: ignore[index]
 
 
 def main_table(markdown: str) -> str:

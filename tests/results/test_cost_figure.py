@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from tests.results.conftest import CODE
 
 from stn.results.comparison import compare
 from stn.results.cost_figure import MIN_SHARE, draw_costs, minutes
@@ -13,7 +14,7 @@ def labels(figure) -> list[str]:
 
 
 def test_one_panel_a_column_that_has_numbers(spec: TableSpec, table_records: list[Record]) -> None:
-    figure = draw_costs([compare(spec, table_records, "quick")], ["RTS", "R", "nowhere"])
+    figure = draw_costs([compare(spec, table_records, "quick", CODE)], ["RTS", "R", "nowhere"])
     assert [axes.get_title().split()[0] for axes in figure.axes] == ["R", "RTS"]
     assert labels(figure) == [*(row.label for row in spec.rows), "quick", "the paper"]
 
@@ -22,7 +23,7 @@ def test_dots_stand_at_cost_and_error_and_stars_at_the_papers(
     spec: TableSpec, table_records: list[Record]
 ) -> None:
     records = [replace(r, cpu_s=60.0) for r in table_records if r.model == "cnn"]
-    comparison = compare(spec, records, "quick")
+    comparison = compare(spec, records, "quick", CODE)
     cell = comparison.cell("cnn", "R")
     (axes,) = draw_costs([comparison], ["R"]).axes
     points = {
@@ -35,12 +36,12 @@ def test_dots_stand_at_cost_and_error_and_stars_at_the_papers(
 def test_time_is_the_processors_where_it_is_known(spec: TableSpec, make_record) -> None:
     first = make_record(wall_s=600.0)
     second = make_record(seed=1, run_id="cnn-mnist_r-s1-quick-0123456789", cpu_s=120.0)
-    assert minutes(compare(spec, [first], "quick").cell("cnn", "R")) == 10
-    assert minutes(compare(spec, [first, second], "quick").cell("cnn", "R")) == 2
+    assert minutes(compare(spec, [first], "quick", CODE).cell("cnn", "R")) == 10
+    assert minutes(compare(spec, [first, second], "quick", CODE).cell("cnn", "R")) == 2
 
 
 def test_nothing_to_draw(spec: TableSpec, make_record) -> None:
     assert draw_costs([], ["R"]) is None
-    assert draw_costs([compare(spec, [], "quick")], ["R"]) is None
+    assert draw_costs([compare(spec, [], "quick", CODE)], ["R"]) is None
     tiny = make_record(samples=int(MIN_SHARE * 150_000 * 256 / 2))
-    assert draw_costs([compare(spec, [tiny], "quick")], ["R"]) is None
+    assert draw_costs([compare(spec, [tiny], "quick", CODE)], ["R"]) is None

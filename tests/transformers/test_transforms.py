@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from hydra.utils import instantiate
 from torch import Tensor
 
+from stn.building import instantiate
 from stn.transformers import (
     Affine,
     Attention,

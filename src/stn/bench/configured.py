@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from stn.building import instantiate
 from stn.cell import Cell
 from stn.results.identity import cell_id
 

@@ -1,17 +1,17 @@
 """Random bytes in the place of MNIST: what is timed does not depend on what the digits show."""
 
 import hashlib
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
 from stn.data.mnist import MnistDataModule, Split
 
-NUM_IMAGES = {"train": 55_000, "val": 5_000, "test": 10_000}
-
 
 class RandomDigits(MnistDataModule):
     """MNIST's data module with as many images of noise; needs no files."""
+
+    num_images: ClassVar = {"train": 55_000, "val": 5_000, "test": 10_000}
 
     def prepare_data(self) -> None:
         """Do nothing: there are no files."""
@@ -21,7 +21,13 @@ class RandomDigits(MnistDataModule):
         if self._splits:
             return
         random = torch.Generator().manual_seed(0)
-        for split, num in NUM_IMAGES.items():
+        for split, num in self.num_images.items():
             pixels = torch.randint(256, (num, 1, 28, 28), dtype=torch.uint8, generator=random)
             self._splits[split] = Split(pixels, torch.randint(10, (num,), generator=random))
         self._sha256 = hashlib.sha256(b"random digits").hexdigest()
+
+
+class FewRandomDigits(RandomDigits):
+    """As few of them as a test of whole sweeps in processes of their own wants."""
+
+    num_images: ClassVar = {"train": 640, "val": 128, "test": 150}

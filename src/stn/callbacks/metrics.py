@@ -1,12 +1,16 @@
 """`metrics.csv`: every logged number of a run, one row each, appended as it comes."""
 
 import csv
+import io
+import os
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
+
+from stn.results.atomic import append
 
 HEADER = ("step", "metric", "value")
 
@@ -44,8 +48,9 @@ class MetricsFile(Logger, Callback):
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Append a row for each metric."""
         rows = [(step, name, value) for name, value in metrics.items()]
-        with self.path.open("a", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows(rows)
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        append(self.path, text.getvalue())
 
     @rank_zero_only
     def on_fit_start(self, *args: Any) -> None:
@@ -54,11 +59,23 @@ class MetricsFile(Logger, Callback):
             self.path.write_text(",".join(HEADER) + "\n")
 
     def state_dict(self) -> dict[str, int]:
-        """Return the length of the file."""
-        return {"num_bytes": self.path.stat().st_size}
+        """Return the length of the file, which is on the disk before the checkpoint is."""
+        with self.path.open("rb") as file:
+            os.fsync(file.fileno())
+            return {"num_bytes": file.seek(0, os.SEEK_END)}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Cut the file to the length it had at the checkpoint."""
+        """Cut the file to the length it had at the checkpoint.
+
+        Raises:
+            ValueError: the file is shorter: something else took rows away.
+        """
+        found = self.path.stat().st_size if self.path.exists() else 0
+        if found < state_dict["num_bytes"]:
+            raise ValueError(
+                f"{self.path} lacks rows that were there at the last checkpoint: remove the folder"
+                " of the run, and the same command begins it again"
+            )
         with self.path.open("ab") as file:
             file.truncate(state_dict["num_bytes"])
         self._resumed = True

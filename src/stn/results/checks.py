@@ -171,6 +171,7 @@ CHECKS: dict[str, Check] = {
     "val_error_percent": optional(percent),
     "peak_rss_mib": optional(duration),
     "cpu_s": optional(duration),
+    "code": optional(string(r"[0-9a-f]{12}", "12 hexadecimal digits")),
     "message": optional(string(r".*", "text")),
     "overrides": words,
 }

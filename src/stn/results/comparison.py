@@ -27,7 +27,7 @@ class Cell:
         ours: None without a finished run.
         test: over the seeds in common with the baseline's cell; None without any.
         share: smallest training budget of the finished runs, in samples relative to the paper's.
-        other_code: a run was made by another commit than most of the table's.
+        other_code: a run was made by other code than renders the table, or does not tell by which.
         uncommitted: a run was made by code that differed from its commit.
         other_settings: a run was made with overrides.
     """
@@ -96,7 +96,7 @@ class Comparison:
     """The whole table.
 
     Attributes:
-        commit: of most of the records; None without records.
+        code: renders the table (`provenance.code_id`); what other code made is marked.
         remarks: what a reader of the numbers should know besides.
     """
 
@@ -104,7 +104,7 @@ class Comparison:
     recipe: str
     cells: tuple[Cell, ...]
     claims: tuple[Claim, ...]
-    commit: str | None
+    code: str
     remarks: tuple[str, ...]
 
     def cell(self, row: str, column: str) -> Cell:
@@ -117,19 +117,20 @@ class Comparison:
         return tuple(record for cell in self.cells for record in cell.records)
 
 
-def compare(spec: TableSpec, records: Iterable[Record], recipe: str) -> Comparison:
+def compare(spec: TableSpec, records: Iterable[Record], recipe: str, code: str) -> Comparison:
     """Fill a table with the records of one recipe, in whatever order they come.
+
+    `code` is that which renders the table, by its `provenance.code_id`.
 
     Records that are not of this table and recipe are left out.
     """
     runs = _runs_by_place(spec, [record for record in records if record.recipe == recipe])
     newest = {place: _newest(found) for place, found in runs.items()}
-    commit = _most_common_commit([r for found in newest.values() for r in found])
     cells = tuple(
-        _cell(spec, row, column, newest, commit) for column in spec.columns for row in spec.rows
+        _cell(spec, row, column, newest, code) for column in spec.columns for row in spec.rows
     )
     remarks = tuple(_remarks(spec, runs, newest))
-    return Comparison(spec, recipe, cells, tuple(_claims(spec, cells)), commit, remarks)
+    return Comparison(spec, recipe, cells, tuple(_claims(spec, cells)), code, remarks)
 
 
 def _runs_by_place(spec: TableSpec, records: Iterable[Record]) -> dict[Place, list[Record]]:
@@ -179,13 +180,6 @@ def _remarks(
                 )
 
 
-def _most_common_commit(records: Sequence[Record]) -> str | None:
-    """Return the commit of most records; of several such, that of the newest record."""
-    counts = Counter(record.git_sha for record in records)
-    ordered = sorted(records, key=lambda record: (counts[record.git_sha], _age(record)))
-    return ordered[-1].git_sha if ordered else None
-
-
 def _errors(records: Iterable[Record]) -> dict[int, float]:
     """Return test errors in percent by seed, of the runs that have one."""
     errors = {record.seed: record.test_error_percent for record in records}
@@ -197,7 +191,7 @@ def _cell(
     row: Row,
     column: Column,
     newest: Mapping[Place, tuple[Record, ...]],
-    commit: str | None,
+    code: str,
 ) -> Cell:
     records = newest[row.key, column.key]
     errors = _errors(records)
@@ -213,7 +207,7 @@ def _cell(
         ours=summarise([*errors.values()]) if errors else None,
         test=paired_test(errors, baseline),
         share=min(shares, default=None),
-        other_code=any(record.git_sha != commit for record in records),
+        other_code=any(record.code != code for record in records),
         uncommitted=any(record.git_dirty for record in records),
         other_settings=any(record.overrides for record in records),
     )

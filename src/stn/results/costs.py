@@ -30,6 +30,7 @@ class Costs:
     first: str | None
     last: str | None
     commits: Counted
+    codes: Counted
     commands: Counted
     devices: Counted
     versions: Counted
@@ -47,6 +48,7 @@ def costs(records: Sequence[Record]) -> Costs:
         first=min((_minute(record.started_at) for record in records), default=None),
         last=max((_minute(record.finished_at) for record in records), default=None),
         commits=_counted(commit(record) for record in records),
+        codes=_counted(record.code or "not told" for record in records),
         commands=_counted(record.command for record in records),
         devices=_counted(record.device for record in records),
         versions=_counted(f"{k} {v}" for record in records for k, v in record.versions.items()),

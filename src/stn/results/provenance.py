@@ -1,5 +1,6 @@
 """Where a record comes from: commit, versions, machine."""
 
+import hashlib
 import platform
 import subprocess
 from functools import cache
@@ -7,6 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchmetrics", "numpy")
+PACKAGE = Path(__file__).parents[1]
+DECISIVE = ("data", "layers", "models", "tasks", "transformers")
 
 
 @cache
@@ -19,6 +22,21 @@ def git_state() -> tuple[str, bool]:
     """
     sha, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "-uno")
     return (sha or "unknown"), (sha is None or bool(changes))
+
+
+@cache
+def code_id() -> str:
+    """Return twelve digits of a hash of the source that decides a result.
+
+    Two commits that differ in documentation, reports or commands have the same. Asked once a
+    process, as the commit is; it needs no git.
+    """
+    paths = [path for part in DECISIVE for path in (PACKAGE / part).rglob("*.py")]
+    found = hashlib.sha256()
+    for path in sorted([*paths, PACKAGE / "cell.py"]):
+        found.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0")
+        found.update(hashlib.sha256(path.read_bytes()).digest())
+    return found.hexdigest()[:12]
 
 
 def versions() -> dict[str, str]:

@@ -8,7 +8,6 @@ named and never becomes a wrong number.
 import dataclasses
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+from stn.results.atomic import write_atomically
 from stn.results.checks import CHECKS, SCHEMA
 from stn.results.scrubbing import scrub
 
@@ -40,6 +40,7 @@ class Record:
         wall_s: time from start to finish of the run.
         cpu_s: processor time of its process in that time; a loaded machine stretches it less.
         config: the resolved configuration.
+        code: hash of the source that decides a result, if told (`provenance.code_id`).
         git_dirty: tracked files differed from the commit `git_sha`.
         command: reproduces the run.
         overrides: what was asked beyond model, transform, data, recipe and seed that changes the
@@ -81,6 +82,7 @@ class Record:
     val_error_percent: float | None = None
     peak_rss_mib: float | None = None
     cpu_s: float | None = None
+    code: str | None = None
     message: str | None = None
     overrides: tuple[str, ...] = ()
     schema: int = SCHEMA
@@ -120,17 +122,7 @@ def write_record(path: Path | str, record: Record) -> None:
     content = scrub(dataclasses.asdict(record))
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
+    write_atomically(path, text.encode())
 
 
 def read_record(path: Path | str) -> Record:
@@ -212,14 +204,3 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key in keys if keys.count(key) > 1)
         raise RecordError(f"{twice!r}: is there twice")
     return content
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name in a folder survive a power cut, where the system can."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import SumMetric
 
+from stn.data.randomness import stream
 from stn.transformers import SpatialTransformer
 
 Batch = tuple[Tensor, Tensor]
@@ -30,6 +31,7 @@ class ClassificationTask(pl.LightningModule):
         scheduler: builds the schedule, stepped once an optimiser step.
         localisation_lr_factor: learning rate of the localisation networks, relative to the rest.
         log_every_n_steps: how often the training loss is logged.
+        seed: of what the network draws in training, such as dropout.
 
     Raises:
         DivergedError: in training, the loss is NaN or infinite.
@@ -42,6 +44,7 @@ class ClassificationTask(pl.LightningModule):
         scheduler: Callable[[Optimizer], LRScheduler],
         localisation_lr_factor: float = 1.0,
         log_every_n_steps: int = 50,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         self.network = network
@@ -49,12 +52,20 @@ class ClassificationTask(pl.LightningModule):
         self.build_scheduler = scheduler
         self.localisation_lr_factor = localisation_lr_factor
         self.log_every_n_steps = log_every_n_steps
+        self.seed = seed
         self.wrong = SumMetric()
         self.seen = SumMetric()
 
     def forward(self, U: Tensor) -> Tensor:
         """Return the logits of the images U."""
         return self.network(U)
+
+    def on_train_epoch_start(self) -> None:
+        """Seed torch for what the network draws: runs resume at the start of an epoch.
+
+        Without this a resumed run would draw other dropout, for torch's state is in no checkpoint.
+        """
+        torch.manual_seed(stream(self.seed, f"draws/{self.global_rank}", self.current_epoch))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the mean cross entropy of a batch."""

@@ -1,0 +1,157 @@
+"""Real faults: no room on the disk, folders that cannot be written, a service that is not there."""
+
+import resource
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stn import cell as cell_module
+from stn import train
+from stn.callbacks.metrics import MetricsFile
+from stn.cell import Cell, run_cell
+from stn.results.collect import collect
+from stn.results.records import read_record
+from tests.test_cell import assert_same, stop_at
+
+MakeCell = Callable[..., Cell]
+
+
+@contextmanager
+def room_for(num_bytes: int) -> Iterator[None]:
+    """Let the system refuse to write more than this to a file, in the midst of a write."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def parts(folder: Path) -> list[Path]:
+    return [*folder.glob(".*.part"), *folder.glob("new-*")]
+
+
+@pytest.fixture
+def whole(make_cell: MakeCell, tmp_path: Path) -> Cell:
+    """The cell as it ends when nothing happens."""
+    cell = make_cell("model=st_fcn", f"runs_dir={tmp_path}/whole")
+    run_cell(cell)
+    return cell
+
+
+@pytest.mark.parametrize("at_step", [None, 13])
+def test_no_room_for_a_checkpoint(
+    make_cell: MakeCell, whole: Cell, monkeypatch: pytest.MonkeyPatch, at_step: int | None
+) -> None:
+    cell = make_cell("model=st_fcn")
+    if at_step:
+        stop_at(cell, at_step, monkeypatch)
+    before = {p.name: p.read_bytes() for p in cell.folder.glob("*.ckpt")}
+    assert len(before) == (at_step is not None)
+    with room_for(200_000), pytest.raises(OSError, match=r"too large .* goes on.*last\.ckpt"):
+        run_cell(cell)
+    assert {p.name: p.read_bytes() for p in cell.folder.glob("*.ckpt")} == before
+    assert not parts(cell.folder)
+    assert not (cell.folder / "result.json").exists()
+    run_cell(cell)
+    assert_same(cell, whole)
+
+
+def test_no_room_for_the_record(
+    make_cell: MakeCell, whole: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = make_cell("model=st_fcn")
+    write = cell_module.write_record
+
+    def write_a_part(*args: Any) -> None:
+        with room_for(1000):
+            write(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cell_module, "write_record", write_a_part)
+        with pytest.raises(OSError, match=r"too large .* goes on.*result\.json"):
+            run_cell(cell)
+    assert not (cell.folder / "result.json").exists()
+    assert not parts(cell.folder)
+    run_cell(cell)
+    assert_same(cell, whole)
+
+
+def test_no_room_for_metrics(
+    make_cell: MakeCell, whole: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = make_cell("model=st_fcn")
+    stop_at(cell, 13, monkeypatch)
+    size = (cell.folder / "metrics.csv").stat().st_size
+    log = MetricsFile.log_metrics
+
+    def log_a_part(*args: Any) -> None:
+        with room_for(size + 10):
+            log(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MetricsFile, "log_metrics", log_a_part)
+        with pytest.raises(OSError, match=r"too large .*metrics\.csv"):
+            run_cell(cell)
+    run_cell(cell)
+    assert_same(cell, whole)
+
+
+def test_leftovers_of_a_killed_process_are_removed(make_cell: MakeCell) -> None:
+    cell = make_cell("model=fcn", "recipe.max_steps=2")
+    cell.folder.mkdir(parents=True)
+    (cell.folder / ".last.ckpt.123.part").write_bytes(b"half")
+    run_cell(cell)
+    assert not parts(cell.folder)
+
+
+@pytest.mark.parametrize("mode", [[], ["-m"]])
+@pytest.mark.parametrize("place", ["runs", "runs/fcn-mnist_r-smoke-s0-*", "*/last.ckpt"])
+def test_a_folder_that_cannot_be_written_is_named_and_no_failure_of_the_cell(
+    make_cell: MakeCell,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: list[str],
+    place: str,
+) -> None:
+    """Something else is in the way: root, too, cannot write there, whatever the modes say."""
+    runs = tmp_path / "runs"
+    monkeypatch.setenv("STN_RUNS_DIR", str(runs))
+    settings = ["recipe=smoke", "recipe.batch_size=64", "data.module.num_val=128", "model=fcn"]
+    folder = runs / make_cell("model=fcn", "recipe.max_steps=8").run_id
+    obstacle = {"runs": runs, "*/last.ckpt": folder / "last.ckpt"}.get(place, folder)
+    if obstacle.name == "last.ckpt":
+        obstacle.mkdir(parents=True)
+    else:
+        obstacle.parent.mkdir(exist_ok=True)
+        obstacle.touch()
+    monkeypatch.setattr(sys, "argv", ["stn.train", *mode, "logger=csv", *settings])
+    with pytest.raises(SystemExit) as stop:
+        train.main()
+    assert "Error: [Errno" in str(stop.value)
+    assert str(obstacle) in str(stop.value)
+    obstacle.rmdir() if obstacle.is_dir() else obstacle.unlink()
+    train.main()
+    assert [record.status for record in collect(runs).records] == ["finished"]
+
+
+def test_an_unwritable_folder_of_wandb_does_not_stop_training(
+    make_cell: MakeCell, whole: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    cell = make_cell("model=st_fcn", "logger=wandb")
+    cell.folder.mkdir(parents=True)
+    (cell.folder / "wandb").write_text("a file in the place of the folder")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        run_cell(cell)
+    told = [str(w.message) for w in caught if "goes on without" in str(w.message)]
+    assert len(told) == 1
+    assert f"{cell.folder}/wandb" in told[0]
+    assert_same(cell, whole)
+    assert read_record(cell.folder / "result.json").status == "finished"
