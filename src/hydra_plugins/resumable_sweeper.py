@@ -28,6 +28,7 @@ class ResumableSweeperConf:
     """Hydra's configuration node of the sweeper."""
 
     _target_: str = "hydra_plugins.resumable_sweeper.ResumableSweeper"
+    max_batch_size: int | None = None  # cells given to the launcher at a time; None for all
 
 
 ConfigStore.instance().store(
@@ -36,11 +37,19 @@ ConfigStore.instance().store(
 
 
 class ResumableSweeper(Sweeper):
-    """Runs the cells of a sweep that are missing."""
+    """Runs the cells of a sweep that are missing.
+
+    Args:
+        max_batch_size: cells given to the launcher at a time; None for all. For launchers that
+            know no limit of their own.
+    """
 
     hydra_context: HydraContext
     config: DictConfig
     launcher: Launcher
+
+    def __init__(self, max_batch_size: int | None = None) -> None:
+        self.max_batch_size = max_batch_size
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -56,7 +65,7 @@ class ResumableSweeper(Sweeper):
         """Run what is missing; exit with status 1 unless every cell of the sweep is finished."""
         from rich.console import Console
 
-        from stn.sweep import INTERRUPTED, SweepDisplay, split
+        from stn.sweep import split
 
         console = Console()
         try:
@@ -66,23 +75,37 @@ class ResumableSweeper(Sweeper):
             _fetch(sweep.data_modules if missing else [])
         except (OSError, ValueError) as error:
             sys.exit(f"{type(error).__name__}: {error}")
-        returns: list[JobReturn] = []
-        if missing:
-            display = SweepDisplay(missing, sweep.runs_dir, sweep.title, console)
-            try:
-                with display.shown():
-                    returns += self.launcher.launch([list(job.overrides) for job in missing], 0)
-            except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
-                sys.exit(INTERRUPTED)
+        returns, stopped = self._launch(sweep, missing, console) if missing else ([], None)
         failures = left + [
             f"{job.run_id}: {_reason(result)}"
-            for job, result in zip(missing, returns, strict=True)
+            for job, result in zip(missing, returns, strict=False)  # fewer where it stopped
             if result.status != JobStatus.COMPLETED
         ]
+        if stopped is not None:
+            sys.exit("\n".join([*failures, _after_stop(sweep, missing[len(returns) :], stopped)]))
         if failures:
             lines = [f"{len(failures)} of {len(sweep.jobs)} cells failed:", *failures]
             sys.exit("\n".join(lines))
         return returns
+
+    def _launch(
+        self, sweep: Any, missing: list[Any], console: Any
+    ) -> tuple[list[JobReturn], Exception | None]:
+        """Run cells; return what became of them, and what stopped the launcher before all ended."""
+        from stn.sweep import INTERRUPTED, SweepDisplay
+
+        returns: list[JobReturn] = []
+        step = self.max_batch_size or len(missing)
+        try:
+            with SweepDisplay(missing, sweep.runs_dir, sweep.title, console).shown():
+                for first in range(0, len(missing), step):
+                    batch = [list(job.overrides) for job in missing[first : first + step]]
+                    returns += self.launcher.launch(batch, first)
+        except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
+            sys.exit(INTERRUPTED)
+        except Exception as error:  # of any kind: a worker was killed, a queue refused, ...
+            return returns, error
+        return returns, None
 
     def _planned(self, arguments: list[str]) -> Any:
         """Return the sweep that the overrides ask for, each cell once."""
@@ -138,6 +161,26 @@ def _fetch(data_modules: list[Any]) -> None:
         module = instantiate(config)
         module.prepare_data()
         module.setup()
+
+
+def _after_stop(sweep: Any, jobs: list[Any], error: Exception) -> str:
+    """Say what stopped the launcher, which cells that left unfinished, and how to go on."""
+    from stn.sweep import FINISHED, record_of
+
+    records = {job.run_id: record_of(sweep.runs_dir / job.run_id) for job in jobs}
+    states = {
+        run_id: None if record is None else f"{record.status}: {record.message}"
+        for run_id, record in records.items()
+        if record is None or record.status != FINISHED
+    }
+    what = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+    return "\n".join(
+        [
+            f"the launcher stopped, {len(states)} of {len(sweep.jobs)} cells are not finished: {what}",
+            *(f"{run_id}: {state or 'stopped, or still running'}" for run_id, state in states.items()),
+            "the same command goes on from the last checkpoints",
+        ]
+    )
 
 
 def _reason(result: JobReturn) -> str:
