@@ -8,11 +8,12 @@ import pytest
 from stn.results.collect import collect
 from tests.sweeps import run, same, weights
 
-MISSING = [name for name in ("ray",) if importlib.util.find_spec(name) is None]
+NEEDED = ("ray", "hydra_plugins.hydra_ray_launcher")
+MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(bool(MISSING), reason="no ray: see CONTRIBUTING.md"),
+    pytest.mark.skipif(bool(MISSING), reason=f"no {MISSING}: see CONTRIBUTING.md"),
 ]
 
 
