@@ -167,20 +167,17 @@ def _after_stop(sweep: Any, jobs: list[Any], error: Exception) -> str:
     """Say what stopped the launcher, which cells that left unfinished, and how to go on."""
     from stn.sweep import FINISHED, record_of
 
-    records = {job.run_id: record_of(sweep.runs_dir / job.run_id) for job in jobs}
-    states = {
-        run_id: None if record is None else f"{record.status}: {record.message}"
-        for run_id, record in records.items()
-        if record is None or record.status != FINISHED
-    }
-    what = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
-    return "\n".join(
-        [
-            f"the launcher stopped, {len(states)} of {len(sweep.jobs)} cells are not finished: {what}",
-            *(f"{run_id}: {state or 'stopped, or still running'}" for run_id, state in states.items()),
-            "the same command goes on from the last checkpoints",
-        ]
-    )
+    lines = []
+    for job in jobs:
+        record = record_of(sweep.runs_dir / job.run_id)
+        if record is None:
+            lines.append(f"{job.run_id}: stopped, or still running")
+        elif record.status != FINISHED:
+            lines.append(f"{job.run_id}: {record.status}: {record.message}")
+    counts = f"{len(lines)} of {len(sweep.jobs)} cells are not finished"
+    why = f"{type(error).__name__}: {(str(error).strip() or 'no reason').splitlines()[0]}"
+    lines.insert(0, f"the launcher stopped, {counts}: {why}")
+    return "\n".join([*lines, "the same command goes on from the last checkpoints"])
 
 
 def _reason(result: JobReturn) -> str:

@@ -37,4 +37,3 @@ def run_trial(cell: Cell) -> float:
     error_percent = trainer.callback_metrics["val_error_percent"].item()
     print(f"{cell.run_id}: validation error {error_percent:.2f} %")
     return error_percent
-

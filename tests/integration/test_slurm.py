@@ -58,7 +58,9 @@ def test_a_sweep_of_three_cells(tmp_path: Path) -> None:
         ("finished", 1),
         ("finished", 2),
     ]
-    assert "3 cells, 3 already done" in run(tmp_path, *SLURM, "seed=0,1,2", "recipe.max_steps=12")[1]
+    assert (
+        "3 cells, 3 already done" in run(tmp_path, *SLURM, "seed=0,1,2", "recipe.max_steps=12")[1]
+    )
 
 
 def test_a_killed_job_goes_on_with_the_same_command(tmp_path: Path, whole: Path) -> None:
@@ -67,7 +69,7 @@ def test_a_killed_job_goes_on_with_the_same_command(tmp_path: Path, whole: Path)
     wait_until(lambda: has_checkpoint(killed))
     subprocess.run(["scancel", *queue()], check=True)
     wait_until(lambda: not queue())
-    # Without accounting nobody tells submitit that the job is over; with it the sweep ends by itself.
+    # Without accounting nobody tells submitit that the job is over; with it the sweep ends itself.
     sweep.send_signal(signal.SIGINT)
     code, said = end(sweep)
     print(said)
