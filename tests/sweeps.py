@@ -1,6 +1,7 @@
 """Sweeps in a process of their own, as a user starts them, of tiny cells that need no files."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -36,6 +37,8 @@ def start(runs_dir: Path, *overrides: str) -> subprocess.Popen[str]:
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # A shell that runs the tests in the background has them, and all they start, ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

@@ -44,7 +44,7 @@ def queue() -> list[str]:
 @pytest.fixture
 def whole(tmp_path: Path) -> Path:
     """Where the sweep of one cell was run to its end in its own process."""
-    assert run(tmp_path / "whole", "recipe.max_steps=150")[0] == 0
+    assert run(tmp_path / "whole", "recipe.max_steps=60")[0] == 0
     return tmp_path / "whole"
 
 
@@ -65,7 +65,7 @@ def test_a_sweep_of_three_cells(tmp_path: Path) -> None:
 
 def test_a_killed_job_goes_on_with_the_same_command(tmp_path: Path, whole: Path) -> None:
     killed = tmp_path / "killed"
-    sweep = start(killed, *SLURM, "recipe.max_steps=150")
+    sweep = start(killed, *SLURM, "recipe.max_steps=60")
     wait_until(lambda: has_checkpoint(killed))
     subprocess.run(["scancel", *queue()], check=True)
     wait_until(lambda: not queue())
@@ -77,7 +77,7 @@ def test_a_killed_job_goes_on_with_the_same_command(tmp_path: Path, whole: Path)
     assert "the same command goes on" in said
     assert not collect(killed).records
 
-    code, said = run(killed, *SLURM, "recipe.max_steps=150")
+    code, said = run(killed, *SLURM, "recipe.max_steps=60")
     assert code == 0, said
     assert same(weights(killed), weights(whole))
 
@@ -85,7 +85,7 @@ def test_a_killed_job_goes_on_with_the_same_command(tmp_path: Path, whole: Path)
 def test_a_job_out_of_time_goes_back_into_the_queue(tmp_path: Path, whole: Path) -> None:
     """Slurm's warning before the time limit is this signal, and so is that before preemption."""
     warned = tmp_path / "warned"
-    sweep = start(warned, *SLURM, "recipe.max_steps=150")
+    sweep = start(warned, *SLURM, "recipe.max_steps=60")
     wait_until(lambda: has_checkpoint(warned))
     subprocess.run(["scancel", "--signal=USR2", *queue()], check=True)
     code, said = end(sweep, timeout_s=600)  # Slurm lets a requeued job wait for two minutes
