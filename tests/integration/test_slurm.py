@@ -92,5 +92,5 @@ def test_a_job_out_of_time_goes_back_into_the_queue(tmp_path: Path, whole: Path)
     print(said)
     assert code == 0
     (log,) = warned.glob(".submitit/*/*_log.err")
-    assert "Exiting gracefully after preemption/timeout" in log.read_text()
+    assert "this job is preempted" in log.read_text()
     assert same(weights(warned), weights(whole))
