@@ -7,6 +7,10 @@ RECIPE ?= quick
 SEEDS ?= 1
 ## JOBS     how many cells run side by side, one thread each (default: one per core)
 JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 1)
+## LAUNCHER joblib | submitit_slurm | submitit_local | ray: where the cells run (default joblib)
+LAUNCHER ?= joblib
+## LAUNCHER_ARGS more of the launcher's settings, such as hydra.launcher.partition=cpu
+LAUNCHER_ARGS ?=
 ## RETRY    failed | diverged: run such cells again (default: leave them, and say so)
 RETRY ?=
 ## COLUMNS  columns of the table to run, such as R,RTS (default: all of conf/table/table1.yaml)
@@ -17,6 +21,10 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c '$(SUITABLE)' >/dev/null 2>&1 && echo $$p && break; done)
 ## PIP_ARGS more options for pip, such as --extra-index-url with an index of CPU-only torch wheels
 PIP_ARGS ?=
+
+# JOBS is for this machine alone: a cluster's own limits hold on a cluster.
+JOBS_joblib := hydra.launcher.n_jobs=$(JOBS)
+JOBS_submitit_local := hydra.sweeper.max_batch_size=$(JOBS)
 
 # A terminal's width may be in the environment as COLUMNS: only one given to make is the table's,
 # and the commands never see either, because they would take it for the width.
@@ -75,7 +83,7 @@ $(INSTALLED): pyproject.toml constraints.txt $(REBUILD)
 
 # One thread: the tests' tensors are small, and a second thread only waits for the first.
 test: $(INSTALLED) ## run the test suite
-	OMP_NUM_THREADS=1 $(PY) -m pytest
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not integration"
 
 check: $(INSTALLED) ## what CI runs: format, lint, types, then the test suite
 	$(PY) -m ruff format --check
@@ -87,7 +95,8 @@ check: $(INSTALLED) ## what CI runs: format, lint, types, then the test suite
 reproduce-table1: $(INSTALLED) ## run the missing cells of Table 1 and render reports/table1.md
 	@failed=0; \
 	$(PY) -m stn.train -m +table=table1 recipe=$(RECIPE) table.seeds=$(SEEDS) logger=$(LOGGER) \
-		hydra/launcher=joblib hydra.launcher.n_jobs=$(JOBS) $(if $(RETRY),retry=$(RETRY)) \
+		hydra/launcher=$(LAUNCHER) $(JOBS_$(LAUNCHER)) $(LAUNCHER_ARGS) \
+		$(if $(RETRY),retry=$(RETRY)) \
 		$(if $(ONLY_COLUMNS),'table.only=[$(ONLY_COLUMNS)]') || failed=$$?; \
 	$(PY) -m stn.report table=table1 recipe=$(RECIPE) table.seeds=$(SEEDS) || failed=$$?; \
 	$(PY) -m stn.pictures table=table1 recipe=$(RECIPE) || failed=$$?; \

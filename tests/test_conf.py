@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from stn.building import instantiate
 
@@ -79,6 +79,13 @@ def test_the_paper_recipe_is_the_papers(compose_train: Compose) -> None:
     )
 
 
-@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+@pytest.mark.parametrize("launcher", ["basic", "joblib", "submitit_local", "submitit_slurm"])
 def test_launchers_are_there(compose_train: Compose, launcher: str) -> None:
     compose_train(f"hydra/launcher={launcher}")
+
+
+@pytest.mark.parametrize("tuning", names("tuning"))
+def test_a_search_leaves_the_test_set_alone(compose_train: Compose, tuning: str) -> None:
+    text = (CONF / "tuning" / f"{tuning}.yaml").read_text()
+    assert OmegaConf.create(text).tune is True
+    assert compose_train().tune is False

@@ -78,8 +78,9 @@ class TestVersions:
 
     def test_every_direct_dependency_is_pinned_within_its_range(self) -> None:
         versions = constraints()
-        assert set(direct()) <= set(versions)
-        outside = [n for n, need in direct().items() if not need.specifier.contains(versions[n])]
+        needs = direct() | requirements("scale")
+        assert set(needs) <= set(versions)
+        outside = [n for n, need in needs.items() if not need.specifier.contains(versions[n])]
         assert outside == []
 
     def test_conda_environment_has_the_same_pins(self) -> None:
@@ -126,6 +127,17 @@ class TestMakefile:
     def test_a_terminal_width_is_not_a_choice_of_columns(self) -> None:
         assert "table.only" not in make("-n", "reproduce-table1", COLUMNS="120").stdout
         assert "'table.only=[R,RTS]'" in make("-n", "reproduce-table1", "COLUMNS=R,RTS").stdout
+
+    def test_the_launcher_is_a_choice(self) -> None:
+        assert (
+            "launcher=joblib hydra.launcher.n_jobs=3"
+            in make("-n", "reproduce-table1", "JOBS=3").stdout
+        )
+        choice = ("LAUNCHER=submitit_slurm", "LAUNCHER_ARGS=hydra.launcher.partition=cpu")
+        said = make("-n", "reproduce-table1", *choice).stdout
+        assert "hydra/launcher=submitit_slurm" in said
+        assert "hydra.launcher.partition=cpu" in said
+        assert "n_jobs" not in said
 
     def test_smoke_is_table_1_with_the_smoke_recipe(self) -> None:
         assert "recipe=smoke" in make("-n", "smoke", "RECIPE=paper").stdout

@@ -24,7 +24,7 @@ from stn.results.provenance import code_id
 from stn.results.records import Record
 from stn.results.render import to_csv, to_latex, to_markdown
 from stn.results.table import parse_table
-from tests.sweeping import ROOT, SMALL, start
+from tests.sweeps import FEW, ROOT, run, start
 
 TIMES = {"step_ms": 1.0, "wall_s": 1.0, "cpu_s": 1.0, "peak_rss_mib": 1.0}
 MOMENT = "2015-06-05T12:00:00+00:00"
@@ -50,7 +50,7 @@ def kill_at_random(runs: Path, cells: list[str], num_kills: int, longest_s: floa
     seeded, fell = random.Random(0), Counter[str]()
     for _ in range(num_kills):
         before = max((p.stat().st_mtime_ns for p in runs.glob("*/config.yaml")), default=0)
-        sweep = start(runs, *cells)
+        sweep = start(runs, *cells, cells=FEW)
         while max((p.stat().st_mtime_ns for p in runs.glob("*/config.yaml")), default=0) == before:
             assert sweep.poll() is None, sweep.communicate()[0]
             time.sleep(0.005)
@@ -63,9 +63,8 @@ def kill_at_random(runs: Path, cells: list[str], num_kills: int, longest_s: floa
 
 
 def run_to_its_end(runs: Path, cells: list[str]) -> None:
-    sweep = start(runs, *cells)
-    output, _ = sweep.communicate(timeout=600)
-    assert sweep.returncode == 0, output
+    code, said = run(runs, *cells, cells=FEW, timeout_s=600)
+    assert code == 0, said
 
 
 def records(runs: Path) -> list[Record]:
@@ -99,10 +98,10 @@ def assert_same(killed: Path, whole: Path) -> None:
 def test_a_sweep_killed_three_times_ends_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cells = ["-m", "model=st_fcn", "seed=0,1", "recipe.max_steps=180"]
+    cells = ["model=st_fcn", "seed=0,1", "recipe.max_steps=180"]
     with monkeypatch.context() as patch:  # in this process: saves the time to start one
         patch.setenv("STN_RUNS_DIR", str(tmp_path / "whole"))
-        patch.setattr(sys, "argv", ["stn.train", *cells, *SMALL])
+        patch.setattr(sys, "argv", ["stn.train", "-m", *FEW, *cells])
         train.main()
     fell = kill_at_random(tmp_path / "killed", cells, num_kills=3, longest_s=0.5)
     print(dict(fell))
@@ -113,7 +112,7 @@ def test_a_sweep_killed_three_times_ends_the_same(
 @pytest.mark.integration
 @pytest.mark.parametrize("launcher", [[], ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]])
 def test_twelve_cells_killed_many_times_end_the_same(tmp_path: Path, launcher: list[str]) -> None:
-    cells = ["-m", "model=fcn,st_fcn", "data=mnist_r,mnist_e", "seed=0,1,2", *launcher]
+    cells = ["model=fcn,st_fcn", "data=mnist_r,mnist_e", "seed=0,1,2", *launcher]
     cells.append("recipe.max_steps=500")
     run_to_its_end(tmp_path / "whole", cells)
     fell = kill_at_random(tmp_path / "killed", cells, num_kills=24, longest_s=1.2)

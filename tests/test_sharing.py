@@ -10,9 +10,9 @@ import pytest
 
 from stn.locks import CellBusyError, held, is_free
 from stn.results.collect import collect
-from tests.sweeping import start
+from tests.sweeps import FEW, start
 
-CELLS = ["-m", "model=fcn,st_fcn", "seed=0,1", "recipe.max_steps=160"]
+CELLS = ["model=fcn,st_fcn", "seed=0,1", "recipe.max_steps=160"]
 
 
 def test_a_lock_is_held_once(tmp_path: Path) -> None:
@@ -24,7 +24,7 @@ def test_a_lock_is_held_once(tmp_path: Path) -> None:
 
 
 def test_two_sweeps_share_the_work(tmp_path: Path) -> None:
-    sweeps = [start(tmp_path, *CELLS) for _ in range(2)]
+    sweeps = [start(tmp_path, *CELLS, cells=FEW) for _ in range(2)]
     outputs = [sweep.communicate(timeout=120)[0] for sweep in sweeps]
     assert [sweep.returncode for sweep in sweeps] == [0, 0], outputs
     found = collect(tmp_path)
@@ -36,13 +36,13 @@ def test_two_sweeps_share_the_work(tmp_path: Path) -> None:
 
 
 def test_a_sweep_takes_over_what_a_killed_one_leaves(tmp_path: Path) -> None:
-    cell = ["-m", "model=fcn", "recipe.max_steps=160"]
-    first = start(tmp_path, *cell)
+    cell = ["model=fcn", "recipe.max_steps=160"]
+    first = start(tmp_path, *cell, cells=FEW)
     while not list(tmp_path.glob("*/last.ckpt")):
         assert first.poll() is None, first.communicate()
         time.sleep(0.02)
     os.killpg(first.pid, signal.SIGSTOP)  # it still holds the lock
-    second = start(tmp_path, *cell)
+    second = start(tmp_path, *cell, cells=FEW)
     lines = []
     for line in second.stdout:  # type: ignore[union-attr]
         lines.append(line)

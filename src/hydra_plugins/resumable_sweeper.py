@@ -29,6 +29,7 @@ class ResumableSweeperConf:
     """Hydra's configuration node of the sweeper."""
 
     _target_: str = "hydra_plugins.resumable_sweeper.ResumableSweeper"
+    max_batch_size: int | None = None  # cells given to the launcher at a time; None for all
 
 
 ConfigStore.instance().store(
@@ -37,11 +38,19 @@ ConfigStore.instance().store(
 
 
 class ResumableSweeper(Sweeper):
-    """Runs the cells of a sweep that are missing."""
+    """Runs the cells of a sweep that are missing.
+
+    Args:
+        max_batch_size: cells given to the launcher at a time; None for all. For launchers that
+            know no limit of their own.
+    """
 
     hydra_context: HydraContext
     config: DictConfig
     launcher: Launcher
+
+    def __init__(self, max_batch_size: int | None = None) -> None:
+        self.max_batch_size = max_batch_size
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -70,11 +79,11 @@ class ResumableSweeper(Sweeper):
         display = SweepDisplay(missing, sweep.runs_dir, sweep.title, console)
         try:
             with display.shown():
-                returns, failed = self._run(sweep, missing, console)
+                returns, failed, stop = self._run(sweep, missing, console)
         except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
             sys.exit(INTERRUPTED)
-        except OSError as error:  # of the launcher; what a cell raises is in its result
-            sys.exit(f"{type(error).__name__}: {error}")
+        if stop is not None:
+            sys.exit("\n".join([*left, *failed, stop]))
         if failures := left + failed:
             lines = [f"{len(failures)} of {len(sweep.jobs)} cells failed:", *failures]
             sys.exit("\n".join(lines))
@@ -82,11 +91,12 @@ class ResumableSweeper(Sweeper):
 
     def _run(
         self, sweep: Any, missing: list[Any], console: Any
-    ) -> tuple[list[JobReturn], list[str]]:
+    ) -> tuple[list[JobReturn], list[str], str | None]:
         """Run cells; wait for those that another process runs, and take over what it leaves.
 
         Returns:
-            What became of the cells, and a line for each one that failed.
+            What became of the cells, a line for each one that failed, and what there is to say if
+            the launcher stopped before all had ended.
         """
         from stn.locks import CellBusyError
         from stn.sweep import split, wait_until_free
@@ -95,8 +105,8 @@ class ResumableSweeper(Sweeper):
         failures: list[str] = []
         elsewhere: list[Any] = []
         while missing or elsewhere:
-            done = self.launcher.launch([[*job.overrides] for job in missing], 0) if missing else []
-            for job, result in zip(missing, done, strict=True):
+            done, stopped = self._launch(missing)
+            for job, result in zip(missing, done, strict=False):  # fewer where it stopped
                 error = _error(result)
                 if isinstance(error, CellBusyError):
                     elsewhere.append(job)
@@ -104,6 +114,8 @@ class ResumableSweeper(Sweeper):
                 returns.append(result)
                 if error is not None:
                     failures.append(f"{job.run_id}: {type(error).__name__}: {error}")
+            if stopped is not None:
+                return returns, failures, _after_stop(sweep, missing[len(done) :], stopped)
             if elsewhere and missing:
                 names = ", ".join(job.run_id for job in elsewhere)
                 console.print(f"waiting for another process: {names}", highlight=False)
@@ -111,7 +123,19 @@ class ResumableSweeper(Sweeper):
             elsewhere = [job for job in elsewhere if job not in free]
             missing, left, _ = split(replace(sweep, jobs=free))
             failures += left
-        return returns, failures
+        return returns, failures, None
+
+    def _launch(self, jobs: list[Any]) -> tuple[list[JobReturn], Exception | None]:
+        """Launch cells; return what became of them, and what stopped the launcher, if it did."""
+        returns: list[JobReturn] = []
+        step = self.max_batch_size or max(1, len(jobs))
+        try:
+            for first in range(0, len(jobs), step):
+                batch = [list(job.overrides) for job in jobs[first : first + step]]
+                returns += self.launcher.launch(batch, first)
+        except Exception as error:  # of any kind: a worker was killed, a queue refused, ...
+            return returns, error
+        return returns, None
 
     def _planned(self, arguments: list[str]) -> Any:
         """Return the sweep that the overrides ask for, each cell once."""
@@ -167,6 +191,23 @@ def _fetch(data_modules: list[Any]) -> None:
         module = instantiate(config)
         module.prepare_data()
         module.setup()
+
+
+def _after_stop(sweep: Any, jobs: list[Any], error: Exception) -> str:
+    """Say what stopped the launcher, which cells that left unfinished, and how to go on."""
+    from stn.sweep import FINISHED, record_of
+
+    lines = []
+    for job in jobs:
+        record = record_of(sweep.runs_dir / job.run_id)
+        if record is None:
+            lines.append(f"{job.run_id}: stopped, or still running")
+        elif record.status != FINISHED:
+            lines.append(f"{job.run_id}: {record.status}: {record.message}")
+    counts = f"{len(lines)} of {len(sweep.jobs)} cells are not finished"
+    why = f"{type(error).__name__}: {(str(error).strip() or 'no reason').splitlines()[0]}"
+    lines.insert(0, f"the launcher stopped, {counts}: {why}")
+    return "\n".join([*lines, "the same command goes on from the last checkpoints"])
 
 
 def _error(result: JobReturn) -> Exception | None:

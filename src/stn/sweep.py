@@ -6,6 +6,7 @@ Cells may run in other processes or on other machines; their folders are all tha
 import json
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,13 @@ from stn.results.records import Record, RecordError, read_record
 POLL_S = 0.5
 INTERRUPTED = "interrupted: the same command goes on from the last checkpoints"
 FINISHED, RETRIABLE = "finished", ("failed", "diverged")
+
+# Hydra merges conf/hydra/launcher/<name>.yaml into the settings that the launcher's plugin brings
+# under the same name, which is what we want; that a later Hydra will not is for whoever renews the
+# pin. Here, because the processes of a sweep import this module, too.
+warnings.filterwarnings("ignore", message="(?s).*is validated against ConfigStore schema")
+# Lightning's advice on every machine that has Slurm.
+warnings.filterwarnings("ignore", message="The `srun` command is available")
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from stn.cell import Cell, run_cell
 from stn.locks import CellBusyError
 from stn.results.identity import cell_id
 from stn.sweep import INTERRUPTED, Job, SweepDisplay
+from stn.tuning import run_trial
 
 CONF = str(Path(__file__).parents[2] / "conf")
 # Overrides that say which cell it is, or that change no result: the rest is told in the record.
@@ -49,18 +50,27 @@ def main(cfg: DictConfig) -> float | None:
     """Run the cell that `cfg` describes; return its validation error in percent."""
     try:
         cell = build(cfg)
+        _check_search(cfg)
     except ValueError as error:
         sys.exit(f"ValueError: {error}")
+    run = run_trial if cfg.tune else run_cell
     if HydraConfig.get().mode == RunMode.MULTIRUN:  # the sweeper shows progress and failures
-        return run_cell(cell)
+        return run(cell)
     display = SweepDisplay([Job(cell.run_id, ())], Path(cfg.runs_dir), cell.run_id, Console())
     try:
         with display.shown():
-            return run_cell(cell)
+            return run(cell)
     except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
         sys.exit(INTERRUPTED)
     except (ArithmeticError, CellBusyError, OSError, ValueError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
+
+
+def _check_search(cfg: DictConfig) -> None:
+    """Refuse a search that would look at the test set with every trial."""
+    sweeper = HydraConfig.get().runtime.choices["hydra/sweeper"]
+    if sweeper not in ("resumable", "basic") and not cfg.tune:
+        raise ValueError("a search must leave the test set alone: say tune=true, or +tuning=...")
 
 
 if __name__ == "__main__":

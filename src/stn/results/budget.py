@@ -1,0 +1,77 @@
+"""What a table costs, and what it would cost with the paper's schedule, from its records.
+
+    python -m stn.results.budget results/table1/quick
+
+prints the sums of docs/scaling.md as Markdown. The arithmetic is: time of a training step, over its
+images, times the images that the paper's networks see (150,000 x 256). Validation and tests are
+left out of the extrapolation, because they do not grow with the number of steps.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+
+from stn.results.collect import collect
+from stn.results.records import Record
+
+MS_PER_H, S_PER_H = 3_600_000, 3_600
+
+
+def paper_h(record: Record) -> float:
+    """Return the hours that the cell of a record would train with the paper's schedule."""
+    assert record.step_ms is not None
+    assert record.paper_samples is not None
+    return record.step_ms / record.batch_size * record.paper_samples / MS_PER_H
+
+
+def budget(records: Sequence[Record]) -> str:
+    """Return the costs of finished records as Markdown: by network and image size, and summed.
+
+    Raises:
+        ValueError: there is no finished record.
+    """
+    done = [r for r in records if r.status == "finished" and r.step_ms and r.paper_samples]
+    if not done:
+        raise ValueError("there is no finished record of the paper's cells here")
+    lines = [
+        "| network | image | cells | step, ms | ms an image | wall, s | paper's schedule, h |",
+        "|-|-|-|-|-|-|-|",
+    ]
+    keys = sorted({_key(record) for record in done})
+    lines += [_line(key, [r for r in done if _key(r) == key]) for key in keys]
+    return "\n".join([*lines, "", *_sums(done)])
+
+
+def _key(record: Record) -> tuple[str, str, int]:
+    return record.model, record.transform or "", record.config["data"]["image_size"][0]
+
+
+def _line(key: tuple[str, str, int], cells: list[Record]) -> str:
+    model, transform, size = key
+    step_ms = mean(record.step_ms or 0 for record in cells)
+    image_ms = mean((record.step_ms or 0) / record.batch_size for record in cells)
+    wall_s, hours = mean(r.wall_s for r in cells), mean(paper_h(r) for r in cells)
+    network = f"{model} {transform}".strip()
+    return (
+        f"| {network} | {size} x {size} | {len(cells)} | {step_ms:.1f} | {image_ms:.3f} "
+        f"| {wall_s:.0f} | {hours:.1f} |"
+    )
+
+
+def _sums(done: list[Record]) -> list[str]:
+    seeds, hours = len({record.seed for record in done}), [paper_h(record) for record in done]
+    wall_h = sum(record.wall_s for record in done) / S_PER_H
+    training_h = sum((r.step_ms or 0) * r.steps for r in done) / MS_PER_H
+    return [
+        f"- {len(done)} cells, {seeds} seed(s): {wall_h:.2f} core-hours, "
+        f"of which {100 * training_h / wall_h:.0f} % are training steps; "
+        f"{wall_h / seeds:.2f} core-hours for each seed.",
+        f"- The same cells with the paper's schedule: {sum(hours):.0f} core-hours; "
+        f"{sum(hours) / seeds:.0f} for each seed.",
+        f"- The longest of them: {max(hours):.0f} h on one core.",
+    ]
+
+
+if __name__ == "__main__":
+    print(budget(collect(Path(sys.argv[1])).records))

@@ -1,0 +1,31 @@
+from collections.abc import Callable
+
+import pytest
+
+from stn.results.budget import budget, paper_h
+from stn.results.records import Record
+
+MakeRecord = Callable[..., Record]
+
+
+def test_the_papers_schedule_costs_as_many_images(make_record: MakeRecord) -> None:
+    record = make_record(step_ms=25.6, batch_size=256)  # 0.1 ms an image
+    assert paper_h(record) == pytest.approx(0.1 * 150_000 * 256 / 3_600_000)
+    assert paper_h(make_record(step_ms=12.8, batch_size=128)) == pytest.approx(paper_h(record))
+
+
+def test_costs_are_summed_by_network_and_size(make_record: MakeRecord) -> None:
+    small, large = ({"data": {"image_size": [size, size]}} for size in (28, 60))
+    records = [
+        make_record(config=small, step_ms=10.0, wall_s=100.0, steps=1800),
+        make_record(config=small, step_ms=30.0, wall_s=300.0, steps=1800, seed=1),
+        make_record(config=large, step_ms=90.0, wall_s=500.0, steps=1800),
+        make_record(status="failed", test_error_percent=None, message="no", config=large),
+    ]
+    text = budget(records)
+    assert "| cnn | 28 x 28 | 2 | 20.0 | 0.078 | 200 | 0.8 |" in text
+    assert "| cnn | 60 x 60 | 1 | 90.0 | 0.352 | 500 | 3.8 |" in text
+    assert "3 cells, 2 seed(s): 0.25 core-hours, of which 26 % are training steps" in text
+    assert "0.12 core-hours for each seed" in text
+    with pytest.raises(ValueError, match="no finished record"):
+        budget([])
