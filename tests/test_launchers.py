@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from stn.results.collect import collect
-from tests.sweeps import end, has_checkpoint, run, same, start, wait_until, weights
+from tests.sweeps import FEW, end, has_checkpoint, run, same, start, wait_until, weights
+
+CELLS = [*FEW, "model=fcn"]
 
 
 def processes(*pattern: str) -> list[int]:
@@ -23,7 +25,7 @@ def statuses(runs_dir: Path) -> list[str]:
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
 def test_one_cell_fails_and_the_others_go_on(tmp_path: Path, launcher: str) -> None:
     sweep = [f"hydra/launcher={launcher}", "recipe.optimizer.lr=1e30,1e-3", "recipe.max_steps=12"]
-    code, said = run(tmp_path, *sweep)
+    code, said = run(tmp_path, *sweep, cells=CELLS)
     assert code == 1
     assert "1 of 2 cells failed:" in said
     assert "DivergedError: the loss became" in said
@@ -37,8 +39,8 @@ def test_one_cell_fails_and_the_others_go_on(tmp_path: Path, launcher: str) -> N
     "launcher", ["joblib", pytest.param("submitit_local", marks=pytest.mark.integration)]
 )
 def test_after_a_killed_worker_the_same_command_goes_on(tmp_path: Path, launcher: str) -> None:
-    cell = ["recipe.max_steps=60"]
-    sweep = start(tmp_path / "killed", f"hydra/launcher={launcher}", *cell)
+    cell = ["recipe.max_steps=1500"]
+    sweep = start(tmp_path / "killed", f"hydra/launcher={launcher}", *cell, cells=CELLS)
     wait_until(lambda: has_checkpoint(tmp_path / "killed"))
     worker = {
         "joblib": ("-P", str(sweep.pid), "-f", "LokyProcess"),
@@ -55,15 +57,17 @@ def test_after_a_killed_worker_the_same_command_goes_on(tmp_path: Path, launcher
     assert "Traceback" not in said
     assert statuses(tmp_path / "killed") == []
 
-    assert run(tmp_path / "killed", f"hydra/launcher={launcher}", *cell)[0] == 0
-    assert run(tmp_path / "whole", *cell)[0] == 0
+    assert run(tmp_path / "killed", f"hydra/launcher={launcher}", *cell, cells=CELLS)[0] == 0
+    assert run(tmp_path / "whole", *cell, cells=CELLS)[0] == 0
     assert same(weights(tmp_path / "killed"), weights(tmp_path / "whole"))
     assert statuses(tmp_path / "killed") == ["finished"]
 
 
 @pytest.mark.integration
 def test_an_interrupted_sweep_says_how_to_go_on(tmp_path: Path) -> None:
-    sweep = start(tmp_path, "hydra/launcher=joblib", "seed=0,1", "recipe.max_steps=200")
+    sweep = start(
+        tmp_path, "hydra/launcher=joblib", "seed=0,1", "recipe.max_steps=1500", cells=CELLS
+    )
     wait_until(lambda: has_checkpoint(tmp_path))
     sweep.send_signal(signal.SIGINT)
     code, said = end(sweep)
@@ -75,6 +79,6 @@ def test_an_interrupted_sweep_says_how_to_go_on(tmp_path: Path) -> None:
 @pytest.mark.integration
 def test_cells_are_given_out_in_batches(tmp_path: Path) -> None:
     batches = ["hydra/launcher=joblib", "hydra.sweeper.max_batch_size=2", "seed=0,1,2"]
-    code, said = run(tmp_path, *batches, "recipe.max_steps=2")
+    code, said = run(tmp_path, *batches, "recipe.max_steps=2", cells=CELLS)
     assert code == 0, said
     assert statuses(tmp_path) == ["finished"] * 3
