@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from stn.callbacks.metrics import MetricsFile
 from stn.callbacks.panels import Panels
@@ -28,6 +29,7 @@ from stn.callbacks.progress import ProgressFile, Stopwatch
 from stn.data.randomness import stream
 from stn.layers.memory import keep_freed_memory
 from stn.models.mnist import num_parameters
+from stn.ranks import check_num_ranks, run_ranks
 from stn.recording import make_record
 from stn.results import provenance
 from stn.results.records import Record, RecordError, read_record, write_record
@@ -39,7 +41,14 @@ RESULT, CONFIG, WEIGHTS, CHECKPOINT = "result.json", "config.yaml", "weights.pt"
 
 # Lightning's advice, which is about other set-ups than this one.
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-for message in (".*exists and is not empty", ".*LeafSpec", ".*does not have many workers"):
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+for message in (
+    ".*exists and is not empty",
+    ".*LeafSpec",
+    ".*does not have many workers",
+    ".*srun. command is available",
+    ".*sync_dist=True",  # the counts are summed over the ranks already
+):
     warnings.filterwarnings("ignore", message)
 
 
@@ -138,6 +147,9 @@ def build_trainer(cell: Cell, stopwatch: Stopwatch, loggers: list[Logger]) -> pl
     return pl.Trainer(
         accelerator=trainer["accelerator"],
         devices=trainer["devices"],
+        strategy="auto" if trainer["devices"] == 1 else "ddp",
+        plugins=[LightningEnvironment()],  # ranks are counted here, whatever cluster this is
+        use_distributed_sampler=False,  # each rank takes its share of every batch by itself
         max_steps=recipe["max_steps"],
         max_epochs=-1,
         check_val_every_n_epoch=recipe["watch"]["val_every_n_epochs"],
@@ -156,15 +168,9 @@ def _run_and_record(cell: Cell) -> Record:
     """Run a cell and write its record; a cell that diverged or failed gets a record too."""
     started_at = datetime.now(UTC)
     stopwatch = Stopwatch()
+    check_num_ranks(cell.config["trainer"]["devices"], cell.config["recipe"]["batch_size"])
     OmegaConf.save(OmegaConf.create(cell.config), cell.folder / CONFIG)
-    keep_freed_memory()
-    if not torch.cuda.is_available():  # or each step of Adam looks for a driver, for 0.3 ms
-        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
-    torch.set_num_threads(cell.config["trainer"]["threads"])
-    datamodule = cell.instantiate(cell.config["data"]["module"])
-    datamodule.prepare_data()
-    datamodule.setup()
-    task = build_task(cell)  # what goes wrong before this line is no fault of the cell's
+    task, datamodule = _build(cell)  # what goes wrong before this line is no fault of the cell's
     record = partial(
         make_record,
         config=cell.config,
@@ -178,7 +184,10 @@ def _run_and_record(cell: Cell) -> Record:
     )
     path = cell.folder / RESULT
     try:
-        measured = _fit_and_test(cell, task, datamodule, stopwatch)
+        if cell.config["trainer"]["devices"] == 1:
+            measured = _fit_and_test(cell, task, datamodule, stopwatch)
+        else:
+            measured = _fit_and_test_on_ranks(cell, stopwatch)
     except (DivergedError, NonFiniteThetaError) as error:
         write_record(path, record(status="diverged", message=repr(error)))
         raise
@@ -190,17 +199,48 @@ def _run_and_record(cell: Cell) -> Record:
     return finished
 
 
+def _build(cell: Cell) -> tuple[ClassificationTask, Any]:
+    """Prepare this process; build the cell's task and its data module, whose data are there."""
+    keep_freed_memory()
+    if not torch.cuda.is_available():  # or each step of Adam looks for a driver, for 0.3 ms
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+    torch.set_num_threads(cell.config["trainer"]["threads"])
+    datamodule = cell.instantiate(cell.config["data"]["module"])
+    datamodule.prepare_data()
+    datamodule.setup()
+    return build_task(cell), datamodule
+
+
+def _fit_and_test_on_ranks(cell: Cell, stopwatch: Stopwatch) -> dict[str, Any]:
+    """Train and measure with several processes; the stopwatch takes over the steps of theirs."""
+    ended = run_ranks(cell.config["trainer"]["devices"], _fit_and_test_as_rank, cell)
+    stopwatch.take_steps(ended.stopwatch)
+    if ended.error is not None:
+        raise ended.error
+    return ended.measured
+
+
+def _fit_and_test_as_rank(cell: Cell, stopwatch: Stopwatch, rank: int) -> dict[str, Any]:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # or Lightning overrides trainer.threads
+    task, datamodule = _build(cell)
+    return _fit_and_test(cell, task, datamodule, stopwatch, rank)
+
+
 def _fit_and_test(
-    cell: Cell, task: ClassificationTask, datamodule: Any, stopwatch: Stopwatch
+    cell: Cell, task: ClassificationTask, datamodule: Any, stopwatch: Stopwatch, rank: int = 0
 ) -> dict[str, Any]:
-    """Train to the end, then measure; return the record's fields that were measured."""
-    loggers = _loggers(cell)
+    """Train to the end, then measure; return the record's fields that were measured.
+
+    Of several ranks, the first one alone logs and writes.
+    """
+    loggers = _loggers(cell) if rank == 0 else []
     try:
         trainer = build_trainer(cell, stopwatch, loggers)
         _fit(trainer, task, datamodule, cell.folder / CHECKPOINT)
         trainer.validate(task, datamodule=datamodule, verbose=False)
         val_error_percent = trainer.callback_metrics["val_error_percent"].item()
-        torch.save(task.network.state_dict(), cell.folder / WEIGHTS)
+        if rank == 0:
+            torch.save(task.network.state_dict(), cell.folder / WEIGHTS)
         test = _test(trainer, task, datamodule)
     finally:
         for logger in loggers:

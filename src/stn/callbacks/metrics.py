@@ -57,6 +57,7 @@ class MetricsFile(Logger, Callback):
         """Return the length of the file."""
         return {"num_bytes": self.path.stat().st_size}
 
+    @rank_zero_only
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Cut the file to the length it had at the checkpoint."""
         with self.path.open("ab") as file:

@@ -42,6 +42,14 @@ class Stopwatch(Callback):
         self.train_s += time.perf_counter() - self._step_start
         self.steps += 1
 
+    def take_steps(self, other: "Stopwatch") -> None:
+        """Take over what another process measured of this run; its start is here."""
+        self.train_s, self.steps, self._before_s = other.train_s, other.steps, other._before_s
+
+    def __getstate__(self) -> dict[str, float]:
+        """Travel without the `log` that Lightning hangs on callbacks, and the network with it."""
+        return {name: value for name, value in vars(self).items() if not callable(value)}
+
     def state_dict(self) -> dict[str, float]:
         """Return the times so far."""
         return {"train_s": self.train_s, "steps": self.steps, "wall_s": self.wall_s}
