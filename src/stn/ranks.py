@@ -77,13 +77,13 @@ def run_ranks(num_ranks: int, train: Callable[..., dict[str, Any]], *arguments: 
             ranks[reader] = process
         ended = _first_failure(ranks)
         deadline = time.monotonic() + GRACE_S
-        for process in ranks.values():
-            process.join(max(0.0, deadline - time.monotonic()))
+        for started in ranks.values():
+            started.join(max(0.0, deadline - time.monotonic()))
         return ended
     finally:
-        for process in ranks.values():
-            process.kill()
-            process.join()
+        for started in ranks.values():
+            started.kill()
+            started.join()
 
 
 def _first_failure(ranks: dict[Connection, BaseProcess]) -> Ended:
