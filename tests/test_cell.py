@@ -11,7 +11,8 @@ from torch import nn
 
 from stn import cell as cell_module
 from stn.callbacks.progress import Stopwatch
-from stn.cell import Cell, evaluate, run_cell
+from stn.cell import Cell, run_cell
+from stn.finished import evaluate
 from stn.locks import CellBusyError
 from stn.results.records import Record, read_record
 from stn.tasks.classification import DivergedError
@@ -126,7 +127,7 @@ def test_a_cell_killed_after_training_ends_the_same(
         raise SystemExit("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(cell_module, "_test", kill)
+        patch.setattr(cell_module, "test_error", kill)
         with pytest.raises(SystemExit):
             run_cell(killed)
     run_cell(killed)

@@ -20,6 +20,7 @@ import torch
 from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from stn.callbacks.metrics import MetricsFile
 from stn.callbacks.panels import Panels
@@ -29,6 +30,7 @@ from stn.data.randomness import stream
 from stn.layers.memory import keep_freed_memory
 from stn.locks import held
 from stn.models.mnist import num_parameters
+from stn.ranks import check_num_ranks, run_ranks
 from stn.recording import make_record
 from stn.results import provenance
 from stn.results.atomic import remove_parts, write_atomically
@@ -41,7 +43,15 @@ RESULT, CONFIG, WEIGHTS = "result.json", "config.yaml", "weights.pt"
 
 # Lightning's advice, which is about other set-ups than this one.
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-for message in (".*exists and is not empty", ".*LeafSpec", ".*does not have many workers"):
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+for message in (
+    ".*exists and is not empty",
+    ".*LeafSpec",
+    ".*does not have many workers",
+    ".*srun. command is available",
+    "Grad strides do not match",  # of one-channel kernels, whose strides say nothing
+    ".*sync_dist=True",  # the counts are summed over the ranks already
+):
     warnings.filterwarnings("ignore", message)
 
 
@@ -135,6 +145,10 @@ def build_trainer(cell: Cell, stopwatch: Stopwatch, loggers: list[Logger]) -> pl
     return pl.Trainer(
         accelerator=trainer["accelerator"],
         devices=trainer["devices"],
+        strategy="auto" if trainer["devices"] == 1 else "ddp",
+        # Ranks are counted here, whatever cluster this is.
+        plugins=[CheckpointFiles(), LightningEnvironment()],
+        use_distributed_sampler=False,  # each rank takes its share of every batch by itself
         max_steps=recipe["max_steps"],
         max_epochs=-1,
         check_val_every_n_epoch=recipe["watch"]["val_every_n_epochs"],
@@ -143,7 +157,6 @@ def build_trainer(cell: Cell, stopwatch: Stopwatch, loggers: list[Logger]) -> pl
         reload_dataloaders_every_n_epochs=1,
         logger=[metrics, *loggers],
         callbacks=callbacks,
-        plugins=[CheckpointFiles()],
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=cell.folder,
@@ -154,15 +167,9 @@ def _run_and_record(cell: Cell) -> Record:
     """Run a cell and write its record; a cell that diverged or failed gets a record too."""
     started_at = datetime.now(UTC)
     stopwatch = Stopwatch()
+    check_num_ranks(cell.config["trainer"]["devices"], cell.config["recipe"]["batch_size"])
     write_atomically(cell.folder / CONFIG, OmegaConf.to_yaml(cell.config).encode())
-    keep_freed_memory()
-    if not torch.cuda.is_available():  # or each step of Adam looks for a driver, for 0.3 ms
-        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
-    torch.set_num_threads(cell.config["trainer"]["threads"])
-    datamodule = cell.instantiate(cell.config["data"]["module"])
-    datamodule.prepare_data()
-    datamodule.setup()
-    task = build_task(cell)  # what goes wrong before this line is no fault of the cell's
+    task, datamodule = _build(cell)  # what goes wrong before this line is no fault of the cell's
     record = partial(
         make_record,
         config=cell.config,
@@ -176,7 +183,10 @@ def _run_and_record(cell: Cell) -> Record:
     )
     path = cell.folder / RESULT
     try:
-        measured = _fit_and_test(cell, task, datamodule, stopwatch)
+        if cell.config["trainer"]["devices"] == 1:
+            measured = _fit_and_test(cell, task, datamodule, stopwatch)
+        else:
+            measured = _fit_and_test_on_ranks(cell, stopwatch)
     except (DivergedError, NonFiniteThetaError) as error:
         write_record(path, record(status="diverged", message=repr(error)))
         raise
@@ -190,18 +200,49 @@ def _run_and_record(cell: Cell) -> Record:
     return finished
 
 
+def _build(cell: Cell) -> tuple[ClassificationTask, Any]:
+    """Prepare this process; build the cell's task and its data module, whose data are there."""
+    keep_freed_memory()
+    if not torch.cuda.is_available():  # or each step of Adam looks for a driver, for 0.3 ms
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+    torch.set_num_threads(cell.config["trainer"]["threads"])
+    datamodule = cell.instantiate(cell.config["data"]["module"])
+    datamodule.prepare_data()
+    datamodule.setup()
+    return build_task(cell), datamodule
+
+
+def _fit_and_test_on_ranks(cell: Cell, stopwatch: Stopwatch) -> dict[str, Any]:
+    """Train and measure with several processes; the stopwatch takes over the steps of theirs."""
+    ended = run_ranks(cell.config["trainer"]["devices"], _fit_and_test_as_rank, cell)
+    stopwatch.take_steps(ended.stopwatch)
+    if ended.error is not None:
+        raise ended.error
+    return ended.measured
+
+
+def _fit_and_test_as_rank(cell: Cell, stopwatch: Stopwatch, rank: int) -> dict[str, Any]:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # or Lightning overrides trainer.threads
+    task, datamodule = _build(cell)
+    return _fit_and_test(cell, task, datamodule, stopwatch, rank)
+
+
 def _fit_and_test(
-    cell: Cell, task: ClassificationTask, datamodule: Any, stopwatch: Stopwatch
+    cell: Cell, task: ClassificationTask, datamodule: Any, stopwatch: Stopwatch, rank: int = 0
 ) -> dict[str, Any]:
-    """Train to the end, then measure; return the record's fields that were measured."""
-    loggers = _loggers(cell)
+    """Train to the end, then measure; return the record's fields that were measured.
+
+    Of several ranks, the first one alone logs and writes.
+    """
+    loggers = _loggers(cell) if rank == 0 else []
     try:
         trainer = build_trainer(cell, stopwatch, loggers)
         _fit(trainer, task, datamodule, cell.folder)
         trainer.validate(task, datamodule=datamodule, verbose=False)
         val_error_percent = trainer.callback_metrics["val_error_percent"].item()
-        save(task.network.state_dict(), cell.folder / WEIGHTS)
-        test = _test(trainer, task, datamodule)
+        if rank == 0:
+            save(task.network.state_dict(), cell.folder / WEIGHTS)
+        test = test_error(trainer, task, datamodule)
     finally:
         for logger in loggers:
             logger.experiment.finish()  # type: ignore[attr-defined]
@@ -220,7 +261,7 @@ def _fit(trainer: pl.Trainer, task: ClassificationTask, datamodule: Any, folder:
         task.load_state_dict(state["state_dict"])  # where the averaged weights become the network's
 
 
-def _test(trainer: pl.Trainer, task: ClassificationTask, datamodule: Any) -> dict[str, Any]:
+def test_error(trainer: pl.Trainer, task: ClassificationTask, datamodule: Any) -> dict[str, Any]:
     """Measure the test error."""
     trainer.test(task, datamodule=datamodule, verbose=False)
     metrics = trainer.callback_metrics
@@ -241,47 +282,3 @@ def _loggers(cell: Cell) -> list[Logger]:
             name = config["_target_"]
             warnings.warn(f"{cell.run_id} goes on without {name}: {error}", stacklevel=2)
     return loggers
-
-
-def restore(
-    folder: Path, instantiate: Callable[..., Any], data_dir: str | Path
-) -> tuple[Cell, ClassificationTask]:
-    """Rebuild a finished run: its cell, and its task with the weights it ended with.
-
-    Args:
-        folder: of the run.
-        instantiate: builds an object from a configuration with `_target_` (Hydra's).
-        data_dir: where the data are now.
-
-    Raises:
-        ValueError: the run is not finished.
-    """
-    record = read_record(folder / RESULT)
-    if record.status != "finished":
-        raise ValueError(f"{folder} is {record.status}: {record.message}")
-    config: Any = OmegaConf.to_container(OmegaConf.load(folder / CONFIG))
-    config["data"]["module"]["data_dir"] = str(data_dir)
-    cell = Cell(config, folder.name, record.command, record.overrides, instantiate)
-    task = build_task(cell)
-    task.network.load_state_dict(torch.load(folder / WEIGHTS, weights_only=True))
-    return cell, task
-
-
-def evaluate(folder: Path, instantiate: Callable[..., Any], data_dir: str | Path) -> dict[str, Any]:
-    """Recompute the test error of a finished run, taken as in `restore`, from its weights.
-
-    Returns:
-        `test_error_percent`, `recorded_error_percent` and `num_test`.
-    """
-    cell, task = restore(folder, instantiate, data_dir)
-    torch.set_num_threads(cell.config["trainer"]["threads"])
-    trainer = pl.Trainer(
-        accelerator=cell.config["trainer"]["accelerator"],
-        devices=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    found = _test(trainer, task, instantiate(cell.config["data"]["module"]))
-    return {**found, "recorded_error_percent": read_record(folder / RESULT).test_error_percent}

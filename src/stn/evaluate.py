@@ -8,7 +8,7 @@ import hydra
 from omegaconf import DictConfig
 
 from stn.building import instantiate
-from stn.cell import evaluate
+from stn.finished import evaluate
 
 CONF = str(Path(__file__).parents[2] / "conf")
 

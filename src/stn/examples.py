@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from stn.cell import restore
 from stn.data.mnist import NUM_CLASSES
 from stn.drawing.sheets import ExampleRow, alignment_sheet, class_means, example_sheet
 from stn.drawing.warps import first_transformer, warp
+from stn.finished import restore
 from stn.results.comparison import Comparison
 from stn.results.records import Record
 from stn.results.table import Column, Row

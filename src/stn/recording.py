@@ -58,20 +58,27 @@ def make_record(
         step_ms=1000 * stopwatch.train_s / max(1, stopwatch.steps),
         wall_s=stopwatch.wall_s,
         cpu_s=stopwatch.cpu_s,
-        peak_rss_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / RSS_UNITS_PER_MIB,
+        peak_rss_mib=_peak_rss_mib(config["trainer"]["devices"]),
         config={key: value for key, value in config.items() if key != "table"},
         git_sha=git_sha,
         git_dirty=git_dirty,
         code=provenance.code_id(),
         versions=provenance.versions(),
-        device=_device(config["trainer"]["accelerator"]),
+        device=_device(config["trainer"]["accelerator"], config["trainer"]["devices"]),
         started_at=started_at.isoformat(timespec="seconds"),
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         **fields,
     )
 
 
-def _device(accelerator: str) -> str:
+def _peak_rss_mib(num_devices: int) -> float:
+    """Return the peak memory of this process, or of the largest of those that trained for it."""
+    who = resource.RUSAGE_SELF if num_devices == 1 else resource.RUSAGE_CHILDREN
+    return resource.getrusage(who).ru_maxrss / RSS_UNITS_PER_MIB
+
+
+def _device(accelerator: str, num_devices: int) -> str:
+    times = "" if num_devices == 1 else f"{num_devices} x "
     if torch.cuda.is_available() and accelerator != "cpu":
-        return f"cuda: {torch.cuda.get_device_name()}"
-    return f"cpu: {provenance.processor()}, {torch.get_num_threads()} thread(s)"
+        return f"{times}cuda: {torch.cuda.get_device_name()}"
+    return f"{times}cpu: {provenance.processor()}, {torch.get_num_threads()} thread(s)"

@@ -23,7 +23,7 @@ from stn.tuning import run_trial
 
 CONF = str(Path(__file__).parents[2] / "conf")
 # Overrides that say which cell it is, or that change no result: the rest is told in the record.
-NAMING = {"model", "transform", "data", "recipe", "seed", "table", "logger"}
+NAMING = {"model", "transform", "data", "recipe", "seed", "table", "logger", "trainer"}
 HARMLESS = ("table.", "logger.", "trainer.", "recipe.watch.", "runs_dir", "data_dir", "retry")
 
 

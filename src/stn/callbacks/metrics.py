@@ -64,6 +64,7 @@ class MetricsFile(Logger, Callback):
             os.fsync(file.fileno())
             return {"num_bytes": file.seek(0, os.SEEK_END)}
 
+    @rank_zero_only
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Cut the file to the length it had at the checkpoint.
 

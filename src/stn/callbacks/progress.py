@@ -50,6 +50,18 @@ class Stopwatch(Callback):
         self.train_s += time.perf_counter() - self._step_start
         self.steps += 1
 
+    def take_steps(self, other: "Stopwatch") -> None:
+        """Take over what another process measured of this run; its start is here.
+
+        The processor time of a run in several processes is not known.
+        """
+        self.train_s, self.steps, self._before_s = other.train_s, other.steps, other._before_s
+        self._cpu_before_s = None
+
+    def __getstate__(self) -> dict[str, float]:
+        """Travel without the `log` that Lightning hangs on callbacks, and the network with it."""
+        return {name: value for name, value in vars(self).items() if not callable(value)}
+
     def state_dict(self) -> dict[str, float | None]:
         """Return the times so far."""
         times = {"train_s": self.train_s, "wall_s": self.wall_s, "cpu_s": self.cpu_s}

@@ -74,7 +74,7 @@ class ClassificationTask(pl.LightningModule):
         if not torch.isfinite(loss):
             raise DivergedError(f"the loss became {loss.item()} at step {self.global_step}")
         if self.global_step % self.log_every_n_steps == 0:
-            self._publish({"train_loss": loss.item()})
+            self._publish({"train_loss": self._over_devices(loss.detach().clone()).item()})
         return loss
 
     def on_validation_epoch_start(self) -> None:
@@ -129,6 +129,10 @@ class ClassificationTask(pl.LightningModule):
     def _fused(self) -> dict[str, bool]:
         """Ask for one pass over all parameters, of the optimisers that have it."""
         return {"fused": True} if "fused" in signature(self.build_optimizer).parameters else {}
+
+    def _over_devices(self, loss: Tensor) -> Tensor:
+        """Return the loss of the whole batch, of which each device has an equal share."""
+        return self.trainer.strategy.reduce(loss, reduce_op="mean")
 
     def _localisation_parameters(self) -> list[nn.Parameter]:
         transformers = (m for m in self.network.modules() if isinstance(m, SpatialTransformer))

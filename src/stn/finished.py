@@ -1,0 +1,57 @@
+"""What a finished run can still do: give its network back, and be tested again."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import OmegaConf
+
+from stn.cell import CONFIG, RESULT, WEIGHTS, Cell, build_task, test_error
+from stn.results.records import read_record
+from stn.tasks.classification import ClassificationTask
+
+
+def restore(
+    folder: Path, instantiate: Callable[..., Any], data_dir: str | Path
+) -> tuple[Cell, ClassificationTask]:
+    """Rebuild a finished run: its cell, and its task with the weights it ended with.
+
+    Args:
+        folder: of the run.
+        instantiate: builds an object from a configuration with `_target_` (Hydra's).
+        data_dir: where the data are now.
+
+    Raises:
+        ValueError: the run is not finished.
+    """
+    record = read_record(folder / RESULT)
+    if record.status != "finished":
+        raise ValueError(f"{folder} is {record.status}: {record.message}")
+    config: Any = OmegaConf.to_container(OmegaConf.load(folder / CONFIG))
+    config["data"]["module"]["data_dir"] = str(data_dir)
+    cell = Cell(config, folder.name, record.command, record.overrides, instantiate)
+    task = build_task(cell)
+    task.network.load_state_dict(torch.load(folder / WEIGHTS, weights_only=True))
+    return cell, task
+
+
+def evaluate(folder: Path, instantiate: Callable[..., Any], data_dir: str | Path) -> dict[str, Any]:
+    """Recompute the test error of a finished run, taken as in `restore`, from its weights.
+
+    Returns:
+        `test_error_percent`, `recorded_error_percent` and `num_test`.
+    """
+    cell, task = restore(folder, instantiate, data_dir)
+    torch.set_num_threads(cell.config["trainer"]["threads"])
+    trainer = pl.Trainer(
+        accelerator=cell.config["trainer"]["accelerator"],
+        devices=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    found = test_error(trainer, task, instantiate(cell.config["data"]["module"]))
+    return {**found, "recorded_error_percent": read_record(folder / RESULT).test_error_percent}

@@ -1,0 +1,141 @@
+"""Trains one cell in several processes of this machine, one for each device.
+
+Lightning's own ways of starting them do not fit a cell that may be one of a sweep. `ddp` runs the
+whole command again for each further process, the sweep with it, and kills the sweep when one of
+them dies; `ddp_spawn` and `ddp_fork` start and end processes at each of fit, validate and test,
+carry loggers and callbacks across, and bring back neither their state nor the kind of an error.
+Here each process, a rank, does everything from building the network to the test, while the process
+of the sweep waits, keeps the lock of the cell and writes its record.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, NamedTuple
+
+from torch.distributed import TCPStore
+
+from stn.callbacks.progress import Stopwatch
+
+HOST = "127.0.0.1"
+GRACE_S = 10.0  # for the other ranks, when one has failed, to close what they have open
+
+
+class RankError(RuntimeError):
+    """A rank was killed, or ended without saying why."""
+
+
+class Ended(NamedTuple):
+    """How a rank ended: what it measured or what went wrong, and its times."""
+
+    measured: dict[str, Any]
+    error: Exception | None
+    stopwatch: Stopwatch
+
+
+def check_num_ranks(num_ranks: Any, batch_size: int) -> None:
+    """Refuse a number of devices over which a batch cannot be shared out equally.
+
+    Raises:
+        ValueError: it is no whole number from 1 up, or does not divide the batch.
+    """
+    if type(num_ranks) is not int or num_ranks < 1:
+        raise ValueError(f"trainer.devices must be a whole number from 1 up, not {num_ranks!r}")
+    if batch_size % num_ranks:
+        raise ValueError(f"recipe.batch_size {batch_size} is not divisible by {num_ranks} devices")
+
+
+def run_ranks(num_ranks: int, train: Callable[..., dict[str, Any]], *arguments: Any) -> Ended:
+    """Run `train(*arguments, stopwatch, rank)` in processes that Lightning's "ddp" will connect.
+
+    Returns:
+        How the first rank to fail ended, or rank zero if none did. No rank is left running.
+
+    Raises:
+        RankError: a rank was killed, or its outcome cannot be sent.
+    """
+    # The store is held here, where a port is found and bound at once: no rank can lose it.
+    store = TCPStore(HOST, 0, is_master=True, wait_for_workers=False)
+    spawn = multiprocessing.get_context("spawn")
+    ranks: dict[Connection, BaseProcess] = {}
+    try:
+        for rank in range(num_ranks):
+            reader, writer = spawn.Pipe(duplex=False)
+            process = spawn.Process(
+                target=_run_rank, args=(writer, rank, store.port, train, arguments), daemon=True
+            )
+            with _interrupts_held_back():
+                process.start()
+            writer.close()  # the rank has the only one: its death ends the pipe
+            ranks[reader] = process
+        ended = _first_failure(ranks)
+        deadline = time.monotonic() + GRACE_S
+        for started in ranks.values():
+            started.join(max(0.0, deadline - time.monotonic()))
+        return ended
+    finally:
+        for started in ranks.values():
+            started.kill()
+            started.join()
+
+
+def _first_failure(ranks: dict[Connection, BaseProcess]) -> Ended:
+    """Wait until a rank fails or all have ended; return how that one, or rank zero, ended."""
+    ended: dict[Connection, Ended] = {}
+    while len(ended) < len(ranks):
+        for reader in wait([reader for reader in ranks if reader not in ended]):
+            assert isinstance(reader, Connection)
+            try:
+                ended[reader] = reader.recv()
+            except EOFError:
+                ranks[reader].join()
+                rank, code = list(ranks).index(reader), ranks[reader].exitcode
+                raise RankError(f"rank {rank} ended with exit code {code}") from None
+            if ended[reader].error is not None:
+                return ended[reader]
+    return ended[next(iter(ranks))]
+
+
+def _run_rank(
+    writer: Connection, rank: int, port: int, train: Callable[..., dict], arguments: tuple
+) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ |= {
+        "NODE_RANK": "0",
+        "LOCAL_RANK": str(rank),  # tells Lightning not to start processes itself
+        "MASTER_ADDR": HOST,
+        "MASTER_PORT": str(port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",  # torch's word for a store that is held elsewhere
+    }
+    stopwatch = Stopwatch()
+    try:
+        ended = Ended(train(*arguments, stopwatch, rank), None, stopwatch)
+    except Exception as error:
+        error.add_note(f"On rank {rank}:\n{traceback.format_exc()}")
+        ended = Ended({}, error, stopwatch)
+    writer.send(ended)
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent does, even by kill -9: nobody else would, and it writes."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Have a process that is started here never see Ctrl-C, which this one acts upon."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
