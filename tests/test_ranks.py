@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -137,6 +139,18 @@ def test_divergence_on_one_rank_ends_all(small: MakeCell, monkeypatch: pytest.Mo
 def test_a_number_of_devices_that_cannot_be_is_refused(num_ranks: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         check_num_ranks(num_ranks, 64)
+
+
+@pytest.mark.integration
+def test_joblib_workers_can_start_ranks(tmp_path: Path) -> None:
+    root = Path(__file__).parents[1]
+    cell = ["model=fcn", "recipe=smoke", "recipe.batch_size=64", "logger=csv", *DDP]
+    where = ["data.module._target_=tests.small_mnist.SmallMnist", f"runs_dir={tmp_path}"]
+    command = [sys.executable, "-m", "stn.train", "-m", "hydra/launcher=joblib", *cell, *where]
+    environment = os.environ | {"PYTHONPATH": f"{root}:{root / 'src'}"}
+    subprocess.run(command, cwd=root, env=environment, check=True)
+    (path,) = tmp_path.glob("*/result.json")
+    assert set(read_record(path).overrides) == {where[0], cell[2]}
 
 
 def waits_for_ever(folder: Path, *rest: Any) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def run_ranks(num_ranks: int, train: Callable[..., dict[str, Any]], *arguments: 
             process = spawn.Process(
                 target=_run_rank, args=(writer, rank, store.port, train, arguments), daemon=True
             )
-            with _interrupts_held_back():
+            with _starting():
                 process.start()
             writer.close()  # the rank has the only one: its death ends the pipe
             ranks[reader] = process
@@ -132,10 +132,17 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Have a process that is started here never see Ctrl-C, which this one acts upon."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _starting() -> Iterator[None]:
+    """Have the processes that are started here never see Ctrl-C, which this one acts upon.
+
+    And tell them of no other way to start processes: joblib's workers have one, "loky", by which a
+    process that Python spawns cannot begin.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    method = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method("spawn", force=True)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        multiprocessing.set_start_method(method, force=True)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
