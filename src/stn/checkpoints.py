@@ -70,7 +70,7 @@ def _read(path: Path) -> dict[str, Any] | str:
     try:
         if torn := zipfile.ZipFile(io.BytesIO(content)).testzip():  # torch checks no checksum
             return f"wrong checksum of {torn}"
-        state = torch.load(io.BytesIO(content), weights_only=True)
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # of whatever kind: the file was read, so its content is wrong
         return type(error).__name__
     if not isinstance(state, dict) or not state.keys() >= NEEDED:

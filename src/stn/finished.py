@@ -33,7 +33,9 @@ def restore(
     config["data"]["module"]["data_dir"] = str(data_dir)
     cell = Cell(config, folder.name, record.command, record.overrides, instantiate)
     task = build_task(cell)
-    task.network.load_state_dict(torch.load(folder / WEIGHTS, weights_only=True))
+    task.network.load_state_dict(
+        torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True)
+    )
     return cell, task
 
 
