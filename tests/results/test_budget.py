@@ -9,7 +9,9 @@ MakeRecord = Callable[..., Record]
 
 
 def test_the_papers_schedule_costs_as_many_images(make_record: MakeRecord) -> None:
-    record = make_record(step_ms=25.6, batch_size=256)  # 0.1 ms an image
+    record = make_record(step_ms=25.6, batch_size=256, wall_s=100.0)  # 0.1 ms an image
+    shared = make_record(step_ms=51.2, batch_size=256, wall_s=100.0, cpu_s=50.0)
+    assert paper_h(shared) == pytest.approx(paper_h(record))
     assert paper_h(record) == pytest.approx(0.1 * 150_000 * 256 / 3_600_000)
     assert paper_h(make_record(step_ms=12.8, batch_size=128)) == pytest.approx(paper_h(record))
 

@@ -4,7 +4,8 @@
 
 prints the sums of docs/scaling.md as Markdown. The arithmetic is: time of a training step, over its
 images, times the images that the paper's networks see (150,000 x 256). Validation and tests are
-left out of the extrapolation, because they do not grow with the number of steps.
+left out of the extrapolation, because they do not grow with the number of steps. Times are those of the
+processor where a record tells, for on a loaded machine the watch counts what others took.
 """
 
 import sys
@@ -18,11 +19,21 @@ from stn.results.records import Record
 MS_PER_H, S_PER_H = 3_600_000, 3_600
 
 
+def core_s(record: Record) -> float:
+    """Return the processor time of a run; its wall time if it does not tell."""
+    return record.wall_s if record.cpu_s is None else record.cpu_s
+
+
+def step_ms(record: Record) -> float:
+    """Return the time of a training step, without what other processes took of it."""
+    assert record.step_ms is not None
+    return record.step_ms * core_s(record) / record.wall_s
+
+
 def paper_h(record: Record) -> float:
     """Return the hours that the cell of a record would train with the paper's schedule."""
-    assert record.step_ms is not None
     assert record.paper_samples is not None
-    return record.step_ms / record.batch_size * record.paper_samples / MS_PER_H
+    return step_ms(record) / record.batch_size * record.paper_samples / MS_PER_H
 
 
 def budget(records: Sequence[Record]) -> str:
@@ -35,7 +46,7 @@ def budget(records: Sequence[Record]) -> str:
     if not done:
         raise ValueError("there is no finished record of the paper's cells here")
     lines = [
-        "| network | image | cells | step, ms | ms an image | wall, s | paper's schedule, h |",
+        "| network | image | cells | step, ms | ms an image | core, s | paper's schedule, h |",
         "|-|-|-|-|-|-|-|",
     ]
     keys = sorted({_key(record) for record in done})
@@ -49,24 +60,23 @@ def _key(record: Record) -> tuple[str, str, int]:
 
 def _line(key: tuple[str, str, int], cells: list[Record]) -> str:
     model, transform, size = key
-    step_ms = mean(record.step_ms or 0 for record in cells)
-    image_ms = mean((record.step_ms or 0) / record.batch_size for record in cells)
-    wall_s, hours = mean(r.wall_s for r in cells), mean(paper_h(r) for r in cells)
+    image_ms = mean(step_ms(record) / record.batch_size for record in cells)
+    seconds, hours = mean(core_s(r) for r in cells), mean(paper_h(r) for r in cells)
     network = f"{model} {transform}".strip()
     return (
-        f"| {network} | {size} x {size} | {len(cells)} | {step_ms:.1f} | {image_ms:.3f} "
-        f"| {wall_s:.0f} | {hours:.1f} |"
+        f"| {network} | {size} x {size} | {len(cells)} | {mean(map(step_ms, cells)):.1f} "
+        f"| {image_ms:.3f} | {seconds:.0f} | {hours:.1f} |"
     )
 
 
 def _sums(done: list[Record]) -> list[str]:
     seeds, hours = len({record.seed for record in done}), [paper_h(record) for record in done]
-    wall_h = sum(record.wall_s for record in done) / S_PER_H
-    training_h = sum((r.step_ms or 0) * r.steps for r in done) / MS_PER_H
+    core_h = sum(map(core_s, done)) / S_PER_H
+    training_h = sum(step_ms(r) * r.steps for r in done) / MS_PER_H
     return [
-        f"- {len(done)} cells, {seeds} seed(s): {wall_h:.2f} core-hours, "
-        f"of which {100 * training_h / wall_h:.0f} % are training steps; "
-        f"{wall_h / seeds:.2f} core-hours for each seed.",
+        f"- {len(done)} cells, {seeds} seed(s): {core_h:.2f} core-hours, "
+        f"of which {100 * training_h / core_h:.0f} % are training steps; "
+        f"{core_h / seeds:.2f} core-hours for each seed.",
         f"- The same cells with the paper's schedule: {sum(hours):.0f} core-hours; "
         f"{sum(hours) / seeds:.0f} for each seed.",
         f"- The longest of them: {max(hours):.0f} h on one core.",
