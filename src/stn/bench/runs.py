@@ -7,6 +7,7 @@ from pathlib import Path
 from stn.bench.report import Row, Section
 from stn.bench.timing import Spread, spread
 from stn.results.collect import collect
+from stn.results.costs import core_s
 from stn.results.records import Record
 
 RECORDS = Path("results/table1")
@@ -38,8 +39,8 @@ def measure(rounds: int, records: Path = RECORDS) -> Section:
 
 
 def minutes(record: Record) -> float:
-    """Processor time of a run, or wall time where it is not noted."""
-    return (record.wall_s if record.cpu_s is None else record.cpu_s) / 60
+    """Return the minutes that a run took of one core."""
+    return core_s(record) / 60
 
 
 def spread_of_tables(records: Sequence[Record]) -> Spread | None:

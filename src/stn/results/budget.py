@@ -4,8 +4,8 @@
 
 prints the sums of docs/scaling.md as Markdown. The arithmetic is: time of a training step, over its
 images, times the images that the paper's networks see (150,000 x 256). Validation and tests are
-left out of the extrapolation, because they do not grow with the number of steps. Times are those of the
-processor where a record tells, for on a loaded machine the watch counts what others took.
+left out of the extrapolation, because they do not grow with the number of steps. Times are those of
+`core_s`.
 """
 
 import sys
@@ -14,14 +14,10 @@ from pathlib import Path
 from statistics import mean
 
 from stn.results.collect import collect
+from stn.results.costs import core_s
 from stn.results.records import Record
 
 MS_PER_H, S_PER_H = 3_600_000, 3_600
-
-
-def core_s(record: Record) -> float:
-    """Return the processor time of a run; its wall time if it does not tell."""
-    return record.wall_s if record.cpu_s is None else record.cpu_s
 
 
 def step_ms(record: Record) -> float:

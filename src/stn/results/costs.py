@@ -62,6 +62,15 @@ def cpu_s(records: Sequence[Record]) -> float | None:
     return sum(sorted(times)) if times and len(times) == len(records) else None
 
 
+def core_s(record: Record) -> float:
+    """Return the seconds that a run took of one core.
+
+    They are processor time where the run tells it: on a loaded machine the watch counts what others
+    took. Else they are wall time.
+    """
+    return record.wall_s if record.cpu_s is None else record.cpu_s
+
+
 def commit(record: Record) -> str:
     """Return a short commit, with a plus sign where the code differed from it."""
     return record.git_sha[:7] + ("+" if record.git_dirty else "")
