@@ -12,7 +12,6 @@ from torch import nn
 from stn import cell as cell_module
 from stn.callbacks.progress import Stopwatch
 from stn.cell import Cell, run_cell
-from stn.finished import evaluate
 from stn.locks import CellBusyError
 from stn.results.records import Record, read_record
 from stn.tasks.classification import DivergedError
@@ -35,14 +34,6 @@ def test_a_cell_leaves_what_it_promises(make_cell: MakeCell) -> None:
     assert record.paper_samples == 150_000 * 256
     left = {path.name for path in cell.folder.iterdir()}
     assert {"config.yaml", "metrics.csv", "last.ckpt", "weights.pt", "panels"} <= left
-
-
-def test_evaluate_gives_the_recorded_error_exactly(make_cell: MakeCell, mnist_dir: Path) -> None:
-    cell = make_cell("model=st_fcn")
-    run_cell(cell)
-    outcome = evaluate(cell.folder, cell.instantiate, mnist_dir)
-    recorded = record_of(cell).test_error_percent
-    assert outcome["test_error_percent"] == outcome["recorded_error_percent"] == recorded
 
 
 def test_a_finished_cell_is_not_run_again(make_cell: MakeCell) -> None:

@@ -57,22 +57,36 @@ def last_good(folder: Path) -> tuple[Path, dict[str, Any]] | None:
                 return path, found
             path.replace(path.with_name(f"{path.name}.damaged"))
             print(
-                f"{path} is damaged ({found}) and moved aside: "
+                f"{found}, and moved aside: "
                 "the run goes on from the checkpoint before, or from the start",
                 file=sys.stderr,
             )
     return None
 
 
-def _read(path: Path) -> dict[str, Any] | str:
-    """Return the content of a checkpoint, or what is wrong with it."""
+def load(path: Path) -> Any:
+    """Return the content of a file that `save` wrote, or Lightning.
+
+    Raises:
+        OSError: the system does not let it be read.
+        ValueError: it is damaged; says how.
+    """
     content = path.read_bytes()
     try:
         if torn := zipfile.ZipFile(io.BytesIO(content)).testzip():  # torch checks no checksum
-            return f"wrong checksum of {torn}"
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            raise ValueError(f"wrong checksum of {torn}")
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # of whatever kind: the file was read, so its content is wrong
-        return type(error).__name__
+        reason = str(error) if isinstance(error, ValueError) else type(error).__name__
+        raise ValueError(f"{path} is damaged ({reason})") from error
+
+
+def _read(path: Path) -> dict[str, Any] | str:
+    """Return the content of a checkpoint, or what is wrong with it."""
+    try:
+        state = load(path)
+    except ValueError as error:
+        return str(error)
     if not isinstance(state, dict) or not state.keys() >= NEEDED:
-        return "not a checkpoint of a run"
+        return f"{path} is not a checkpoint of a run"
     return state

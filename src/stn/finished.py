@@ -9,6 +9,7 @@ import torch
 from omegaconf import OmegaConf
 
 from stn.cell import CONFIG, RESULT, WEIGHTS, Cell, build_task, test_error
+from stn.checkpoints import load
 from stn.results.records import read_record
 from stn.tasks.classification import ClassificationTask
 
@@ -24,7 +25,8 @@ def restore(
         data_dir: where the data are now.
 
     Raises:
-        ValueError: the run is not finished.
+        OSError: a file of the run is not there, or cannot be read.
+        ValueError: the run is not finished, or its weights are damaged.
     """
     record = read_record(folder / RESULT)
     if record.status != "finished":
@@ -33,9 +35,7 @@ def restore(
     config["data"]["module"]["data_dir"] = str(data_dir)
     cell = Cell(config, folder.name, record.command, record.overrides, instantiate)
     task = build_task(cell)
-    task.network.load_state_dict(
-        torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True)
-    )
+    task.network.load_state_dict(load(folder / WEIGHTS))
     return cell, task
 
 

@@ -1,0 +1,35 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stn.cell import Cell, run_cell
+from stn.finished import evaluate, restore
+from stn.results.records import read_record
+
+MakeCell = Callable[..., Cell]
+
+
+def test_evaluate_gives_the_recorded_error_exactly(make_cell: MakeCell, mnist_dir: Path) -> None:
+    cell = make_cell("model=st_fcn")
+    run_cell(cell)
+    outcome = evaluate(cell.folder, cell.instantiate, mnist_dir)
+    recorded = read_record(cell.folder / "result.json").test_error_percent
+    assert outcome["test_error_percent"] == outcome["recorded_error_percent"] == recorded
+
+
+def test_damaged_weights_are_named_and_never_tested(make_cell: MakeCell, mnist_dir: Path) -> None:
+    cell = make_cell("model=fcn", "recipe.max_steps=2")
+    run_cell(cell)
+    weights = cell.folder / "weights.pt"
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1  # torch alone would load it
+    weights.write_bytes(content)
+    with pytest.raises(ValueError, match=r"weights\.pt is damaged \(wrong checksum"):
+        restore(cell.folder, cell.instantiate, mnist_dir)
+    weights.write_bytes(content[:1000])
+    with pytest.raises(ValueError, match=r"weights\.pt is damaged"):
+        restore(cell.folder, cell.instantiate, mnist_dir)
+    weights.unlink()
+    with pytest.raises(FileNotFoundError):
+        restore(cell.folder, cell.instantiate, mnist_dir)
