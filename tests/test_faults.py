@@ -13,6 +13,7 @@ import pytest
 from stn import cell as cell_module
 from stn import train
 from stn.callbacks.metrics import MetricsFile
+from stn.callbacks.wandb import LenientWandbLogger
 from stn.cell import Cell, run_cell
 from stn.results.collect import collect
 from stn.results.records import read_record
@@ -155,3 +156,28 @@ def test_an_unwritable_folder_of_wandb_does_not_stop_training(
     assert f"{cell.folder}/wandb" in told[0]
     assert_same(cell, whole)
     assert read_record(cell.folder / "result.json").status == "finished"
+
+
+def test_a_service_of_wandb_that_dies_does_not_stop_training(
+    make_cell: MakeCell, whole: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    cell = make_cell("model=st_fcn", "logger=wandb")
+    log = LenientWandbLogger.log_metrics
+
+    def log_after_its_death(self: LenientWandbLogger, *args: Any) -> None:
+        def die(*args: Any, **kwargs: Any) -> None:
+            raise ConnectionResetError("Connection lost")
+
+        monkeypatch.setattr(type(self.experiment), "_log", die)
+        log(self, *args)
+
+    monkeypatch.setattr(LenientWandbLogger, "log_metrics", log_after_its_death)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        run_cell(cell)
+    told = [str(w.message) for w in caught if "goes on without W&B" in str(w.message)]
+    assert told == [
+        "training goes on without W&B, which failed: ConnectionResetError('Connection lost')"
+    ]
+    assert_same(cell, whole)

@@ -31,5 +31,11 @@ def test_damaged_weights_are_named_and_never_tested(make_cell: MakeCell, mnist_d
     with pytest.raises(ValueError, match=r"weights\.pt is damaged"):
         restore(cell.folder, cell.instantiate, mnist_dir)
     weights.unlink()
-    with pytest.raises(FileNotFoundError):
+    (cell.folder / "config.yaml").write_text("data: [")
+    with pytest.raises(ValueError, match=r"config\.yaml is damaged"):
         restore(cell.folder, cell.instantiate, mnist_dir)
+    (cell.folder / "config.yaml").write_text("")
+    with pytest.raises(ValueError, match=r"config\.yaml is not the configuration of a run"):
+        restore(cell.folder, cell.instantiate, mnist_dir)
+    with pytest.raises(ValueError, match="is not a finished run: it has no"):
+        restore(cell.folder.parent, cell.instantiate, mnist_dir)

@@ -1,6 +1,7 @@
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from stn.cell import Cell, run_cell
+from stn.results.records import read_record, write_record
 from stn.sweep import Job, Sweep, SweepDisplay, split
 from stn.tasks.classification import DivergedError
 
@@ -53,6 +55,24 @@ def test_a_record_that_cannot_be_read_is_said_so(make_cell: Callable[..., Cell])
     (cell.folder / "result.json").write_text("{")
     display.poll()
     assert "its record cannot be read" in out.getvalue()
+
+
+def test_brackets_in_a_message_and_a_torn_file_do_not_stop_the_display(
+    make_cell: Callable[..., Cell],
+) -> None:
+    cell, other = make_cell("model=fcn", "recipe.optimizer.lr=1e30"), make_cell("model=fcn")
+    display, out = display_of([cell, other])
+    for folder in (cell.folder, other.folder):
+        folder.mkdir(parents=True)
+        (folder / "progress.json").write_text("")
+    display.poll()
+    with pytest.raises(DivergedError):
+        run_cell(cell)
+    record = read_record(cell.folder / "result.json")
+    message = "[enforce fail at alloc_cpu.cpp:117] and [/gloo/pair.cc:553] Connection closed"
+    write_record(cell.folder / "result.json", replace(record, message=message))
+    display.poll()
+    assert message in out.getvalue()
 
 
 def test_only_what_is_not_finished_is_missing(make_cell: Callable[..., Cell]) -> None:

@@ -72,7 +72,7 @@ class ResumableSweeper(Sweeper):
         try:
             sweep = self._planned(arguments)
             missing, left, summary = split(sweep)
-            console.print(summary, highlight=False, soft_wrap=True)
+            console.print(summary, highlight=False, markup=False, soft_wrap=True)
             _fetch(sweep.data_modules if missing else [])
         except (OSError, ValueError) as error:
             sys.exit(f"{type(error).__name__}: {error}")
@@ -118,7 +118,9 @@ class ResumableSweeper(Sweeper):
                 return returns, failures, _after_stop(sweep, missing[len(done) :], stopped)
             if elsewhere and missing:
                 names = ", ".join(job.run_id for job in elsewhere)
-                console.print(f"waiting for another process: {names}", highlight=False)
+                console.print(
+                    f"waiting for another process: {names}", highlight=False, markup=False
+                )
             free = wait_until_free(elsewhere, sweep.runs_dir)
             elsewhere = [job for job in elsewhere if job not in free]
             missing, left, _ = split(replace(sweep, jobs=free))
@@ -152,6 +154,8 @@ class ResumableSweeper(Sweeper):
             data_modules.setdefault(module["_target_"], module)
         if not jobs:
             raise ValueError("this sweep has no cells")
+        if self.max_batch_size is not None and self.max_batch_size < 1:
+            raise ValueError(f"max_batch_size must be at least 1, not {self.max_batch_size}")
         title = config["table"]["title"] if "table" in config else "Sweep"
         return Sweep(
             jobs=list(jobs.values()),

@@ -30,7 +30,7 @@ from stn.data.randomness import stream
 from stn.layers.memory import keep_freed_memory
 from stn.locks import held
 from stn.models.mnist import num_parameters
-from stn.ranks import check_num_ranks, run_ranks
+from stn.ranks import RankError, check_num_ranks, run_ranks
 from stn.recording import make_record
 from stn.results import provenance
 from stn.results.atomic import remove_parts, write_atomically
@@ -169,7 +169,7 @@ def _run_and_record(cell: Cell) -> Record:
     stopwatch = Stopwatch()
     check_num_ranks(cell.config["trainer"]["devices"], cell.config["recipe"]["batch_size"])
     write_atomically(cell.folder / CONFIG, OmegaConf.to_yaml(cell.config).encode())
-    task, datamodule = _build(cell)  # what goes wrong before this line is no fault of the cell's
+    task, datamodule = prepare(cell)  # what goes wrong before this line is no fault of the cell's
     record = partial(
         make_record,
         config=cell.config,
@@ -190,7 +190,7 @@ def _run_and_record(cell: Cell) -> Record:
     except (DivergedError, NonFiniteThetaError) as error:
         write_record(path, record(status="diverged", message=repr(error)))
         raise
-    except OSError:  # the machine's fault, not the cell's: the same command goes on later
+    except (OSError, RankError):  # no fault of the cell's: the same command goes on later
         raise
     except Exception as error:
         write_record(path, record(status="failed", message=repr(error)))
@@ -200,7 +200,7 @@ def _run_and_record(cell: Cell) -> Record:
     return finished
 
 
-def _build(cell: Cell) -> tuple[ClassificationTask, Any]:
+def prepare(cell: Cell) -> tuple[ClassificationTask, Any]:
     """Prepare this process; build the cell's task and its data module, whose data are there."""
     keep_freed_memory()
     if not torch.cuda.is_available():  # or each step of Adam looks for a driver, for 0.3 ms
@@ -223,7 +223,7 @@ def _fit_and_test_on_ranks(cell: Cell, stopwatch: Stopwatch) -> dict[str, Any]:
 
 def _fit_and_test_as_rank(cell: Cell, stopwatch: Stopwatch, rank: int) -> dict[str, Any]:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # or Lightning overrides trainer.threads
-    task, datamodule = _build(cell)
+    task, datamodule = prepare(cell)
     return _fit_and_test(cell, task, datamodule, stopwatch, rank)
 
 
@@ -245,7 +245,7 @@ def _fit_and_test(
         test = test_error(trainer, task, datamodule)
     finally:
         for logger in loggers:
-            logger.experiment.finish()  # type: ignore[attr-defined]
+            logger.finish()  # type: ignore[attr-defined]
     return {**test, "val_error_percent": val_error_percent}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from stn.building import instantiate
 from stn.finished import evaluate
@@ -16,6 +16,8 @@ CONF = str(Path(__file__).parents[2] / "conf")
 @hydra.main(version_base="1.3", config_path=CONF, config_name="evaluate")
 def main(cfg: DictConfig) -> None:
     """Recompute the test error and compare it with the record."""
+    if OmegaConf.is_missing(cfg, "run"):
+        sys.exit("which run? Say run=runs/<run_id>")
     try:
         outcome: dict[str, Any] = evaluate(Path(cfg.run), instantiate, cfg.data_dir)
     except (OSError, ValueError) as error:

@@ -7,11 +7,15 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from stn.cell import CONFIG, RESULT, WEIGHTS, Cell, build_task, test_error
 from stn.checkpoints import load
 from stn.results.records import read_record
 from stn.tasks.classification import ClassificationTask
+
+CONFIG_GROUPS = {"data", "model", "recipe", "seed", "trainer"}
 
 
 def restore(
@@ -28,15 +32,27 @@ def restore(
         OSError: a file of the run is not there, or cannot be read.
         ValueError: the run is not finished, or its weights are damaged.
     """
+    if not (folder / RESULT).exists():
+        raise ValueError(f"{folder} is not a finished run: it has no {RESULT}")
     record = read_record(folder / RESULT)
     if record.status != "finished":
         raise ValueError(f"{folder} is {record.status}: {record.message}")
-    config: Any = OmegaConf.to_container(OmegaConf.load(folder / CONFIG))
+    config = _read_config(folder / CONFIG)
     config["data"]["module"]["data_dir"] = str(data_dir)
     cell = Cell(config, folder.name, record.command, record.overrides, instantiate)
     task = build_task(cell)
     task.network.load_state_dict(load(folder / WEIGHTS))
     return cell, task
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config: Any = OmegaConf.to_container(OmegaConf.load(path))
+    except (YAMLError, OmegaConfBaseException) as error:
+        raise ValueError(f"{path} is damaged ({type(error).__name__})") from error
+    if not isinstance(config, dict) or not config.keys() >= CONFIG_GROUPS:
+        raise ValueError(f"{path} is not the configuration of a run")
+    return config
 
 
 def evaluate(folder: Path, instantiate: Callable[..., Any], data_dir: str | Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ of the sweep waits, keeps the lock of the cell and writes its record.
 import multiprocessing
 import os
 import signal
+import socket
 import threading
 import time
 import traceback
@@ -62,7 +63,14 @@ def run_ranks(num_ranks: int, train: Callable[..., dict[str, Any]], *arguments: 
         RankError: a rank was killed, or its outcome cannot be sent.
     """
     # The store is held here, where a port is found and bound at once: no rank can lose it.
-    store = TCPStore(HOST, 0, is_master=True, wait_for_workers=False)
+    listener = socket.create_server((HOST, 0))  # torch itself would listen to every network
+    store = TCPStore(
+        HOST,
+        listener.getsockname()[1],
+        is_master=True,
+        wait_for_workers=False,
+        master_listen_fd=listener.detach(),
+    )
     spawn = multiprocessing.get_context("spawn")
     ranks: dict[Connection, BaseProcess] = {}
     try:

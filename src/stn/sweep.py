@@ -194,7 +194,8 @@ class SweepDisplay:
             done += "" if record.cpu_s is None else f" ({record.cpu_s:.0f} s of CPU)"
         else:
             done += f"{record.status}: {record.message}"
-        self._progress.console.print(done + self._time_left(", "), highlight=False, soft_wrap=True)
+        said = done + self._time_left(", ")
+        self._progress.console.print(said, highlight=False, markup=False, soft_wrap=True)
 
     def _time_left(self, before: str = "") -> str:
         """Estimate the time left from the costs of the cells that ended and of those to come."""
@@ -209,7 +210,10 @@ class SweepDisplay:
 
 def _read_json(path: Path) -> dict:
     """Return the content of a file that another process may be replacing; {} if there is none."""
-    return json.loads(path.read_text()) if path.exists() else {}
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):  # not begun, or left so by a power cut
+        return {}
 
 
 def _mtime(path: Path) -> float:

@@ -4,6 +4,7 @@ A cell is model x transform x data x recipe x seed. Its folder is `runs/<run_id>
 there, written last, means that the cell is done.
 """
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from rich.console import Console
 from stn.building import instantiate
 from stn.cell import Cell, run_cell
 from stn.locks import CellBusyError
+from stn.ranks import RankError
 from stn.results.identity import cell_id
 from stn.sweep import INTERRUPTED, Job, SweepDisplay
 from stn.tuning import run_trial
@@ -35,7 +37,7 @@ def build(cfg: DictConfig) -> Cell:
     return Cell(
         config=config,
         run_id=cell_id(config),
-        command=" ".join(["python -m stn.train", *job.overrides.task]),
+        command=f"python -m stn.train {shlex.join(job.overrides.task)}",
         overrides=tuple(
             override
             for override, key in keys.items()
@@ -62,7 +64,7 @@ def main(cfg: DictConfig) -> float | None:
             return run(cell)
     except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
         sys.exit(INTERRUPTED)
-    except (ArithmeticError, CellBusyError, OSError, ValueError) as error:
+    except (ArithmeticError, CellBusyError, OSError, RankError, ValueError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
 
 
@@ -71,6 +73,8 @@ def _check_search(cfg: DictConfig) -> None:
     sweeper = HydraConfig.get().runtime.choices["hydra/sweeper"]
     if sweeper not in ("resumable", "basic") and not cfg.tune:
         raise ValueError("a search must leave the test set alone: say tune=true, or +tuning=...")
+    if cfg.tune and cfg.trainer.devices != 1:
+        raise ValueError("a trial runs on one device: leave trainer.devices=1")
 
 
 if __name__ == "__main__":

@@ -7,12 +7,10 @@ record, and keeps out of the folder of the cell that has the same configuration.
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from filelock import FileLock
 
 from stn.callbacks.progress import Stopwatch
-from stn.cell import Cell, build_task, build_trainer
-from stn.layers.memory import keep_freed_memory
+from stn.cell import Cell, build_trainer, prepare
 
 FOLDER = "tuning"
 
@@ -26,10 +24,7 @@ def run_trial(cell: Cell) -> float:
     folder = Path(cell.config["runs_dir"]) / FOLDER
     cell = replace(cell, config=cell.config | {"runs_dir": str(folder)})
     cell.folder.mkdir(parents=True, exist_ok=True)
-    keep_freed_memory()
-    torch.set_num_threads(cell.config["trainer"]["threads"])
-    datamodule = cell.instantiate(cell.config["data"]["module"])
-    task = build_task(cell)
+    task, datamodule = prepare(cell)
     with FileLock(cell.folder / ".lock"):
         trainer = build_trainer(cell, Stopwatch(), [])
         trainer.fit(task, datamodule=datamodule)

@@ -1,13 +1,14 @@
 """How far a run is and what it cost, for the display of a sweep and for the record."""
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning import Callback
+
+from stn.results.atomic import write_atomically
 
 WRITE_EVERY_S = 1.0
 
@@ -98,6 +99,4 @@ class ProgressFile(Callback):
             "max_steps": trainer.max_steps,
             "val_error_percent": None if error is None else float(error),
         }
-        temporary = self.path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(state))
-        os.replace(temporary, self.path)
+        write_atomically(self.path, json.dumps(state).encode())

@@ -1,6 +1,8 @@
 """Weights & Biases, offline unless the user is logged in."""
 
 import os
+import warnings
+from collections.abc import Callable
 from netrc import netrc
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,36 @@ from urllib.parse import urlsplit
 from pytorch_lightning.loggers import WandbLogger
 
 
+class LenientWandbLogger(WandbLogger):
+    """Logs to W&B as long as it can: what ails it is told once, and ends the logging alone."""
+
+    _lost = False
+
+    def log_metrics(self, *args: Any, **kwargs: Any) -> None:
+        """Log metrics under a step."""
+        self._try(super().log_metrics, *args, **kwargs)
+
+    def log_image(self, *args: Any, **kwargs: Any) -> None:
+        """Log pictures under a step."""
+        self._try(super().log_image, *args, **kwargs)
+
+    def finish(self) -> None:
+        """End the W&B run, or the next cell of this process would continue it."""
+        self._try(self.experiment.finish)
+
+    def _try(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        if self._lost:
+            return
+        try:
+            call(*args, **kwargs)
+        except Exception as error:  # whatever ails a service must not stop the training
+            self._lost = True
+            warnings.warn(f"training goes on without W&B, which failed: {error!r}", stacklevel=3)
+
+
 def wandb_logger(
     run_id: str, folder: Path, config: dict[str, Any], project: str, entity: str | None = None
-) -> WandbLogger:
+) -> LenientWandbLogger:
     """Start (or continue) the W&B run of a cell.
 
     Args:
@@ -35,7 +64,7 @@ def wandb_logger(
         resume="allow",
         settings=wandb.Settings(silent=True, console="off", x_disable_stats=True),
     )
-    return WandbLogger(experiment=run)
+    return LenientWandbLogger(experiment=run)
 
 
 def logged_in() -> bool:
