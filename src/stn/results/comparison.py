@@ -85,10 +85,10 @@ class Claim:
 
     @property
     def difference(self) -> float | None:
-        """Best minus baseline in percent points; None unless both are finished."""
-        if self.best is None or self.best.ours is None or self.baseline.ours is None:
+        """Best minus baseline in percent points, over their common seeds; None without any."""
+        if self.best is None or self.best.test is None:
             return None
-        return self.best.ours.mean - self.baseline.ours.mean
+        return self.best.test.difference
 
 
 @dataclass(frozen=True)
