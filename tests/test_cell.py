@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -135,6 +136,19 @@ def test_a_torn_or_foreign_record_is_named_and_not_done(
     run_cell(cell)
     assert record_of(cell).status == "finished"
     assert f"{cell.folder}/result.json" in capsys.readouterr().err
+
+
+def test_the_record_of_another_cell_is_named_and_not_done(
+    make_cell: MakeCell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other, cell = (make_cell("model=fcn", "recipe.max_steps=2", f"seed={seed}") for seed in (1, 2))
+    run_cell(other)
+    cell.folder.mkdir()
+    shutil.copy(other.folder / "result.json", cell.folder)
+    run_cell(cell)
+    assert (record_of(cell).run_id, record_of(cell).seed) == (cell.run_id, 2)
+    said = f"{cell.folder}/result.json: holds the record of another run, {other.run_id}"
+    assert said in capsys.readouterr().err
 
 
 def test_divergence_gives_a_record_without_a_number(make_cell: MakeCell) -> None:

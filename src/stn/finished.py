@@ -8,9 +8,9 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
 
-from stn.cell import CONFIG, RESULT, WEIGHTS, Cell, build_task, test_error
+from stn.cell import CONFIG, WEIGHTS, Cell, build_task, test_error
 from stn.checkpoints import load
-from stn.results.records import read_record
+from stn.results.records import RESULT, read_record
 from stn.tasks.classification import ClassificationTask
 
 
