@@ -42,8 +42,9 @@ class Record:
         wall_s: time from start to finish of the run.
         cpu_s: processor time of its process in that time; a loaded machine stretches it less.
         config: the resolved configuration.
-        code: hash of the source that decides a result, if told (`provenance.code_id`).
-        git_dirty: tracked files differed from the commit `git_sha`.
+        code: hash of the source that decides a result (`provenance.code_id`); None if not told, or
+            if the run went on from a checkpoint of other code.
+        git_dirty: files differed from the commit `git_sha`.
         command: reproduces the run.
         overrides: what was asked beyond model, transform, data, recipe and seed that changes the
             result. Such a run stands in a table only if that table's sweep asked for it.
