@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,11 @@ from filelock import FileLock
 from torch import nn
 
 from stn import cell as cell_module
+from stn.callbacks import progress
 from stn.callbacks.progress import Stopwatch
 from stn.cell import Cell, run_cell
 from stn.locks import CellBusyError
+from stn.results.provenance import code_id
 from stn.results.records import Record, read_record
 from stn.tasks.classification import DivergedError
 
@@ -68,6 +71,24 @@ def test_a_resumed_cell_equals_an_uninterrupted_one(
         {k: v for k, v in vars(record_of(c)).items() if k not in differ} for c in (stopped, whole)
     ]
     assert same[0] == same[1]
+
+
+def test_a_cell_that_goes_on_with_other_code_tells_no_code(
+    make_cell: MakeCell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed, same = make_cell("model=fcn"), make_cell("model=fcn", "seed=1")
+    with monkeypatch.context() as patch:
+        patch.setattr(progress, "code_id", lambda: "0ddc0de" * 2)
+        stop_at(changed, 13, monkeypatch)
+    stop_at(changed, 18, monkeypatch)  # whoever goes on from its checkpoint knows no better
+    stop_at(same, 13, monkeypatch)
+    assert f"{changed.run_id}: goes on from a checkpoint of other code" in capsys.readouterr().err
+    for cell in (changed, same):
+        run_cell(cell)
+    assert record_of(changed).code is None
+    assert record_of(same).code == code_id()
+    said = capsys.readouterr().err
+    assert said.count("other code") == said.count(changed.run_id) == 1
 
 
 class WithDropout(nn.Sequential):
@@ -135,6 +156,19 @@ def test_a_torn_or_foreign_record_is_named_and_not_done(
     run_cell(cell)
     assert record_of(cell).status == "finished"
     assert f"{cell.folder}/result.json" in capsys.readouterr().err
+
+
+def test_the_record_of_another_cell_is_named_and_not_done(
+    make_cell: MakeCell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other, cell = (make_cell("model=fcn", "recipe.max_steps=2", f"seed={seed}") for seed in (1, 2))
+    run_cell(other)
+    cell.folder.mkdir()
+    shutil.copy(other.folder / "result.json", cell.folder)
+    run_cell(cell)
+    assert (record_of(cell).run_id, record_of(cell).seed) == (cell.run_id, 2)
+    said = f"{cell.folder}/result.json: holds the record of another run, {other.run_id}"
+    assert said in capsys.readouterr().err
 
 
 def test_divergence_gives_a_record_without_a_number(make_cell: MakeCell) -> None:

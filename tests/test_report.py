@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,25 @@ def test_unknown_table_lists_the_known(tmp_path):
     assert done.returncode != 0
     assert "table1" in done.stderr
     assert not (tmp_path / "reports").exists()
+
+
+def test_an_unknown_column_is_said_in_one_line(tmp_path):
+    done = report(tmp_path, "table.only=[nowhere]")
+    assert done.returncode == 1
+    assert done.stderr == "unknown column nowhere; there are: R, RTS, P, E, TC, MNIST\n"
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_run_is_marked_when_the_recipe_is_no_longer_the_one_it_had(tmp_path):
+    path = ROOT / "results/table1/quick/cnn-mnist_r-quick-s0-f8c74354d1.json"
+    (tmp_path / "runs").mkdir()
+    shutil.copy(path, tmp_path / "runs")
+    for override, is_marked in (
+        ("recipe.watch.log_every_n_steps=7", False),
+        ("recipe.optimizer.lr=0.1", True),
+    ):
+        assert report(tmp_path, override).returncode == 0
+        assert ("¶" in (tmp_path / "reports/table1.md").read_text()) is is_marked
 
 
 def test_report_needs_no_torch():

@@ -1,8 +1,8 @@
-"""Builds objects from configuration with Hydra, and nothing but this package's and torch's own.
+"""Builds objects from configuration with Hydra, and nothing but what cells are made of.
 
-A configuration says what is built by `_target_`, any dotted name: unchecked, `os.system` would do.
-Configurations come from the command line, and from `config.yaml` in the folder of a run, which may
-be another's.
+A configuration says what is built by `_target_`, any dotted name: unchecked, `os.system` would do,
+and so would a function of this package that writes a file or starts a program. Configurations come
+from the command line, and from `config.yaml` in the folder of a run, which may be another's.
 """
 
 import inspect
@@ -13,12 +13,19 @@ import hydra
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
+# Packages and modules with what `conf/` names.
+WITH_FUNCTIONS = ("stn.models", "stn.callbacks.wandb")
+WITH_CLASSES = (
+    *("stn.transformers", "stn.data", "stn.tasks.schedules", "stn.bench.digits"),
+    *("torch.nn", "torch.optim", *WITH_FUNCTIONS),
+)
+
 
 def instantiate(config: Any) -> Any:
     """Build what a configuration describes, as `hydra.utils.instantiate` does.
 
-    Allowed are classes and functions of `stn`, and classes of `torch.nn` and `torch.optim`, where
-    they are defined there: `stn.cell.os.system` is not.
+    Allowed are public classes of `WITH_CLASSES` and functions of `WITH_FUNCTIONS`, where they are
+    defined there: `stn.data.mnist_source.subprocess.Popen` is not.
 
     Raises:
         ValueError: a `_target_` is something else.
@@ -43,15 +50,24 @@ def _targets(value: Any) -> Iterator[Any]:
 
 
 def _check(target: Any) -> None:
-    """Look at where the thing is defined, for its dotted name may pass through any module."""
-    if isinstance(target, str) and target.partition(".")[0] in ("stn", "torch"):
+    """Look at the name before anything is imported, and at where the thing is defined after it.
+
+    For a dotted name may pass through any module.
+    """
+    if isinstance(target, str) and _is_in(target, WITH_CLASSES):
         found = get_object(target)
         module = getattr(found, "__module__", None) or ""
-        if inspect.isclass(found) and module.startswith(("stn.", "torch.nn.", "torch.optim.")):
+        if inspect.isclass(found) and _is_in(module, WITH_CLASSES):
             return
-        if inspect.isfunction(found) and module.startswith("stn."):
+        if inspect.isfunction(found) and _is_in(module, WITH_FUNCTIONS):
             return
     raise ValueError(
-        f"_target_: {target} is not built: only classes and functions of stn, and classes of"
-        " torch.nn and torch.optim, are"
+        f"_target_: {target} is not built: only classes of {', '.join(WITH_CLASSES)} are,"
+        f" and functions of {', '.join(WITH_FUNCTIONS)}"
     )
+
+
+def _is_in(name: str, packages: tuple[str, ...]) -> bool:
+    """Tell whether a dotted name is public and in one of the packages, by whole parts."""
+    is_public = not any(part.startswith("_") for part in name.split("."))
+    return is_public and any(f"{name}.".startswith(f"{package}.") for package in packages)

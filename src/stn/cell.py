@@ -34,11 +34,11 @@ from stn.ranks import RankError, check_num_ranks, run_ranks
 from stn.recording import make_record
 from stn.results import provenance
 from stn.results.atomic import remove_parts, write_atomically
-from stn.results.records import Record, RecordError, read_record, write_record
+from stn.results.records import RESULT, Record, RecordError, read_record_of, write_record
 from stn.tasks.classification import ClassificationTask, DivergedError
 from stn.transformers import NonFiniteThetaError
 
-RESULT, CONFIG, WEIGHTS = "result.json", "config.yaml", "weights.pt"
+CONFIG, WEIGHTS = "config.yaml", "weights.pt"
 
 
 # Lightning's advice, which is about other set-ups than this one.
@@ -93,7 +93,7 @@ def run_cell(cell: Cell) -> float:
     cell.folder.mkdir(parents=True, exist_ok=True)
     with held(cell.folder):
         remove_parts(cell.folder)
-        record = _finished_record(cell.folder / RESULT)
+        record = _finished_record(cell.folder)
         if record is None:
             record = _run_and_record(cell)
         else:
@@ -102,10 +102,10 @@ def run_cell(cell: Cell) -> float:
     return record.val_error_percent
 
 
-def _finished_record(path: Path) -> Record | None:
+def _finished_record(folder: Path) -> Record | None:
     """Return the record of a finished cell; name a file that is none and will be replaced."""
     try:
-        record = read_record(path)
+        record = read_record_of(folder)
     except FileNotFoundError:
         return None
     except RecordError as error:

@@ -10,9 +10,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from stn.cell import CONFIG, RESULT, WEIGHTS, Cell, build_task, test_error
+from stn.cell import CONFIG, WEIGHTS, Cell, build_task, test_error
 from stn.checkpoints import load
-from stn.results.records import read_record
+from stn.results.records import RESULT, read_record
 from stn.tasks.classification import ClassificationTask
 
 CONFIG_GROUPS = {"data", "model", "recipe", "seed", "trainer"}

@@ -46,7 +46,8 @@ def draw_table(config: dict[str, Any]) -> list[str]:
     known = sorted({row.baseline for row in spec.rows if row.baseline})
     if config["baseline"] not in known:
         raise ValueError(f"unknown baseline {config['baseline']}; valid are {', '.join(known)}")
-    comparison = compare(spec, collect(source).records, config["recipe"]["name"], code_id())
+    recipe = config["recipe"]
+    comparison = compare(spec, collect(source).records, recipe["name"], code_id(), recipe)
     found = {column: find_rivals(comparison, column, config["baseline"]) for column in spec.columns}
     problems = [_draw_column(rivals, config) for rivals in found.values() if rivals is not None]
     if missing := [column.key for column, rivals in found.items() if rivals is None]:

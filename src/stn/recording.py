@@ -30,7 +30,7 @@ def make_record(
     Args:
         config: the resolved configuration; a table's own numbers in it are left out.
         status: "finished", "failed" or "diverged".
-        stopwatch: the times of the run; it also knows how far a failed run came.
+        stopwatch: the times of the run; it also knows how far a failed run came, and its code.
         started_at: when the run, or its last resumption, began.
         test_error_percent: None for a run that did not finish, and so is `num_test`.
         num_test: test images.
@@ -62,7 +62,7 @@ def make_record(
         config={key: value for key, value in config.items() if key != "table"},
         git_sha=git_sha,
         git_dirty=git_dirty,
-        code=provenance.code_id(),
+        code=stopwatch.code,
         versions=provenance.versions(),
         device=_device(config["trainer"]["accelerator"], config["trainer"]["devices"]),
         started_at=started_at.isoformat(timespec="seconds"),

@@ -8,6 +8,7 @@ in the source. `export` also copies the table's finished records to a folder, on
 committed; such a folder can be the `source` again.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,11 +33,13 @@ CONF = str(Path(__file__).parents[2] / "conf")
 def main(cfg: DictConfig) -> None:
     """Render the table that `cfg` names, and say what is missing."""
     config: Any = OmegaConf.to_container(cfg, resolve=True)
+    try:
+        spec = parse_table(config["table"])
+    except ValueError as error:
+        sys.exit(str(error))
     console = Console(highlight=False, soft_wrap=True)
     found = collect(config["source"])
-    comparison = compare(
-        parse_table(config["table"]), found.records, config["recipe"]["name"], code_id()
-    )
+    comparison = compare(spec, found.records, config["recipe"]["name"], code_id(), config["recipe"])
     console.print(to_terminal(comparison))
     console.print(summary(comparison))
     for line in notices(comparison, found, config["source"]):

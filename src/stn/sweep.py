@@ -25,7 +25,7 @@ from rich.progress import (
 )
 
 from stn.locks import is_free
-from stn.results.records import Record, RecordError, read_record
+from stn.results.records import Record, RecordError, read_record_of
 
 POLL_S = 0.5
 INTERRUPTED = "interrupted: the same command goes on from the last checkpoints"
@@ -84,23 +84,38 @@ def split(sweep: Sweep) -> tuple[list[Job], list[str], str]:
     """Tell what a sweep has to run, and what it leaves because it failed and nobody asks for it.
 
     Returns:
-        The cells to be run; a line for each one left; a line about all of them.
+        The cells to be run; a line for each one left, with the reason; a line about all of them,
+        and one for each record that cannot be believed.
     """
-    records = {job.run_id: record_of(sweep.runs_dir / job.run_id) for job in sweep.jobs}
-    status = {run_id: record.status for run_id, record in records.items() if record is not None}
+    records, damaged = _records(sweep)
+    status = {run_id: record.status for run_id, record in records.items()}
     left = [r for r in status if status[r] in RETRIABLE and status[r] != sweep.retry]
     missing = [j for j in sweep.jobs if j.run_id not in left and status.get(j.run_id) != FINISHED]
     num_done = sum(value == FINISHED for value in status.values())
     summary = f"{sweep.title}: {len(sweep.jobs)} cells, {num_done} already done"
     if left:
         summary += f", {len(left)} left as failed or diverged (retry=failed or retry=diverged)"
-    return missing, [f"{run_id}: {status[run_id]} in an earlier sweep" for run_id in left], summary
+    reasons = [f"{r}: {status[r]} in an earlier sweep: {records[r].message}" for r in left]
+    return missing, reasons, "\n".join([summary, *damaged])
+
+
+def _records(sweep: Sweep) -> tuple[dict[str, Record], list[str]]:
+    """Return the records of a sweep's cells, and a line for each one that cannot be believed."""
+    records, damaged = {}, []
+    for job in sweep.jobs:
+        try:
+            records[job.run_id] = read_record_of(sweep.runs_dir / job.run_id)
+        except FileNotFoundError:
+            continue
+        except RecordError as error:
+            damaged.append(f"{error}: the cell is run again")
+    return records, damaged
 
 
 def record_of(folder: Path) -> Record | None:
-    """Return the record of a cell, or None where there is none that can be read."""
+    """Return the record of a cell, or None where there is none that can be believed."""
     try:
-        return read_record(folder / "result.json")
+        return read_record_of(folder)
     except (FileNotFoundError, RecordError):
         return None
 

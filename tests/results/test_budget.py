@@ -1,9 +1,10 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from stn.results.budget import budget, paper_h
-from stn.results.records import Record
+from stn.results.budget import budget, main, paper_h
+from stn.results.records import Record, write_record
 
 MakeRecord = Callable[..., Record]
 
@@ -31,3 +32,25 @@ def test_costs_are_summed_by_network_and_size(make_record: MakeRecord) -> None:
     assert "0.12 core-hours for each seed" in text
     with pytest.raises(ValueError, match="no finished record"):
         budget([])
+
+
+@pytest.mark.parametrize("arguments", [[], ["a", "b"]])
+def test_the_command_says_how_it_is_used(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit, match=r"^usage: python -m stn\.results\.budget FOLDER$"):
+        main(arguments)
+
+
+def test_the_command_names_what_it_cannot_use(
+    make_record: MakeRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torn = tmp_path / "torn/result.json"
+    torn.parent.mkdir()
+    torn.write_text("{")
+    with pytest.raises(SystemExit, match=r"no finished record .*; usage: python -m stn\.results"):
+        main([str(tmp_path)])
+    config = {"data": {"image_size": [28, 28]}}
+    write_record(tmp_path / "done/result.json", make_record(config=config))
+    main([str(tmp_path)])
+    said = capsys.readouterr()
+    assert said.err.count(f"cannot use {torn}: is not JSON") == 2
+    assert "1 cells, 1 seed(s)" in said.out

@@ -2,8 +2,10 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from stn.results.collect import collect
@@ -17,10 +19,13 @@ RENDER = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
 
 
 def comparison_of(folder: Path) -> Comparison:
-    table = OmegaConf.to_container(OmegaConf.load(ROOT / f"conf/table/{folder.parent.name}.yaml"))
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        choices = [f"table={folder.parent.name}", f"recipe={folder.name}"]
+        config: Any = OmegaConf.to_container(compose("report", choices), resolve=True)
     found = collect(folder)
     assert not found.problems
-    return compare(parse_table(table), found.records, folder.name, code_of(folder))  # type: ignore[arg-type]
+    spec, recipe = parse_table(config["table"]), config["recipe"]
+    return compare(spec, found.records, folder.name, code_of(folder), recipe)
 
 
 def code_of(folder: Path) -> str:
@@ -62,3 +67,8 @@ def test_the_records_are_of_committed_code(folder: Path) -> None:
     records = comparison_of(folder).records
     assert records
     assert not [record.run_id for record in records if record.git_dirty]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: "/".join(path.parts[-2:]))
+def test_the_records_are_of_the_recipe_as_it_is(folder: Path) -> None:
+    assert not [cell for cell in comparison_of(folder).cells if cell.other_settings]

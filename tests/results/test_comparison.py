@@ -100,6 +100,28 @@ def test_runs_by_hand_and_with_the_tables_own_settings_count(spec, make_record):
     assert cell.other_settings
 
 
+@pytest.mark.parametrize(
+    ("change", "is_marked"),
+    [
+        ({}, False),
+        ({"name": "renamed", "watch": {"log_every_n_steps": 1}, "paper_steps": 7}, False),
+        ({"optimizer": {"lr": 2e-3}}, True),
+        ({"max_steps": 90}, True),
+        ({"averaging": {"decay": 0.9}}, True),
+    ],
+)
+def test_a_recipe_that_was_edited_since_is_marked(spec, make_record, change, is_marked):
+    settings = {"name": "quick", "max_steps": 100, "optimizer": {"lr": 1e-3}}
+    record = make_record(config={"recipe": settings | change})
+    assert compare(spec, [record], "quick", CODE, settings).cell("cnn", "R").other_settings is (
+        is_marked
+    )
+    unchecked = compare(spec, [record], "quick", CODE, None)
+    assert not unchecked.cell("cnn", "R").other_settings
+    untold = make_record(config={"note": "no recipe"})
+    assert compare(spec, [untold], "quick", CODE, settings).cell("cnn", "R").other_settings
+
+
 def test_a_network_without_transformer_fits_whatever_transform_was_configured(spec, make_record):
     assert compare(spec, [make_record(transform="affine")], "quick", CODE).cell("cnn", "R").ours
 

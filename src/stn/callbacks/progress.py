@@ -1,6 +1,7 @@
 """How far a run is and what it cost, for the display of a sweep and for the record."""
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytorch_lightning as pl
 from pytorch_lightning import Callback
 
 from stn.results.atomic import write_atomically
+from stn.results.provenance import code_id
 
 WRITE_EVERY_S = 1.0
 
@@ -21,11 +23,13 @@ class Stopwatch(Callback):
         wall_s: seconds since the run was first started, pauses left out.
         cpu_s: seconds of processor time in that time, all threads of the process together.
         steps: training steps measured.
+        code: `provenance.code_id` of the code that ran all of it; None if it was not the same.
     """
 
     def __init__(self) -> None:
         self.train_s = 0.0
         self.steps = 0
+        self.code: str | None = code_id()
         self._before_s = 0.0
         self._cpu_before_s: float | None = 0.0
         self._start, self._cpu_start = time.perf_counter(), time.process_time()
@@ -57,16 +61,28 @@ class Stopwatch(Callback):
         The processor time of a run in several processes is not known.
         """
         self.train_s, self.steps, self._before_s = other.train_s, other.steps, other._before_s
+        self.code = other.code
         self._cpu_before_s = None
 
-    def __getstate__(self) -> dict[str, float]:
+    def __getstate__(self) -> dict[str, Any]:
         """Travel without the `log` that Lightning hangs on callbacks, and the network with it."""
         return {name: value for name, value in vars(self).items() if not callable(value)}
 
-    def state_dict(self) -> dict[str, float | None]:
+    def state_dict(self) -> dict[str, Any]:
         """Return the times so far."""
         times = {"train_s": self.train_s, "wall_s": self.wall_s, "cpu_s": self.cpu_s}
-        return {**times, "steps": self.steps}
+        return {**times, "steps": self.steps, "code": self.code}
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Forget the code of this run if the checkpoint is of other code, and say so."""
+        if checkpoint["callbacks"].get(self.state_key, {}).get("code") == self.code:
+            return
+        self.code = None
+        if trainer.is_global_zero:
+            run = Path(trainer.default_root_dir).name
+            print(f"{run}: goes on from a checkpoint of other code, and is marked", file=sys.stderr)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from earlier times."""

@@ -10,7 +10,6 @@ left out of the extrapolation, because they do not grow with the number of steps
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import mean
 
 from stn.results.collect import collect
@@ -79,5 +78,18 @@ def _sums(done: list[Record]) -> list[str]:
     ]
 
 
+def main(arguments: Sequence[str]) -> None:
+    """Print the costs of the records in a folder; name those that cannot be read."""
+    if len(arguments) != 1:
+        sys.exit("usage: python -m stn.results.budget FOLDER")
+    found = collect(arguments[0])
+    for problem in found.problems:
+        print(f"cannot use {problem.path}: {problem.reason}", file=sys.stderr)
+    try:
+        print(budget(found.records))
+    except ValueError as error:
+        sys.exit(f"{error}: {arguments[0]}; usage: python -m stn.results.budget FOLDER")
+
+
 if __name__ == "__main__":
-    print(budget(collect(Path(sys.argv[1])).records))
+    main(sys.argv[1:])

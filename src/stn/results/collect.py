@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from stn.results.records import Record, RecordError, read_record, write_record
+from stn.results.records import RESULT, Record, RecordError, read_record, write_record
 
-RESULT = "result.json"
 RUN_ID_FILE = re.compile(r".+-[0-9a-f]{10}\.json")
 NOT_RECORDS = {"wandb", "checkpoints", "panels", "__pycache__"}
 

@@ -8,7 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from stn.results.identity import decisive
 from stn.results.records import Record
 from stn.results.statistics import PairedTest, Summary, paired_test, summarise
 from stn.results.table import Column, Row, TableSpec
@@ -29,7 +31,7 @@ class Cell:
         share: smallest training budget of the finished runs, in samples relative to the paper's.
         other_code: a run was made by other code than renders the table, or does not tell by which.
         uncommitted: a run was made by code that differed from its commit.
-        other_settings: a run was made with overrides.
+        other_settings: a run was made with overrides, or when the recipe was another.
     """
 
     row: Row
@@ -117,17 +119,31 @@ class Comparison:
         return tuple(record for cell in self.cells for record in cell.records)
 
 
-def compare(spec: TableSpec, records: Iterable[Record], recipe: str, code: str) -> Comparison:
+def compare(
+    spec: TableSpec,
+    records: Iterable[Record],
+    recipe: str,
+    code: str,
+    settings: Mapping[str, Any] | None = None,
+) -> Comparison:
     """Fill a table with the records of one recipe, in whatever order they come.
 
-    `code` is that which renders the table, by its `provenance.code_id`.
+    Args:
+        spec: the table.
+        records: of any runs.
+        recipe: its name.
+        code: renders the table; its `provenance.code_id`.
+        settings: the recipe as it is now, resolved; what was made with others is marked. None
+            compares with no settings.
 
     Records that are not of this table and recipe are left out.
     """
     runs = _runs_by_place(spec, [record for record in records if record.recipe == recipe])
     newest = {place: _newest(found) for place, found in runs.items()}
     cells = tuple(
-        _cell(spec, row, column, newest, code) for column in spec.columns for row in spec.rows
+        _cell(spec, row, column, newest, code, settings)
+        for column in spec.columns
+        for row in spec.rows
     )
     remarks = tuple(_remarks(spec, runs, newest))
     return Comparison(spec, recipe, cells, tuple(_claims(spec, cells)), code, remarks)
@@ -192,6 +208,7 @@ def _cell(
     column: Column,
     newest: Mapping[Place, tuple[Record, ...]],
     code: str,
+    settings: Mapping[str, Any] | None,
 ) -> Cell:
     records = newest[row.key, column.key]
     errors = _errors(records)
@@ -209,8 +226,16 @@ def _cell(
         share=min(shares, default=None),
         other_code=any(record.code != code for record in records),
         uncommitted=any(record.git_dirty for record in records),
-        other_settings=any(record.overrides for record in records),
+        other_settings=any(_has_other_settings(record, settings) for record in records),
     )
+
+
+def _has_other_settings(record: Record, settings: Mapping[str, Any] | None) -> bool:
+    """Tell whether a run was made with overrides, or with other settings than these."""
+    if record.overrides or settings is None:
+        return bool(record.overrides)
+    recipe = record.config.get("recipe")
+    return not isinstance(recipe, Mapping) or decisive(recipe) != decisive(settings)
 
 
 def _claims(spec: TableSpec, cells: Sequence[Cell]) -> Iterator[Claim]:

@@ -24,7 +24,12 @@ def cell_id(config: Mapping[str, Any]) -> str:
     identity = {
         "network": model["network"],
         "data": {k: v for k, v in data["module"].items() if k != "data_dir"},
-        "recipe": {k: v for k, v in recipe.items() if k not in ("name", "watch", "paper_steps")},
+        "recipe": decisive(recipe),
         "seed": config["seed"],
     }
     return run_id(name, identity)
+
+
+def decisive(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a recipe that change a result."""
+    return {k: v for k, v in recipe.items() if k not in ("name", "watch", "paper_steps")}

@@ -9,19 +9,22 @@ from pathlib import Path
 
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchmetrics", "numpy")
 PACKAGE = Path(__file__).parents[1]
-DECISIVE = ("data", "layers", "models", "tasks", "transformers")
+DECISIVE = ("data", "layers", "models", "tasks", "transformers")  # and the modules:
+DECISIVE_MODULES = ("cell.py", "ranks.py")
 
 
 @cache
 def git_state() -> tuple[str, bool]:
-    """Return the commit of the code that runs, and whether tracked files differ from it.
+    """Return the commit of the code that runs, and whether the files differ from it.
 
-    Asked once a process, for a commit made later is not the code that runs.
+    A file that git does not track counts as a difference below src/ and conf/. Asked once a
+    process, for a commit made later is not the code that runs.
 
     Outside a git checkout the commit is "unknown" and the state dirty.
     """
     sha, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "-uno")
-    return (sha or "unknown"), (sha is None or bool(changes))
+    new = _git("status", "--porcelain", "-unormal", "--", ":/src", ":/conf")
+    return (sha or "unknown"), (sha is None or bool(changes) or bool(new))
 
 
 @cache
@@ -33,7 +36,7 @@ def code_id() -> str:
     """
     paths = [path for part in DECISIVE for path in (PACKAGE / part).rglob("*.py")]
     found = hashlib.sha256()
-    for path in sorted([*paths, PACKAGE / "cell.py"]):
+    for path in sorted([*paths, *(PACKAGE / name for name in DECISIVE_MODULES)]):
         found.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0")
         found.update(hashlib.sha256(path.read_bytes()).digest())
     return found.hexdigest()[:12]
@@ -53,7 +56,7 @@ def processor() -> str:
 
 
 def _git(*arguments: str) -> str | None:
-    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    command = ["git", "-C", str(PACKAGE), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:  # no git on this machine

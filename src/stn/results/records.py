@@ -19,6 +19,8 @@ from stn.results.atomic import write_atomically
 from stn.results.checks import CHECKS, SCHEMA
 from stn.results.scrubbing import scrub
 
+RESULT = "result.json"
+
 
 class RecordError(ValueError):
     """A record that cannot be believed: says which file and which field, and why."""
@@ -40,8 +42,9 @@ class Record:
         wall_s: time from start to finish of the run.
         cpu_s: processor time of its process in that time; a loaded machine stretches it less.
         config: the resolved configuration.
-        code: hash of the source that decides a result, if told (`provenance.code_id`).
-        git_dirty: tracked files differed from the commit `git_sha`.
+        code: hash of the source that decides a result (`provenance.code_id`); None if not told, or
+            if the run went on from a checkpoint of other code.
+        git_dirty: files differed from the commit `git_sha`.
         command: reproduces the run.
         overrides: what was asked beyond model, transform, data, recipe and seed that changes the
             result. Such a run stands in a table only if that table's sweep asked for it.
@@ -145,6 +148,19 @@ def read_record(path: Path | str) -> Record:
         raise
     except (OSError, RecordError) as error:
         raise RecordError(f"{path}: {error}") from error
+
+
+def read_record_of(folder: Path) -> Record:
+    """Read and check the record of the run whose folder this is, which is named by its `run_id`.
+
+    Raises:
+        FileNotFoundError: there is none.
+        RecordError: as in `read_record`, or it is the record of another run.
+    """
+    record = read_record(folder / RESULT)
+    if record.run_id != folder.name:
+        raise RecordError(f"{folder / RESULT}: holds the record of another run, {record.run_id}")
+    return record
 
 
 def run_id(name_parts: Iterable[str], identity: Mapping[str, Any]) -> str:
