@@ -63,20 +63,24 @@ def test_no_room_for_a_checkpoint(
     assert_same(cell, whole)
 
 
-def test_no_room_for_the_record(
-    make_cell: MakeCell, whole: Cell, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cell = make_cell("model=st_fcn")
-    write = cell_module.write_record
+def run_with_room(cell: Cell, owner: Any, write: str, num_bytes: int, says: str) -> None:
+    """Run a cell whose `owner.write` has room for so many bytes only."""
+    original = getattr(owner, write)
 
     def write_a_part(*args: Any) -> None:
-        with room_for(1000):
-            write(*args)
+        with room_for(num_bytes):
+            original(*args)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(cell_module, "write_record", write_a_part)
-        with pytest.raises(OSError, match=r"too large .* goes on.*result\.json"):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, write, write_a_part)
+        with pytest.raises(OSError, match=says):
             run_cell(cell)
+
+
+def test_no_room_for_the_record(make_cell: MakeCell, whole: Cell) -> None:
+    cell = make_cell("model=st_fcn")
+    says = r"too large .* goes on.*result\.json"
+    run_with_room(cell, cell_module, "write_record", 1000, says)
     assert not (cell.folder / "result.json").exists()
     assert not parts(cell.folder)
     run_cell(cell)
@@ -89,16 +93,7 @@ def test_no_room_for_metrics(
     cell = make_cell("model=st_fcn")
     stop_at(cell, 13, monkeypatch)
     size = (cell.folder / "metrics.csv").stat().st_size
-    log = MetricsFile.log_metrics
-
-    def log_a_part(*args: Any) -> None:
-        with room_for(size + 10):
-            log(*args)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(MetricsFile, "log_metrics", log_a_part)
-        with pytest.raises(OSError, match=r"too large .*metrics\.csv"):
-            run_cell(cell)
+    run_with_room(cell, MetricsFile, "log_metrics", size + 10, r"too large .*metrics\.csv")
     run_cell(cell)
     assert_same(cell, whole)
 

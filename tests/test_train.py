@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stn import evaluate, train
+from stn import train
 from stn.callbacks.progress import Stopwatch
 from stn.data import mnist
 from stn.results.collect import collect
@@ -92,19 +92,6 @@ def test_a_mistake_is_named_in_a_line(run: Run, overrides: list[str], message: s
     with pytest.raises(SystemExit) as stop:
         run(*overrides)
     assert message in str(stop.value)
-
-
-def test_evaluate_agrees_and_names_what_is_not_there(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run("model=fcn")
-    (folder,) = (p for p in (tmp_path / "runs").iterdir() if (p / "result.json").exists())
-    monkeypatch.setattr(sys, "argv", ["stn.evaluate", f"run={folder}"])
-    evaluate.main()
-    assert "the record says" in capsys.readouterr().out
-    monkeypatch.setattr(sys, "argv", ["stn.evaluate", f"run={tmp_path}/nothing"])
-    with pytest.raises(SystemExit, match="nothing"):
-        evaluate.main()
 
 
 @pytest.mark.parametrize("mode", [[], ["-m"]])

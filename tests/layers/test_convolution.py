@@ -3,6 +3,7 @@ from itertools import product
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.layers.cases import SHAPES, arguments
 from torch import nn
 
 from stn.layers import (
@@ -16,34 +17,16 @@ from stn.layers import (
 from stn.layers.bilinear import BilinearConvMaxPool
 from stn.layers.convolution import bilinear_is_cheaper
 from stn.layers.direct import DirectConvMaxPool
-from stn.layers.windows import WindowsConvMaxPool
 
 WAYS = {
     "direct": DirectConvMaxPool.apply,
     "bilinear": BilinearConvMaxPool.apply,
     "auto": conv_max_pool,
 }
-# x (B, C, H, W) and weight (K, C, k, k): the networks of Table 1, odd sizes, batch 1, even kernels.
-SHAPES = [
-    ((6, 1, 28, 28), (16, 1, 9, 9)),
-    ((50, 1, 23, 21), (4, 1, 9, 9)),
-    ((48, 12, 10, 10), (9, 12, 7, 7)),
-    ((2, 10, 17, 14), (7, 10, 7, 7)),
-    ((5, 1, 14, 14), (20, 1, 5, 5)),
-    ((1, 3, 12, 11), (5, 3, 4, 4)),
-    ((2, 2, 4, 9), (3, 2, 3, 3)),
-    ((2, 4, 3, 2), (3, 4, 1, 1)),
-]
 way_and_shape = [
     pytest.param(way, *shape, id=f"{name}-{shape[0]}-{shape[1][-1]}")
     for (name, way), shape in product(WAYS.items(), SHAPES)
 ]
-
-
-def arguments(image, weight, dtype=torch.float64):
-    torch.manual_seed(0)
-    shapes = (image, weight, weight[:1])
-    return [torch.randn(shape, dtype=dtype, requires_grad=True) for shape in shapes]
 
 
 def values_and_gradients(way, inputs):
@@ -117,17 +100,6 @@ def test_repeats_bit_for_bit_and_backward_twice(image, weight):
     once = torch.autograd.grad(loss, inputs, retain_graph=True)
     again = torch.autograd.grad(loss, inputs)
     assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
-
-
-@pytest.mark.parametrize(("image", "weight"), SHAPES)
-def test_windows_equal_the_plain_way_where_the_image_needs_no_gradient(image, weight):
-    x, *parameters = arguments(image, weight)
-    x.requires_grad_(False)
-    ours, plain = WindowsConvMaxPool.apply(x, *parameters), conv_max_pool_plain(x, *parameters)
-    gradient = torch.randn_like(plain)
-    torch.testing.assert_close(ours, plain, rtol=1e-10, atol=1e-10)
-    both = [torch.autograd.grad(out, parameters, gradient) for out in (ours, plain)]
-    torch.testing.assert_close(*both, rtol=1e-10, atol=1e-10)
 
 
 def test_few_filters_on_a_batch_of_digits_go_by_windows():

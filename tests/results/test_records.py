@@ -1,7 +1,6 @@
 import dataclasses
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -182,19 +181,6 @@ def test_one_wrong_byte_never_escapes_the_checks(tmp_path, make_record, position
     path.write_bytes(raw)
     record, reason = attempt(path)
     assert str(path) in reason or 0 <= record.test_error_percent <= 100
-
-
-def test_failed_write_leaves_what_was_there(tmp_path, make_record, monkeypatch):
-    def disk_full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    path = tmp_path / "result.json"
-    write_record(path, make_record(seed=1))
-    monkeypatch.setattr(os, "fsync", disk_full)
-    with pytest.raises(OSError, match=r"No space.*result\.json"):
-        write_record(path, make_record(seed=2))
-    assert read_record(path).seed == 1
-    assert [file.name for file in tmp_path.iterdir()] == ["result.json"]
 
 
 def test_write_hides_home_and_secrets(tmp_path, make_record, monkeypatch):

@@ -9,7 +9,6 @@ from tests.results.conftest import CODE
 
 from stn.results import render
 from stn.results.comparison import compare
-from stn.results.figures import duration, latex_text, markdown_text, share, signed, spread
 from stn.results.render import to_csv, to_latex, to_markdown
 
 FORMATS = [to_markdown, to_csv, to_latex]
@@ -163,15 +162,3 @@ def test_templates_hold_no_number_of_the_paper():
     for template in folder.iterdir():
         text = re.sub(r"\d+(\.\d+)?(pt|em)|\.\d?f", "", template.read_text())
         assert not PAPER_NUMBER.findall(text), template.name
-
-
-def test_figures():
-    assert signed(-0.25) == "−0.25"
-    assert signed(-0.001) == "+0.00"
-    assert spread([None, 2, 1000, 2]) == "2–1,000"
-    assert spread([]) == "–"
-    assert share([0.01426, None]) == "1.43 %"
-    assert share([1e-9, 0.5]) == "below 0.001–50 %"
-    assert (duration(41), duration(120), duration(7200)) == ("41 s", "2.0 min", "2.0 h")
-    assert markdown_text("a|b\n<c>") == r"a\|b \<c\>"
-    assert latex_text(r"50 % \a_{b}") == r"50 \% \textbackslash{}a\_\{b\}"

@@ -38,16 +38,11 @@ def measure(rounds: int, records: Path = RECORDS) -> Section:
     return Section("runs", "Whole trainings", NOTE.format(records=records), rows, left_out)
 
 
-def minutes(record: Record) -> float:
-    """Return the minutes that a run took of one core."""
-    return core_s(record) / 60
-
-
 def spread_of_tables(records: Sequence[Record]) -> Spread | None:
     """Minutes of the quick table's four columns over seeds; None where no seed is complete."""
     cells = sorted(_of("quick", TABLE_DATA, records), key=lambda record: record.seed)
     seeds = [list(group) for _, group in groupby(cells, key=lambda record: record.seed)]
-    sums = [sum(map(minutes, seed)) / NUM_CORES for seed in seeds if len(seed) == NUM_CELLS]
+    sums = [sum(map(core_s, seed)) / 60 / NUM_CORES for seed in seeds if len(seed) == NUM_CELLS]
     return spread(sums) if sums else None
 
 
@@ -62,7 +57,7 @@ def cost_to_reach(records: Sequence[Record], data: str, error_percent: float) ->
         ]
         errors = [r.test_error_percent for r in runs if r.test_error_percent is not None]
         if errors and sum(errors) / len(errors) <= error_percent:
-            costs.append(spread([minutes(run) for run in runs]))
+            costs.append(spread([core_s(run) / 60 for run in runs]))
     return min(costs, default=None)
 
 

@@ -8,7 +8,6 @@ state; columns are the fixed validation digits that the panels of a training run
 
 import argparse
 import os
-import pydoc
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from stn.building import instantiate
 from stn.data.mnist import NUM_CLASSES, MnistDataModule
 from stn.drawing.tiles import PAPER, tile
 
@@ -53,10 +53,8 @@ def distorted_columns(conf: Path) -> list[DictConfig]:
 
 
 def _panel(column: DictConfig, data_dir: Path, seed: int) -> tuple[Tensor, Tensor]:
-    arguments = _distortion_arguments(column)
-    distortion: Any = pydoc.locate(arguments.pop("_target_"))
     data = MnistDataModule(
-        distortion(**arguments),
+        instantiate(column.module.distortion),
         batch_size=1,
         num_val=column.module.num_val,
         seed=seed,

@@ -1,6 +1,7 @@
 """Error against cost: what each recipe buys, row by row, beside the paper's numbers."""
 
 from collections.abc import Sequence
+from statistics import mean
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -9,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
 from stn.results.comparison import Cell, Comparison
+from stn.results.costs import core_s
 from stn.results.table import Column, Row
 
 MIN_SHARE = 1e-3  # of the paper's images: what trained on less, such as `smoke`, shows nothing
@@ -16,7 +18,7 @@ COLOURS = ("#4477aa", "#ee6677", "#228833", "#aa3377")  # Tol's bright scheme, o
 LINES = ("-", "--", ":", "-.")
 MARKERS = "osD^vPX"
 NOTE = (
-    "Ours are means over seeds, hollow where only wall time was recorded. "
+    "Ours are means over seeds, hollow where a run recorded wall time only. "
     "The paper's errors stand at what its 150k steps of 256 images would cost here."
 )
 
@@ -46,10 +48,8 @@ def draw_costs(comparisons: Sequence[Comparison], columns: Sequence[str]) -> Fig
 
 
 def minutes(cell: Cell) -> float:
-    """Mean cost of a cell's finished runs: processor time if some of them tell, else wall time."""
-    runs = cell.finished
-    told = [run.cpu_s for run in runs if run.cpu_s is not None] or [run.wall_s for run in runs]
-    return sum(told) / len(told) / 60
+    """Mean cost of a cell's finished runs, in minutes of one core."""
+    return mean(map(core_s, cell.finished)) / 60
 
 
 def _rows(comparisons: Sequence[Comparison]) -> Sequence[Row]:
@@ -101,7 +101,7 @@ def _draw_row(
     numbers = [(minutes(cell), cell.ours.mean) for cell in cells if cell.ours is not None]
     axes.plot(*zip(*numbers, strict=True) if numbers else ([], []), label=label, **style)
     for cell, point in zip(cells, numbers, strict=True):
-        measured = any(run.cpu_s is not None for run in cell.finished)
+        measured = all(run.cpu_s is not None for run in cell.finished)
         fill = style["color"] if measured else "none"
         marker = markers[cell.finished[0].recipe]
         axes.plot(*point, marker, color=style["color"], markerfacecolor=fill)

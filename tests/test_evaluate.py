@@ -1,0 +1,53 @@
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from stn import evaluate
+from stn.cell import Cell, run_cell
+from stn.results.records import read_record
+
+MakeCell = Callable[..., Cell]
+Evaluate = Callable[..., None]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch) -> Evaluate:
+    """The command, in this process, so that it sees the small MNIST."""
+
+    def call_with(*arguments: str) -> None:
+        monkeypatch.setattr(sys, "argv", ["stn.evaluate", *arguments])
+        evaluate.main()
+
+    return call_with
+
+
+def test_the_recorded_error_exactly(
+    make_cell: MakeCell, call: Evaluate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cell = make_cell("model=fcn", "recipe.max_steps=3")
+    run_cell(cell)
+    recorded = read_record(cell.folder / "result.json").test_error_percent
+    capsys.readouterr()
+    call(f"run={cell.folder}")
+    numbers = re.findall(r"([\d.]+) %", capsys.readouterr().out)
+    assert [float(number) for number in numbers] == [recorded, recorded]
+
+
+def test_other_weights_are_not_the_run(make_cell: MakeCell, call: Evaluate) -> None:
+    cell = make_cell("model=fcn", "recipe.max_steps=3")
+    run_cell(cell)
+    weights = torch.load(cell.folder / "weights.pt", weights_only=True)
+    torch.save({name: -value for name, value in weights.items()}, cell.folder / "weights.pt")
+    with pytest.raises(SystemExit, match="they differ: other weights"):
+        call(f"run={cell.folder}")
+
+
+def test_a_run_that_is_not_there_is_named(call: Evaluate, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="nothing is not a finished run"):
+        call(f"run={tmp_path}/nothing")
+    with pytest.raises(SystemExit, match=r"which run\? Say run=runs/<run_id>"):
+        call()
