@@ -82,8 +82,8 @@ def test_a_killed_job_goes_on_with_the_same_command(tmp_path: Path, whole: Path)
     assert same(weights(killed), weights(whole))
 
 
-def test_a_job_out_of_time_goes_back_into_the_queue(tmp_path: Path, whole: Path) -> None:
-    """Slurm's warning before the time limit is this signal, and so is that before preemption."""
+def test_a_job_that_is_preempted_goes_back_into_the_queue(tmp_path: Path, whole: Path) -> None:
+    """Slurm's warning before preemption is this signal."""
     warned = tmp_path / "warned"
     sweep = start(warned, *SLURM, "recipe.max_steps=60")
     wait_until(lambda: has_checkpoint(warned))
@@ -94,3 +94,16 @@ def test_a_job_out_of_time_goes_back_into_the_queue(tmp_path: Path, whole: Path)
     (log,) = warned.glob(".submitit/*/*_log.err")
     assert "this job is preempted" in log.read_text()
     assert same(weights(warned), weights(whole))
+
+
+def test_a_cell_that_takes_longer_than_the_time_limit_is_finished(tmp_path: Path) -> None:
+    """Two minutes are the shortest limit of which Slurm can warn: up to a minute too early."""
+    cell = ["recipe.max_steps=4000"]
+    limit = ["hydra.launcher.timeout_min=2", "hydra.launcher.signal_delay_s=30"]
+    code, said = run(tmp_path / "limited", *SLURM, *limit, *cell, timeout_s=1200)
+    print(said)
+    assert code == 0
+    (log,) = tmp_path.glob("limited/.submitit/*/*_log.err")
+    assert "this job is timed-out" in log.read_text()
+    assert run(tmp_path / "whole", *cell)[0] == 0
+    assert same(weights(tmp_path / "limited"), weights(tmp_path / "whole"))
