@@ -123,6 +123,7 @@ def build_task(cell: Cell) -> ClassificationTask:
         optimizer=cell.instantiate(config["recipe"]["optimizer"]),
         scheduler=cell.instantiate(config["recipe"]["scheduler"]),
         localisation_lr_factor=config["recipe"]["localisation_lr_factor"],
+        label_smoothing=config["recipe"].get("label_smoothing", 0.0),
         log_every_n_steps=config["recipe"]["watch"]["log_every_n_steps"],
         seed=config["seed"],
     )

@@ -53,6 +53,27 @@ def test_an_infinite_loss_ends_training() -> None:
         )
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
+def test_labels_are_smoothed_evenly_over_all_classes(smoothing: float) -> None:
+    logits, labels = torch.randn(7, 10, dtype=torch.float64), torch.arange(7)
+    task = task_of(nn.Linear(10, 10).double())
+    task.network.load_state_dict(
+        {"weight": torch.eye(10, dtype=torch.float64), "bias": torch.zeros(10).double()}
+    )
+    task.label_smoothing, published = smoothing, []
+    task._publish = published.append  # type: ignore[method-assign]
+    data = DataLoader(TensorDataset(logits, labels), batch_size=7)
+    trainer(max_steps=1, enable_checkpointing=False).fit(task, data)
+    wanted = (1 - smoothing) * torch.eye(10, dtype=torch.float64)[labels] + smoothing / 10
+    expected = -(wanted * logits.log_softmax(1)).sum(1).mean().item()
+    assert published == [{"train_loss": pytest.approx(expected, rel=1e-12)}]
+
+
+def test_a_share_is_a_share() -> None:
+    with pytest.raises(ValueError, match=r"label_smoothing must lie in \[0, 1\], not 1.5"):
+        ClassificationTask(nn.Identity(), torch.optim.SGD, lambda o: o, label_smoothing=1.5)  # type: ignore[arg-type, return-value]
+
+
 def test_localisation_parameters_have_their_own_learning_rate() -> None:
     network = StFcn((28, 28), 4, Affine(), (28, 28))
     optimizer = task_of(network, lr=0.1, factor=0.25).configure_optimizers()["optimizer"]

@@ -30,10 +30,12 @@ class ClassificationTask(pl.LightningModule):
         optimizer: builds the optimiser from parameter groups.
         scheduler: builds the schedule, stepped once an optimiser step.
         localisation_lr_factor: learning rate of the localisation networks, relative to the rest.
+        label_smoothing: share of a label that is spread evenly over all classes, in [0, 1].
         log_every_n_steps: how often the training loss is logged.
         seed: of what the network draws in training, such as dropout.
 
     Raises:
+        ValueError: a label smoothing outside [0, 1].
         DivergedError: in training, the loss is NaN or infinite.
     """
 
@@ -43,14 +45,18 @@ class ClassificationTask(pl.LightningModule):
         optimizer: Callable[..., Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler],
         localisation_lr_factor: float = 1.0,
+        label_smoothing: float = 0.0,
         log_every_n_steps: int = 50,
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if not 0 <= label_smoothing <= 1:
+            raise ValueError(f"label_smoothing must lie in [0, 1], not {label_smoothing}")
         self.network = network
         self.build_optimizer = optimizer
         self.build_scheduler = scheduler
         self.localisation_lr_factor = localisation_lr_factor
+        self.label_smoothing = label_smoothing
         self.log_every_n_steps = log_every_n_steps
         self.seed = seed
         self.wrong = SumMetric()
@@ -68,9 +74,9 @@ class ClassificationTask(pl.LightningModule):
         torch.manual_seed(stream(self.seed, f"draws/{self.global_rank}", self.current_epoch))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the mean cross entropy of a batch."""
+        """Return the mean cross entropy of a batch, its labels smoothed."""
         U, labels = batch
-        loss = F.cross_entropy(self.network(U), labels)
+        loss = F.cross_entropy(self.network(U), labels, label_smoothing=self.label_smoothing)
         if not torch.isfinite(loss):
             raise DivergedError(f"the loss became {loss.item()} at step {self.global_step}")
         if self.global_step % self.log_every_n_steps == 0:
