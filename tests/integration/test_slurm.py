@@ -98,7 +98,7 @@ def test_a_job_that_is_preempted_goes_back_into_the_queue(tmp_path: Path, whole:
 
 def test_a_cell_that_takes_longer_than_the_time_limit_is_finished(tmp_path: Path) -> None:
     """Two minutes are the shortest limit of which Slurm can warn: up to a minute too early."""
-    cell = ["recipe.max_steps=4000"]
+    cell = ["recipe.max_steps=2500"]
     limit = ["hydra.launcher.timeout_min=2", "hydra.launcher.signal_delay_s=30"]
     code, said = run(tmp_path / "limited", *SLURM, *limit, *cell, timeout_s=1200)
     print(said)
