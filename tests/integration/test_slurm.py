@@ -105,5 +105,5 @@ def test_a_cell_that_takes_longer_than_the_time_limit_is_finished(tmp_path: Path
     assert code == 0
     (log,) = tmp_path.glob("limited/.submitit/*/*_log.err")
     assert "this job is timed-out" in log.read_text()
-    assert run(tmp_path / "whole", *cell)[0] == 0
+    assert run(tmp_path / "whole", *cell, timeout_s=600)[0] == 0
     assert same(weights(tmp_path / "limited"), weights(tmp_path / "whole"))
