@@ -265,14 +265,46 @@ def test_a_cell_goes_on_from_the_last_good_checkpoint(
         assert (cell.folder / f"{name}.damaged").exists()
 
 
-def test_metrics_that_were_taken_away_are_missed(
-    make_cell: MakeCell, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("left", [None, 0, 40])
+def test_a_cell_whose_metrics_were_taken_away_begins_where_they_end(
+    make_cell: MakeCell,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    left: int | None,
 ) -> None:
+    whole = make_cell("model=fcn", f"runs_dir={tmp_path}/whole")
+    run_cell(whole)
     cell = make_cell("model=fcn")
     stop_at(cell, 13, monkeypatch)
-    (cell.folder / "metrics.csv").write_text("step,metric,value\n")
-    with pytest.raises(ValueError, match=r"metrics\.csv lacks rows .* remove the folder"):
+    metrics = cell.folder / "metrics.csv"
+    content = metrics.read_bytes()
+    metrics.unlink()
+    if left is not None:
+        metrics.write_bytes(content[:left])
+    run_cell(cell)
+    assert f"{metrics} lacks rows of the checkpoint: the run goes on" in capsys.readouterr().err
+    assert_same(cell, whole)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("recipe.watch.log_every_n_steps=0", r"recipe\.watch\.log_every_n_steps must be a whole"),
+        ("recipe.max_steps=0", r"recipe\.max_steps must be a whole number from 1 up, not 0"),
+        ("recipe.batch_size=1.5", r"recipe\.batch_size must be a whole number from 1 up, not 1.5"),
+        ("trainer.threads=0", r"trainer\.threads must be a whole number from 1 up, not 0"),
+        ("trainer.accelerator=abacus", "abacus"),
+        ("recipe.optimizer._target_=torch.optim.Nothing", "Nothing"),
+    ],
+)
+def test_a_mistake_in_the_command_is_no_failure_of_the_cell(
+    make_cell: MakeCell, override: str, message: str
+) -> None:
+    cell = make_cell("model=fcn", override)
+    with pytest.raises(ValueError, match=message):
         run_cell(cell)
+    assert not (cell.folder / "result.json").exists()
 
 
 def test_missing_data_leave_no_record(make_cell: MakeCell, tmp_path: Path) -> None:

@@ -71,6 +71,21 @@ def test_what_is_no_checkpoint_is_named_moved_aside_and_passed_over(
     assert (two / f"{LAST}.damaged").exists()
 
 
+def test_a_checkpoint_that_lacks_something_is_passed_over_and_stays(
+    two: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lacks(state: dict) -> str | None:
+        return "the file lacks rows" if state["global_step"] == 2 else None
+
+    path, _ = last_good(two, lacks)  # type: ignore[misc]
+    assert path.name == PREVIOUS
+    assert "the file lacks rows: the run goes on from the checkpoint before" in (
+        capsys.readouterr().err
+    )
+    assert (two / LAST).exists()
+    assert last_good(two, lambda state: "nothing is there") is None
+
+
 def test_a_write_that_fails_leaves_both(two: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object) -> None:
         raise OSError(28, "No space left on device")

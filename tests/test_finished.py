@@ -2,8 +2,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from stn.cell import Cell, run_cell
+from stn.checkpoints import save
 from stn.finished import evaluate, restore
 from stn.results.records import read_record
 
@@ -30,7 +32,12 @@ def test_damaged_weights_are_named_and_never_tested(make_cell: MakeCell, mnist_d
     weights.write_bytes(content[:1000])
     with pytest.raises(ValueError, match=r"weights\.pt is damaged"):
         restore(cell.folder, cell.instantiate, mnist_dir)
-    weights.unlink()
+    save({"weight": torch.zeros(3)}, weights)
+    with pytest.raises(ValueError, match=r"weights\.pt and config\.yaml in .* do not fit"):
+        restore(cell.folder, cell.instantiate, mnist_dir)
+    (cell.folder / "config.yaml").write_text("data: {}")
+    with pytest.raises(ValueError, match=r"config\.yaml is not the configuration of a run"):
+        restore(cell.folder, cell.instantiate, mnist_dir)
     (cell.folder / "config.yaml").write_text("data: [")
     with pytest.raises(ValueError, match=r"config\.yaml is damaged"):
         restore(cell.folder, cell.instantiate, mnist_dir)

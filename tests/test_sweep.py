@@ -76,6 +76,22 @@ def test_brackets_in_a_message_and_a_torn_file_do_not_stop_the_display(
     assert message in out.getvalue()
 
 
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[1]", "7", '{"x": 1}', '{"step": 1, "max_steps": null, "val_error_percent": 2}'],
+)
+def test_progress_that_cannot_be_read_is_no_progress(
+    make_cell: Callable[..., Cell], content: str
+) -> None:
+    cell = make_cell("model=fcn")
+    display, out = display_of([cell], force_terminal=True)
+    cell.folder.mkdir(parents=True)
+    (cell.folder / "progress.json").write_text(content)
+    with display.shown():
+        display.poll()
+    assert cell.run_id not in out.getvalue()
+
+
 def test_only_what_is_not_finished_is_missing(make_cell: Callable[..., Cell]) -> None:
     done, diverged = make_cell("model=fcn"), make_cell("model=fcn", "recipe.optimizer.lr=1e30")
     never, torn = make_cell("model=fcn", "seed=5"), make_cell("model=fcn", "seed=6")

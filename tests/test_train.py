@@ -84,6 +84,10 @@ def test_a_sweep_goes_on_after_a_failure_and_fails_at_the_end(run: Run, tmp_path
         (["model=fcn", "recipe.optimizer.lr=1e30"], "DivergedError: the loss became"),
         (["-m", "+table=table1", "table.only=[]"], "no cells"),
         (["-m", "retry=all"], "unknown retry=all; valid are failed, diverged"),
+        (["retry=all"], "unknown retry=all; valid are failed, diverged"),
+        (["-m", "+table=table1", "seed=5"], "seed: a table sets model, data, seed"),
+        (["-m", "+table=table1", "model=cnn", "data=mnist"], "model, data: a table sets model"),
+        (["trainer.accelerator=abacus"], "TrainerError: "),
         (["seed=-1"], "seed must be a whole number from 0 up, not -1"),
         (["runs_dir=/dev/null/runs"], "NotADirectoryError"),
     ],
@@ -92,6 +96,18 @@ def test_a_mistake_is_named_in_a_line(run: Run, overrides: list[str], message: s
     with pytest.raises(SystemExit) as stop:
         run(*overrides)
     assert message in str(stop.value)
+
+
+def test_trials_are_run_though_their_cells_are_done(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("-m", "model=fcn")
+    for _ in range(2):
+        run("-m", "model=fcn", "tune=true")
+        said = capsys.readouterr().out
+        assert "1 cells, 0 already done" in said
+        assert "validation error" in said
+    assert len(names(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("mode", [[], ["-m"]])

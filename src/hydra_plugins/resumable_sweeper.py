@@ -6,7 +6,7 @@ configured.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,7 @@ class ResumableSweeper(Sweeper):
             What became of the cells, a line for each one that failed, and what there is to say if
             the launcher stopped before all had ended.
         """
-        from stn.locks import CellBusyError
+        from stn.locks import BUSY
         from stn.sweep import split, wait_until_free
 
         returns: list[JobReturn] = []
@@ -108,7 +108,7 @@ class ResumableSweeper(Sweeper):
             done, stopped = self._launch(missing)
             for job, result in zip(missing, done, strict=False):  # fewer where it stopped
                 error = _error(result)
-                if isinstance(error, CellBusyError):
+                if error is None and result.return_value == BUSY:
                     elsewhere.append(job)
                     continue
                 returns.append(result)
@@ -143,6 +143,7 @@ class ResumableSweeper(Sweeper):
         """Return the sweep that the overrides ask for, each cell once."""
         from stn.results.identity import cell_id
         from stn.sweep import Job, Sweep
+        from stn.tuning import trials_dir
 
         jobs: dict[str, Job] = {}
         data_modules: dict[str, Any] = {}
@@ -160,7 +161,7 @@ class ResumableSweeper(Sweeper):
         return Sweep(
             jobs=list(jobs.values()),
             title=title,
-            runs_dir=Path(config["runs_dir"]),
+            runs_dir=trials_dir(config) if config["tune"] else Path(config["runs_dir"]),
             data_modules=list(data_modules.values()),
             retry=config["retry"],
         )
@@ -177,6 +178,7 @@ class ResumableSweeper(Sweeper):
         jobs = []
         for overrides in products:
             for cell in cells(self._compose(overrides)["table"]):
+                _leave_to_table(cell.overrides, [override.key_or_group for override in parsed])
                 chosen = [f"{key}={value}" for key, value in cell.overrides.items()]
                 jobs.append(([*overrides, *chosen], cell.cost))
         return jobs
@@ -187,6 +189,15 @@ class ResumableSweeper(Sweeper):
         keys = [str(key) for key in config if key != "hydra"]
         plain: Any = OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True)
         return plain
+
+
+def _leave_to_table(cell: Mapping[str, Any], asked: list[str]) -> None:
+    """Refuse what a table sets for each of its cells: it would be overridden in silence."""
+    if taken := [key for key in asked if key in cell]:
+        raise ValueError(
+            f"{', '.join(taken)}: a table sets {', '.join(cell)} itself; choose with table.seeds=N"
+            " and table.only=[...], or sweep without +table"
+        )
 
 
 def _fetch(data_modules: list[Any]) -> None:

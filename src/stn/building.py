@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import hydra
+from hydra.errors import InstantiationException
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
@@ -28,13 +29,16 @@ def instantiate(config: Any) -> Any:
     defined there: `stn.data.mnist_source.subprocess.Popen` is not.
 
     Raises:
-        ValueError: a `_target_` is something else.
+        ValueError: a `_target_` is something else, or does not take what the configuration says.
     """
     node = config if OmegaConf.is_config(config) else OmegaConf.create(config)
     plain = OmegaConf.to_container(node, resolve=True)
     for target in _targets(plain):
         _check(target)
-    return hydra.utils.instantiate(plain)
+    try:
+        return hydra.utils.instantiate(plain)
+    except InstantiationException as error:
+        raise ValueError(str(error)) from error
 
 
 def _targets(value: Any) -> Iterator[Any]:
@@ -55,7 +59,10 @@ def _check(target: Any) -> None:
     For a dotted name may pass through any module.
     """
     if isinstance(target, str) and _is_in(target, WITH_CLASSES):
-        found = get_object(target)
+        try:
+            found = get_object(target)
+        except ImportError as error:
+            raise ValueError(f"_target_: there is no {target}") from error
         module = getattr(found, "__module__", None) or ""
         if inspect.isclass(found) and _is_in(module, WITH_CLASSES):
             return

@@ -5,6 +5,7 @@ from) and the one before, `weights.pt` (to evaluate), `panels/`, and last of all
 """
 
 import logging
+import math
 import os
 import sys
 import warnings
@@ -21,6 +22,7 @@ from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.environments import LightningEnvironment
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from stn.callbacks.metrics import MetricsFile
 from stn.callbacks.panels import Panels
@@ -38,7 +40,7 @@ from stn.results.records import RESULT, Record, RecordError, read_record_of, wri
 from stn.tasks.classification import ClassificationTask, DivergedError
 from stn.transformers import NonFiniteThetaError
 
-CONFIG, WEIGHTS = "config.yaml", "weights.pt"
+CONFIG, METRICS, WEIGHTS = "config.yaml", "metrics.csv", "weights.pt"
 
 
 # Lightning's advice, which is about other set-ups than this one.
@@ -53,6 +55,10 @@ for message in (
     ".*sync_dist=True",  # the counts are summed over the ranks already
 ):
     warnings.filterwarnings("ignore", message)
+
+
+class TrainerError(ValueError):
+    """The trainer cannot be had as configured, such as on a device that is not there."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +89,15 @@ class Cell:
 def run_cell(cell: Cell) -> float:
     """Bring a cell to its end from wherever it is, and return its validation error in percent.
 
+    It is NaN if the record of a finished cell does not tell it.
+
     A finished cell is not run again. A half-done one continues from its last checkpoint.
 
     Raises:
         CellBusyError: another process is running this cell.
         DivergedError, NonFiniteThetaError: training diverged; the record says so.
+        TrainerError: a device is not there.
+        ValueError: a number of the configuration cannot be.
     """
     provenance.git_state(), provenance.code_id()  # of the code as it is now
     cell.folder.mkdir(parents=True, exist_ok=True)
@@ -98,8 +108,7 @@ def run_cell(cell: Cell) -> float:
             record = _run_and_record(cell)
         else:
             print(f"{cell.run_id}: already done, test error {record.test_error_percent} %")
-    assert record.val_error_percent is not None
-    return record.val_error_percent
+    return math.nan if record.val_error_percent is None else record.val_error_percent
 
 
 def _finished_record(folder: Path) -> Record | None:
@@ -132,7 +141,7 @@ def build_task(cell: Cell) -> ClassificationTask:
 def build_trainer(cell: Cell, stopwatch: Stopwatch, loggers: list[Logger]) -> pl.Trainer:
     """Build Lightning's trainer; all that it writes goes to the cell's folder."""
     recipe, trainer = cell.config["recipe"], cell.config["trainer"]
-    metrics = MetricsFile(cell.folder / "metrics.csv")
+    metrics = MetricsFile(cell.folder / METRICS)
     panels = Panels(cell.folder / "panels", recipe["watch"]["panels_every_n_epochs"])
     callbacks: list[pl.Callback] = [stopwatch, metrics, panels]
     callbacks.append(ProgressFile(cell.folder / "progress.json"))
@@ -168,7 +177,7 @@ def _run_and_record(cell: Cell) -> Record:
     """Run a cell and write its record; a cell that diverged or failed gets a record too."""
     started_at = datetime.now(UTC)
     stopwatch = Stopwatch()
-    check_num_ranks(cell.config["trainer"]["devices"], cell.config["recipe"]["batch_size"])
+    check(cell.config)
     write_atomically(cell.folder / CONFIG, OmegaConf.to_yaml(cell.config).encode())
     task, datamodule = prepare(cell)  # what goes wrong before this line is no fault of the cell's
     record = partial(
@@ -191,7 +200,7 @@ def _run_and_record(cell: Cell) -> Record:
     except (DivergedError, NonFiniteThetaError) as error:
         write_record(path, record(status="diverged", message=repr(error)))
         raise
-    except (OSError, RankError):  # no fault of the cell's: the same command goes on later
+    except (OSError, RankError, TrainerError):  # no fault of the cell's: the same command goes on
         raise
     except Exception as error:
         write_record(path, record(status="failed", message=repr(error)))
@@ -199,6 +208,21 @@ def _run_and_record(cell: Cell) -> Record:
     finished = record(status="finished", **measured)
     write_record(path, finished)
     return finished
+
+
+def check(config: dict[str, Any]) -> None:
+    """Refuse numbers that no run can have, most of which are not part of what a cell is.
+
+    Raises:
+        ValueError: one of them is no whole number from 1 up; or the devices cannot share a batch.
+    """
+    recipe, threads = config["recipe"], config["trainer"]["threads"]
+    counts = {f"recipe.watch.{key}": value for key, value in recipe["watch"].items()}
+    counts |= {f"recipe.{key}": recipe[key] for key in ("batch_size", "max_steps")}
+    for name, value in {**counts, "trainer.threads": threads}.items():
+        if type(value) is not int or value < 1:
+            raise ValueError(f"{name} must be a whole number from 1 up, not {value!r}")
+    check_num_ranks(config["trainer"]["devices"], recipe["batch_size"])
 
 
 def prepare(cell: Cell) -> tuple[ClassificationTask, Any]:
@@ -237,7 +261,10 @@ def _fit_and_test(
     """
     loggers = _loggers(cell) if rank == 0 else []
     try:
-        trainer = build_trainer(cell, stopwatch, loggers)
+        try:
+            trainer = build_trainer(cell, stopwatch, loggers)
+        except (MisconfigurationException, ValueError) as error:
+            raise TrainerError(str(error)) from error
         _fit(trainer, task, datamodule, cell.folder)
         trainer.validate(task, datamodule=datamodule, verbose=False)
         val_error_percent = trainer.callback_metrics["val_error_percent"].item()
@@ -252,7 +279,7 @@ def _fit_and_test(
 
 def _fit(trainer: pl.Trainer, task: ClassificationTask, datamodule: Any, folder: Path) -> None:
     """Train to the end, from the last good checkpoint in the folder of the run, if there is one."""
-    found = last_good(folder)
+    found = last_good(folder, MetricsFile(folder / METRICS).lacks)
     if found is None:
         trainer.fit(task, datamodule=datamodule)
         return

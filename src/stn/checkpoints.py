@@ -7,6 +7,7 @@ file system, a kill or a full disk in the midst leaves half a checkpoint in the 
 import io
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,16 @@ def save(content: Any, path: Path) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def last_good(folder: Path) -> tuple[Path, dict[str, Any]] | None:
-    """Return the newest checkpoint that can be read, and its content; None if there is none.
+def last_good(
+    folder: Path, lacks: Callable[[dict[str, Any]], str | None] = lambda state: None
+) -> tuple[Path, dict[str, Any]] | None:
+    """Return the newest checkpoint that can be gone on from, and its content; None without any.
 
     A damaged one is named on standard error and moved aside to `<name>.damaged`.
+
+    Args:
+        folder: of the run.
+        lacks: says of a checkpoint's content what else is needed and not there; None for nothing.
 
     Raises:
         OSError: a checkpoint is there, and the system does not let it be read.
@@ -54,11 +61,14 @@ def last_good(folder: Path) -> tuple[Path, dict[str, Any]] | None:
         if path.exists():
             found = _read(path)
             if isinstance(found, dict):
-                return path, found
-            path.replace(path.with_name(f"{path.name}.damaged"))
+                reason = lacks(found)
+                if reason is None:
+                    return path, found
+            else:
+                path.replace(path.with_name(f"{path.name}.damaged"))
+                reason = f"{found}, and moved aside"
             print(
-                f"{found}, and moved aside: "
-                "the run goes on from the checkpoint before, or from the start",
+                f"{reason}: the run goes on from the checkpoint before, or from the start",
                 file=sys.stderr,
             )
     return None

@@ -30,27 +30,35 @@ def restore(
 
     Raises:
         OSError: a file of the run is not there, or cannot be read.
-        ValueError: the run is not finished, or its weights are damaged.
+        ValueError: the run is not finished, or its files are damaged or do not fit each other.
     """
     if not (folder / RESULT).exists():
         raise ValueError(f"{folder} is not a finished run: it has no {RESULT}")
     record = read_record(folder / RESULT)
     if record.status != "finished":
         raise ValueError(f"{folder} is {record.status}: {record.message}")
-    config = _read_config(folder / CONFIG)
-    config["data"]["module"]["data_dir"] = str(data_dir)
+    config = _read_config(folder / CONFIG, data_dir)
     cell = Cell(config, folder.name, record.command, record.overrides, instantiate)
-    task = build_task(cell)
-    task.network.load_state_dict(load(folder / WEIGHTS))
+    weights = load(folder / WEIGHTS)
+    try:
+        task = build_task(cell)
+        task.network.load_state_dict(weights)
+    except (AttributeError, KeyError, RuntimeError, TypeError) as error:
+        what = f"{WEIGHTS} and {CONFIG} in {folder} do not fit each other"
+        raise ValueError(f"{what}: {type(error).__name__}: {error}") from error
     return cell, task
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def _read_config(path: Path, data_dir: str | Path) -> dict[str, Any]:
     try:
         config: Any = OmegaConf.to_container(OmegaConf.load(path))
     except (YAMLError, OmegaConfBaseException) as error:
         raise ValueError(f"{path} is damaged ({type(error).__name__})") from error
-    if not isinstance(config, dict) or not config.keys() >= CONFIG_GROUPS:
+    try:
+        config["data"]["module"]["data_dir"] = str(data_dir)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not the configuration of a run") from error
+    if not config.keys() >= CONFIG_GROUPS:
         raise ValueError(f"{path} is not the configuration of a run")
     return config
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+BUSY = "busy"  # what a cell of a sweep returns that another process runs: it has not failed
 LOCK_S = 1.0  # longer than `is_free` holds a lock
 
 

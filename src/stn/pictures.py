@@ -46,8 +46,7 @@ def draw_table(config: dict[str, Any]) -> list[str]:
     known = sorted({row.baseline for row in spec.rows if row.baseline})
     if config["baseline"] not in known:
         raise ValueError(f"unknown baseline {config['baseline']}; valid are {', '.join(known)}")
-    recipe = config["recipe"]
-    comparison = compare(spec, collect(source).records, recipe["name"], code_id(), recipe)
+    comparison = compare(spec, collect(source).records, config["recipe"]["name"], code_id())
     found = {column: find_rivals(comparison, column, config["baseline"]) for column in spec.columns}
     problems = [_draw_column(rivals, config) for rivals in found.values() if rivals is not None]
     if missing := [column.key for column, rivals in found.items() if rivals is None]:
@@ -63,7 +62,7 @@ def _draw_column(rivals: Rivals, config: dict[str, Any]) -> str | None:
     key, folder = rivals.column.key, Path(config["out"])
     try:
         networks = load(rivals, Path(config["source"]), instantiate, config["data_dir"])
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, ValueError) as error:
         return f"no picture of {key}: {type(error).__name__}: {error}"
     title, name = (
         f"{config['table']['title']}, {key} ({rivals.column.label})",

@@ -18,6 +18,7 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from stn.planning import run_ids
 from stn.results.collect import Collection, collect, export
 from stn.results.comparison import Comparison, compare
 from stn.results.provenance import code_id
@@ -34,12 +35,24 @@ def main(cfg: DictConfig) -> None:
     """Render the table that `cfg` names, and say what is missing."""
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     try:
-        spec = parse_table(config["table"])
-    except ValueError as error:
+        report(config)
+    except (OSError, ValueError) as error:
         sys.exit(str(error))
+
+
+def report(config: dict[str, Any]) -> None:
+    """Render a table, and say on the terminal what is in it and what is not.
+
+    Raises:
+        OSError: a file cannot be written.
+        ValueError: the table has no such column.
+    """
+    spec, recipe = parse_table(config["table"]), config["recipe"]
+    if unknown := sorted({*config["costs"]} - {column.key for column in spec.columns}):
+        raise ValueError(f"costs: the table has no column {', '.join(unknown)}")
     console = Console(highlight=False, soft_wrap=True)
     found = collect(config["source"])
-    comparison = compare(spec, found.records, config["recipe"]["name"], code_id(), config["recipe"])
+    comparison = compare(spec, found.records, recipe["name"], code_id(), run_ids(recipe))
     console.print(to_terminal(comparison))
     console.print(summary(comparison))
     for line in notices(comparison, found, config["source"]):

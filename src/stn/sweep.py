@@ -39,6 +39,16 @@ warnings.filterwarnings("ignore", message="(?s).*is validated against ConfigStor
 warnings.filterwarnings("ignore", message="The `srun` command is available")
 
 
+def check_retry(retry: str | None) -> None:
+    """Refuse what no record has as its status.
+
+    Raises:
+        ValueError: it is neither None nor "failed" nor "diverged".
+    """
+    if retry not in (None, *RETRIABLE):
+        raise ValueError(f"unknown retry={retry}; valid are {', '.join(RETRIABLE)}")
+
+
 @dataclass(frozen=True)
 class Job:
     """A cell of a sweep.
@@ -76,8 +86,7 @@ class Sweep:
     retry: str | None = None
 
     def __post_init__(self) -> None:
-        if self.retry not in (None, *RETRIABLE):
-            raise ValueError(f"unknown retry={self.retry}; valid are {', '.join(RETRIABLE)}")
+        check_retry(self.retry)
 
 
 def split(sweep: Sweep) -> tuple[list[Job], list[str], str]:
@@ -180,7 +189,7 @@ class SweepDisplay:
             if _mtime(folder / "result.json") != self._before[run_id]:
                 self._end(job, record_of(folder))
             else:
-                self._advance(run_id, _read_json(folder / "progress.json"))
+                self._advance(run_id, _progress(folder / "progress.json"))
         self._progress.update(self._total, completed=len(self._ended), note=self._time_left())
 
     def _poll_until(self, stop: threading.Event) -> None:
@@ -223,11 +232,14 @@ class SweepDisplay:
         )
 
 
-def _read_json(path: Path) -> dict:
-    """Return the content of a file that another process may be replacing; {} if there is none."""
+def _progress(path: Path) -> dict[str, Any]:
+    """Return how far a cell says it is; {} if it does not, or in no way that can be shown."""
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):  # not begun, or left so by a power cut
+        state = json.loads(path.read_text())
+        steps = {key: int(state[key]) for key in ("step", "max_steps")}
+        error = state["val_error_percent"]
+        return {**steps, "val_error_percent": None if error is None else float(error)}
+    except (OSError, ValueError, KeyError, TypeError):  # not begun, torn by a power cut, foreign
         return {}
 
 

@@ -17,10 +17,10 @@ from rich.console import Console
 
 from stn.building import instantiate
 from stn.cell import Cell, run_cell
-from stn.locks import CellBusyError
+from stn.locks import BUSY, CellBusyError
 from stn.ranks import RankError
 from stn.results.identity import cell_id
-from stn.sweep import INTERRUPTED, Job, SweepDisplay
+from stn.sweep import INTERRUPTED, Job, SweepDisplay, check_retry
 from stn.tuning import run_trial
 
 CONF = str(Path(__file__).parents[2] / "conf")
@@ -48,16 +48,20 @@ def build(cfg: DictConfig) -> Cell:
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="train")
-def main(cfg: DictConfig) -> float | None:
-    """Run the cell that `cfg` describes; return its validation error in percent."""
+def main(cfg: DictConfig) -> float | str | None:
+    """Run the cell that `cfg` describes; return its validation error in percent, or BUSY."""
     try:
         cell = build(cfg)
+        check_retry(cfg.retry)
         _check_search(cfg)
     except ValueError as error:
         sys.exit(f"ValueError: {error}")
     run = run_trial if cfg.tune else run_cell
     if HydraConfig.get().mode == RunMode.MULTIRUN:  # the sweeper shows progress and failures
-        return run(cell)
+        try:
+            return run(cell)
+        except CellBusyError:
+            return BUSY
     display = SweepDisplay([Job(cell.run_id, ())], Path(cfg.runs_dir), cell.run_id, Console())
     try:
         with display.shown():

@@ -5,17 +5,23 @@ from pathlib import Path
 import pytest
 
 from stn.bench.report import found
-from stn.bench.runs import NUM_CELLS, RECORDS, TABLE_DATA, cost_to_reach, measure, spread_of_tables
+from stn.bench.runs import (
+    NUM_CELLS,
+    PAPERS_ERROR,
+    RECORDS,
+    TABLE_DATA,
+    measure,
+    reached,
+    spread_of_tables,
+)
 from stn.results.collect import collect
-from stn.results.records import Record
-
-ROOT = Path(__file__).parents[2]
+from stn.results.records import Record, write_record
 
 
 @pytest.fixture
 def record() -> Record:
     """A committed one of ST-CNN affine on R, to be changed."""
-    records = collect(ROOT / RECORDS / "quick").records
+    records = collect(RECORDS / "quick").records
     return next(r for r in records if (r.transform, r.data) == ("affine", "mnist_r"))
 
 
@@ -34,18 +40,44 @@ def test_a_table_takes_half_of_its_cells_on_two_cores(record: Record) -> None:
     assert spread_of_tables(timed_by_the_watch).median == NUM_CELLS
 
 
-def test_an_error_is_reached_by_the_mean_over_seeds(record: Record) -> None:
-    seeds = [
+@pytest.fixture
+def folder(tmp_path: Path, record: Record) -> Path:
+    """Two recipes on R, one of them with two seeds."""
+    fast = [
         runs(record, recipe="fast", seed=seed, test_error_percent=error, cpu_s=600.0)
         for seed, error in enumerate((0.6, 0.9))
     ]
-    assert cost_to_reach(seeds, "mnist_r", 0.7) is None
-    assert cost_to_reach(seeds, "mnist_r", 0.75).median == 10
-    cheaper = runs(record, recipe="faster", test_error_percent=0.7, cpu_s=60.0)
-    assert cost_to_reach([*seeds, cheaper], "mnist_r", 0.75).median == 1
+    cheap = runs(record, recipe="cheap", test_error_percent=0.8, cpu_s=60.0)
+    for number, run in enumerate([*fast, cheap]):
+        run = replace(run, run_id=f"st_cnn-affine-mnist_r-{run.recipe}-s{number}-0123456789")
+        write_record(tmp_path / f"{run.run_id}.json", run)
+    return tmp_path
 
 
-def test_what_is_not_reached_is_said(tmp_path: Path) -> None:
+def test_an_error_is_reached_by_the_mean_over_seeds(folder: Path) -> None:
+    cheap, fast = reached(collect(folder).records, "mnist_r")
+    assert (cheap.recipe, cheap.error_percent, cheap.minutes.median, cheap.n) == (
+        "cheap",
+        0.8,
+        1,
+        1,
+    )
+    assert (fast.recipe, fast.error_percent, fast.minutes.median, fast.n) == ("fast", 0.75, 10, 2)
+
+
+def test_the_cheapest_recipe_counts_and_else_the_nearest_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error_percent, minutes in ((0.8, 1), (0.75, 10)):
+        monkeypatch.setitem(PAPERS_ERROR, "st_cnn_r", ("mnist_r", error_percent))
+        assert found([measure(1, folder)])["runs", "st_cnn_r", "min"].median == minutes
+    monkeypatch.setitem(PAPERS_ERROR, "st_cnn_r", ("mnist_r", 0.7))
+    on_r, on_rts = measure(1, folder).left_out
+    assert on_r.endswith("nearest is fast, 0.75 % after 10.0 minutes (n = 2)")
+    assert on_rts.endswith("there is no record")
+
+
+def test_without_records_nothing_is_found(tmp_path: Path) -> None:
     section = measure(1, tmp_path)
     assert not found([section])
     assert len(section.left_out) == 2

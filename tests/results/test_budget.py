@@ -54,3 +54,27 @@ def test_the_command_names_what_it_cannot_use(
     said = capsys.readouterr()
     assert said.err.count(f"cannot use {torn}: is not JSON") == 2
     assert "1 cells, 1 seed(s)" in said.out
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"config": {}},
+        {"config": {"data": {"image_size": []}}},
+        {"config": {"data": {"image_size": ["28", 28]}}},
+        {"wall_s": 0.0},
+        {"step_ms": None},
+        {"paper_samples": None},
+    ],
+)
+def test_a_record_that_does_not_tell_is_left_out_by_name(
+    make_record: MakeRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str], fields: dict
+) -> None:
+    config = {"data": {"image_size": [28, 28]}}
+    write_record(tmp_path / "a/result.json", make_record(config=config))
+    silent = make_record(**({"config": config} | fields), seed=1, run_id="cnn-x-s1-0123456789")
+    write_record(tmp_path / "b/result.json", silent)
+    main([str(tmp_path)])
+    said = capsys.readouterr()
+    assert "left out: cnn-x-s1-0123456789 does not tell what it cost" in said.err
+    assert "1 cells, 1 seed(s)" in said.out

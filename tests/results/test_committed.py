@@ -8,6 +8,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from stn.planning import run_ids
 from stn.results.collect import collect
 from stn.results.comparison import Comparison, compare
 from stn.results.render import to_csv, to_latex, to_markdown
@@ -22,10 +23,10 @@ def comparison_of(folder: Path) -> Comparison:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         choices = [f"table={folder.parent.name}", f"recipe={folder.name}"]
         config: Any = OmegaConf.to_container(compose("report", choices), resolve=True)
-    found = collect(folder)
-    assert not found.problems
-    spec, recipe = parse_table(config["table"]), config["recipe"]
-    return compare(spec, found.records, folder.name, code_of(folder), recipe)
+        found = collect(folder)
+        assert not found.problems
+        spec, run_id_of = parse_table(config["table"]), run_ids(config["recipe"])
+        return compare(spec, found.records, folder.name, code_of(folder), run_id_of)
 
 
 def code_of(folder: Path) -> str:
@@ -40,7 +41,7 @@ def main_table(markdown: str) -> str:
 
 
 def test_there_are_results() -> None:
-    assert ROOT / "results/table1/quick" in FOLDERS
+    assert {path.name for path in FOLDERS} == {"quick", "fast", "paper"}
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: "/".join(path.parts[-2:]))
@@ -70,5 +71,5 @@ def test_the_records_are_of_committed_code(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: "/".join(path.parts[-2:]))
-def test_the_records_are_of_the_recipe_as_it_is(folder: Path) -> None:
+def test_the_records_are_of_the_configuration_as_it_is(folder: Path) -> None:
     assert not [cell for cell in comparison_of(folder).cells if cell.other_settings]

@@ -100,26 +100,17 @@ def test_runs_by_hand_and_with_the_tables_own_settings_count(spec, make_record):
     assert cell.other_settings
 
 
-@pytest.mark.parametrize(
-    ("change", "is_marked"),
-    [
-        ({}, False),
-        ({"name": "renamed", "watch": {"log_every_n_steps": 1}, "paper_steps": 7}, False),
-        ({"optimizer": {"lr": 2e-3}}, True),
-        ({"max_steps": 90}, True),
-        ({"averaging": {"decay": 0.9}}, True),
-    ],
-)
-def test_a_recipe_that_was_edited_since_is_marked(spec, make_record, change, is_marked):
-    settings = {"name": "quick", "max_steps": 100, "optimizer": {"lr": 1e-3}}
-    record = make_record(config={"recipe": settings | change})
-    assert compare(spec, [record], "quick", CODE, settings).cell("cnn", "R").other_settings is (
-        is_marked
-    )
-    unchecked = compare(spec, [record], "quick", CODE, None)
-    assert not unchecked.cell("cnn", "R").other_settings
-    untold = make_record(config={"note": "no recipe"})
-    assert compare(spec, [untold], "quick", CODE, settings).cell("cnn", "R").other_settings
+def test_a_run_of_another_configuration_than_todays_is_marked(spec, make_record):
+    same, other = make_record(), make_record(data="mnist_e")
+
+    def today(row, column, seed):
+        return {"R": same.run_id, "E": "cnn-mnist_e-quick-s0-fedcba9876"}[column.key]
+
+    table = compare(spec, [same, other], "quick", CODE, today)
+    assert not table.cell("cnn", "R").other_settings
+    assert table.cell("cnn", "E").other_settings
+    unchecked = compare(spec, [same, other], "quick", CODE)
+    assert not unchecked.cell("cnn", "E").other_settings
 
 
 def test_a_network_without_transformer_fits_whatever_transform_was_configured(spec, make_record):

@@ -92,6 +92,12 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"\n{page}\nwritten to {options.out / 'bench.md'} and {options.out / 'bench.json'}")
 
 
+def _rounds(text: str) -> int:
+    if (rounds := int(text)) < 1:
+        raise ValueError
+    return rounds
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m stn.bench",
@@ -102,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", type=lambda text: text.split(","), default=list(GROUPS), help=groups
     )
-    parser.add_argument("--rounds", type=int, help="of every group, instead of its own number")
+    parser.add_argument("--rounds", type=_rounds, help="of every group, instead of its own number")
     parser.add_argument("--out", type=Path, default=Path("reports"), help="folder of the report")
     return parser
 

@@ -64,19 +64,15 @@ class MetricsFile(Logger, Callback):
             os.fsync(file.fileno())
             return {"num_bytes": file.seek(0, os.SEEK_END)}
 
+    def lacks(self, checkpoint: dict[str, Any]) -> str | None:
+        """Tell whether something took away rows that were there at a checkpoint; name the file."""
+        num_bytes = checkpoint["callbacks"].get(self.state_key, {}).get("num_bytes", 0)
+        found = self.path.stat().st_size if self.path.exists() else 0
+        return None if found >= num_bytes else f"{self.path} lacks rows of the checkpoint"
+
     @rank_zero_only
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Cut the file to the length it had at the checkpoint.
-
-        Raises:
-            ValueError: the file is shorter: something else took rows away.
-        """
-        found = self.path.stat().st_size if self.path.exists() else 0
-        if found < state_dict["num_bytes"]:
-            raise ValueError(
-                f"{self.path} lacks rows that were there at the last checkpoint: remove the folder"
-                " of the run, and the same command begins it again"
-            )
+        """Cut the file to the length it had at the checkpoint, which it does not lack rows of."""
         with self.path.open("ab") as file:
             file.truncate(state_dict["num_bytes"])
         self._resumed = True

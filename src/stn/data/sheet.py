@@ -101,8 +101,11 @@ def main() -> None:
     default = Path(os.environ.get("STN_DATA_DIR", "data"))
     parser.add_argument("--data-dir", type=Path, default=default)
     arguments = parser.parse_args()
-    columns = distorted_columns(arguments.conf)
-    write_sheet(columns, arguments.data_dir, arguments.seed, arguments.out)
+    try:
+        columns = distorted_columns(arguments.conf)
+        write_sheet(columns, arguments.data_dir, arguments.seed, arguments.out)
+    except (OSError, ValueError) as error:
+        parser.exit(1, f"{type(error).__name__}: {error}\n")
     print(f"{arguments.out}: {len(columns)} distortions of {NUM_CLASSES} digits")
 
 

@@ -9,7 +9,7 @@ left out of the extrapolation, because they do not grow with the number of steps
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import mean
 
 from stn.results.collect import collect
@@ -17,6 +17,15 @@ from stn.results.costs import core_s
 from stn.results.records import Record
 
 MS_PER_H, S_PER_H = 3_600_000, 3_600
+
+
+def tells_costs(record: Record) -> bool:
+    """Tell whether a run is finished and its record has what a budget is made of."""
+    data = record.config.get("data")
+    size = data.get("image_size") if isinstance(data, Mapping) else None
+    is_size = isinstance(size, list | tuple) and [type(side) for side in size] == [int, int]
+    told = is_size and record.step_ms and record.paper_samples and record.wall_s
+    return record.status == "finished" and bool(told)
 
 
 def step_ms(record: Record) -> float:
@@ -37,7 +46,7 @@ def budget(records: Sequence[Record]) -> str:
     Raises:
         ValueError: there is no finished record.
     """
-    done = [r for r in records if r.status == "finished" and r.step_ms and r.paper_samples]
+    done = [record for record in records if tells_costs(record)]
     if not done:
         raise ValueError("there is no finished record of the paper's cells here")
     lines = [
@@ -85,6 +94,9 @@ def main(arguments: Sequence[str]) -> None:
     found = collect(arguments[0])
     for problem in found.problems:
         print(f"cannot use {problem.path}: {problem.reason}", file=sys.stderr)
+    for record in found.records:
+        if record.status == "finished" and not tells_costs(record):
+            print(f"left out: {record.run_id} does not tell what it cost", file=sys.stderr)
     try:
         print(budget(found.records))
     except ValueError as error:

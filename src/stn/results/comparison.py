@@ -5,17 +5,16 @@ ours: a cell without a finished run has no `ours`.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from stn.results.identity import decisive
 from stn.results.records import Record
 from stn.results.statistics import PairedTest, Summary, paired_test, summarise
 from stn.results.table import Column, Row, TableSpec
 
 Place = tuple[str, str]  # keys of row and column
+RunIdOf = Callable[[Row, Column, int], str]
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Cell:
         share: smallest training budget of the finished runs, in samples relative to the paper's.
         other_code: a run was made by other code than renders the table, or does not tell by which.
         uncommitted: a run was made by code that differed from its commit.
-        other_settings: a run was made with overrides, or when the recipe was another.
+        other_settings: a run was made with overrides, or by a configuration that is another now.
     """
 
     row: Row
@@ -124,7 +123,7 @@ def compare(
     records: Iterable[Record],
     recipe: str,
     code: str,
-    settings: Mapping[str, Any] | None = None,
+    run_id_of: RunIdOf | None = None,
 ) -> Comparison:
     """Fill a table with the records of one recipe, in whatever order they come.
 
@@ -133,15 +132,15 @@ def compare(
         records: of any runs.
         recipe: its name.
         code: renders the table; its `provenance.code_id`.
-        settings: the recipe as it is now, resolved; what was made with others is marked. None
-            compares with no settings.
+        run_id_of: names the run that a cell and a seed would be today, by the configuration as
+            it is now; a run of another name is marked. None compares with no configuration.
 
     Records that are not of this table and recipe are left out.
     """
     runs = _runs_by_place(spec, [record for record in records if record.recipe == recipe])
     newest = {place: _newest(found) for place, found in runs.items()}
     cells = tuple(
-        _cell(spec, row, column, newest, code, settings)
+        _cell(spec, row, column, newest, code, run_id_of)
         for column in spec.columns
         for row in spec.rows
     )
@@ -208,7 +207,7 @@ def _cell(
     column: Column,
     newest: Mapping[Place, tuple[Record, ...]],
     code: str,
-    settings: Mapping[str, Any] | None,
+    run_id_of: RunIdOf | None,
 ) -> Cell:
     records = newest[row.key, column.key]
     errors = _errors(records)
@@ -226,16 +225,12 @@ def _cell(
         share=min(shares, default=None),
         other_code=any(record.code != code for record in records),
         uncommitted=any(record.git_dirty for record in records),
-        other_settings=any(_has_other_settings(record, settings) for record in records),
+        other_settings=any(
+            bool(record.overrides)
+            or (run_id_of is not None and record.run_id != run_id_of(row, column, record.seed))
+            for record in records
+        ),
     )
-
-
-def _has_other_settings(record: Record, settings: Mapping[str, Any] | None) -> bool:
-    """Tell whether a run was made with overrides, or with other settings than these."""
-    if record.overrides or settings is None:
-        return bool(record.overrides)
-    recipe = record.config.get("recipe")
-    return not isinstance(recipe, Mapping) or decisive(recipe) != decisive(settings)
 
 
 def _claims(spec: TableSpec, cells: Sequence[Cell]) -> Iterator[Claim]:

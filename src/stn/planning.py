@@ -1,0 +1,36 @@
+"""What the cells of a table are called today, by the configuration as it is now."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from hydra import compose
+from omegaconf import OmegaConf
+
+from stn.results.comparison import RunIdOf
+from stn.results.identity import cell_id
+from stn.results.table import Column, Row
+
+
+def run_ids(recipe: Mapping[str, Any]) -> RunIdOf:
+    """Return what names the run that a cell of a table and a seed would be with this recipe.
+
+    Hydra must know where the configuration is.
+
+    Args:
+        recipe: resolved; its name is that of a file in `conf/recipe`.
+    """
+
+    @cache
+    def config(model: str, transform: str | None, data: str) -> dict[str, Any]:
+        chosen = [f"model={model}", f"data={data}", f"recipe={recipe['name']}"]
+        chosen += [f"transform={transform}"] if transform else []
+        plain: Any = OmegaConf.to_container(compose("train", chosen), resolve=True)
+        return plain
+
+    def run_id(row: Row, column: Column, seed: int) -> str:
+        return cell_id(
+            config(row.model, row.transform, column.data) | {"recipe": recipe, "seed": seed}
+        )
+
+    return run_id

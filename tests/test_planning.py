@@ -1,0 +1,41 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from stn.cell import Cell
+from stn.planning import run_ids
+from stn.results.table import Column, Row, TableSpec, parse_table
+
+CONF = str(Path(__file__).parents[1] / "conf")
+
+
+@pytest.fixture
+def report() -> Any:
+    """The configuration of a report, while Hydra knows where it is."""
+    with initialize_config_dir(CONF, version_base="1.3"):
+        yield OmegaConf.to_container(compose("report", ["recipe=smoke"]), resolve=True)
+
+
+def places(spec: TableSpec) -> list[tuple[Row, Column]]:
+    return [(row, column) for row in spec.rows for column in spec.columns]
+
+
+def test_cells_are_called_what_training_calls_them(
+    report: dict[str, Any], make_cell: Callable[..., Cell]
+) -> None:
+    spec, run_id_of = parse_table(report["table"]), run_ids(report["recipe"])
+    names = {run_id_of(row, column, 3) for row, column in places(spec)}
+    assert len(names) == len(spec.rows) * len(spec.columns)
+    assert all("-smoke-s3-" in name for name in names)
+
+
+def test_a_recipe_of_other_settings_is_another_run(report: dict[str, Any]) -> None:
+    spec, recipe = parse_table(report["table"]), report["recipe"]
+    row, column = places(spec)[0]
+    name = run_ids(recipe)(row, column, 0)
+    assert run_ids(recipe | {"max_steps": 7})(row, column, 0) != name
+    assert run_ids(recipe | {"watch": {}, "paper_steps": 1})(row, column, 0) == name
