@@ -1,7 +1,6 @@
 """What the cells of a table are called today, by the configuration as it is now."""
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 from hydra import compose
@@ -21,16 +20,11 @@ def run_ids(recipe: Mapping[str, Any]) -> RunIdOf:
         recipe: resolved; its name is that of a file in `conf/recipe`.
     """
 
-    @cache
-    def config(model: str, transform: str | None, data: str) -> dict[str, Any]:
-        chosen = [f"model={model}", f"data={data}", f"recipe={recipe['name']}"]
-        chosen += [f"transform={transform}"] if transform else []
-        plain: Any = OmegaConf.to_container(compose("train", chosen), resolve=True)
-        return plain
-
     def run_id(row: Row, column: Column, seed: int) -> str:
-        return cell_id(
-            config(row.model, row.transform, column.data) | {"recipe": recipe, "seed": seed}
-        )
+        chosen = [f"model={row.model}", f"data={column.data}", f"seed={seed}"]
+        chosen += [f"transform={row.transform}"] if row.transform else []
+        chosen += [f"recipe={recipe['name']}"]
+        config: Any = OmegaConf.to_container(compose("train", chosen), resolve=True)
+        return cell_id(config | {"recipe": recipe})
 
     return run_id

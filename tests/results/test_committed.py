@@ -1,6 +1,7 @@
 """The committed results: records that can be believed, and renderings made from them alone."""
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ FOLDERS = sorted(path.parent for path in ROOT.glob("results/*/*/*.md"))
 RENDER = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
 
 
+@cache
 def comparison_of(folder: Path) -> Comparison:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         choices = [f"table={folder.parent.name}", f"recipe={folder.name}"]
