@@ -1,5 +1,7 @@
 import io
+from dataclasses import replace
 
+import pytest
 from rich.console import Console
 from tests.results.conftest import CODE
 
@@ -13,8 +15,12 @@ def printed(comparison) -> list[str]:
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
 
 
-def test_a_full_table_fits_into_eighty_columns(spec, table_records):
-    lines = printed(compare(spec, table_records, "quick", CODE))
+@pytest.mark.parametrize("worse", [0.0, 88.0])
+def test_a_full_table_fits_into_eighty_columns(spec, table_records, worse):
+    records = [
+        replace(r, test_error_percent=round(r.test_error_percent + worse, 2)) for r in table_records
+    ]
+    lines = printed(compare(spec, records, "quick", CODE))
     assert max(len(line.rstrip()) for line in lines) <= 80
     for row in spec.rows:
         (line,) = (line for line in lines if line.startswith(f"{row.label} "))

@@ -15,7 +15,7 @@ def to_terminal(comparison: Comparison) -> Table:
     """Return the table to print in 80 columns: paper/ours, means only."""
     spec = comparison.spec
     title = f"{spec.title}, recipe {comparison.recipe}: paper/ours, test error in percent"
-    table = Table(title=title, box=None, padding=(0, 0, 0, 2), pad_edge=False, title_justify="left")
+    table = Table(title=title, box=None, padding=(0, 0, 0, 1), pad_edge=False, title_justify="left")
     table.add_column("", no_wrap=True)
     for column in spec.columns:
         table.add_column(column.key, justify="right", no_wrap=True)
