@@ -65,7 +65,11 @@ start() {
 
 stop() {
     for pid in slurmd.pid slurmctld.pid munge/pid; do
-        if [[ -e $folder/$pid ]]; then kill "$(cat "$folder/$pid")" || true; fi
+        if [[ ! -e $folder/$pid ]]; then continue; fi
+        number=$(cat "$folder/$pid")
+        kill "$number" || true
+        # Whoever removes the folder next must not find it being written to.
+        for _ in $(seq 100); do kill -0 "$number" 2>/dev/null && sleep 0.1 || break; done
     done
 }
 
