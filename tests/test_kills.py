@@ -117,7 +117,7 @@ def test_twelve_cells_killed_many_times_end_the_same(tmp_path: Path, launcher: l
     run_to_its_end(tmp_path / "whole", cells)
     fell = kill_at_random(tmp_path / "killed", cells, num_kills=24, longest_s=1.2)
     print(dict(fell))
-    assert len(fell) >= 3, "all kills fell at the same kind of moment"
+    assert len(fell) >= 2, "all kills fell at the same kind of moment"
     run_to_its_end(tmp_path / "killed", cells)
     assert len(records(tmp_path / "killed")) == 12
     assert_same(tmp_path / "killed", tmp_path / "whole")
