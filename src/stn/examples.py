@@ -77,7 +77,7 @@ def load(
         data_dir: where the data are now.
 
     Raises:
-        OSError, RuntimeError, ValueError: a run or the data are not there or not usable.
+        OSError, ValueError: a run or the data are not there or not usable.
     """
     entries = (rivals.baseline, *rivals.others)
     cells, tasks = zip(

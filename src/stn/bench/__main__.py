@@ -93,9 +93,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _rounds(text: str) -> int:
-    if (rounds := int(text)) < 1:
-        raise ValueError
-    return rounds
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 up, not {text}")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,6 +5,8 @@ from typing import Any
 
 from stn.results.records import run_id
 
+NOT_DECISIVE = ("name", "watch", "paper_steps")  # of a recipe: what changes no result
+
 
 def cell_id(config: Mapping[str, Any]) -> str:
     """Name a cell after its resolved configuration.
@@ -24,12 +26,7 @@ def cell_id(config: Mapping[str, Any]) -> str:
     identity = {
         "network": model["network"],
         "data": {k: v for k, v in data["module"].items() if k != "data_dir"},
-        "recipe": decisive(recipe),
+        "recipe": {k: v for k, v in recipe.items() if k not in NOT_DECISIVE},
         "seed": config["seed"],
     }
     return run_id(name, identity)
-
-
-def decisive(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a recipe that change a result."""
-    return {k: v for k, v in recipe.items() if k not in ("name", "watch", "paper_steps")}
