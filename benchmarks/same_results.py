@@ -1,0 +1,117 @@
+"""Shows that a change of the code changes no result: the same cells at two commits, bit for bit.
+
+    python benchmarks/same_results.py COMMIT [--steps 150] [--cells st_cnn/affine/mnist_r,...]
+
+Each cell is trained by its command, once with the package as it is at COMMIT and once as it is in
+the working tree, and both leave the same training losses, statistics of theta, weights (in order:
+names may differ), validation and test errors, or the differences are listed and the exit status
+is 1. What COMMIT gave is kept in `--kept`, and is not computed again.
+"""
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+ROOT = Path(__file__).parents[1]
+CELLS = tuple(
+    f"{network}/{data}"
+    for data in ("mnist_r", "mnist_rts")
+    for network in ("fcn/-", "cnn/-", "st_fcn/affine", "st_fcn/tps", "st_cnn/affine", "st_cnn/tps")
+) + ("st_cnn/projective/mnist_p", "st_fcn/projective/mnist_e", "st_cnn/attention/mnist_tc")
+
+
+def train(tree: Path, cell: str, steps: int, runs: Path) -> Path:
+    """Train a cell with the package of a checkout; return the folder of its run."""
+    model, transform, data = cell.split("/")
+    chosen = [f"model={model}", f"data={data}", "recipe=quick", "seed=3", "logger=csv"]
+    chosen += [] if transform == "-" else [f"transform={transform}"]
+    watch = ["recipe.watch.log_every_n_steps=10", f"recipe.max_steps={steps}"]
+    environment = os.environ | {
+        "PYTHONPATH": str(tree / "src"),
+        "STN_RUNS_DIR": str(runs / cell.replace("/", "-")),
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [sys.executable, "-m", "stn.train", *chosen, *watch]
+    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{tree}: {' '.join(command)}\n{done.stdout}\n{done.stderr}")
+    (result,) = Path(environment["STN_RUNS_DIR"]).glob("*/result.json")
+    return result.parent
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    """Return all that a run gave and a change of the code must leave alone."""
+    record = json.loads((folder / "result.json").read_text())
+    weights = torch.load(folder / "weights.pt", weights_only=True)
+    with (folder / "metrics.csv").open() as file:
+        logged = {f"{row['metric']} at {row['step']}": row["value"] for row in csv.DictReader(file)}
+    return {
+        **logged,
+        **{f"weights {i}": weight for i, weight in enumerate(weights.values())},
+        "num_params": record["num_params"],
+        "test_error_percent": record["test_error_percent"],
+    }
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Name what is not the same, or is not in both."""
+    found = [f"{name}: only in one" for name in old.keys() ^ new.keys()]
+    for name in old.keys() & new.keys():
+        a, b = old[name], new[name]
+        if isinstance(a, torch.Tensor):
+            if a.shape != b.shape:
+                found.append(f"{name}: {tuple(a.shape)} and {tuple(b.shape)}")
+            elif not torch.equal(a, b):
+                found.append(f"{name}: differ by up to {(a - b).abs().max():.3g}")
+        elif a != b:
+            found.append(f"{name}: {a} and {b}")
+    return sorted(found)
+
+
+def compare(commit: str, cells: list[str], steps: int, kept: Path) -> int:
+    """Compare cell after cell; return how many differ."""
+    describe = ["git", "-C", str(ROOT), "rev-parse", "--short=12", commit]
+    commit = subprocess.run(describe, check=True, capture_output=True, text=True).stdout.strip()
+    num_different = 0
+    with tempfile.TemporaryDirectory() as temporary:
+        tree, runs = Path(temporary) / "tree", Path(temporary) / "runs"
+        git = ["git", "-C", str(ROOT), "worktree"]
+        subprocess.run([*git, "add", "--detach", "--quiet", str(tree), commit], check=True)
+        try:
+            for cell in cells:
+                path = kept / f"{commit}-{cell.replace('/', '-')}-{steps}.pt"
+                if not path.exists():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    torch.save(outcome(train(tree, cell, steps, runs / "old")), path)
+                old = torch.load(path, weights_only=True)
+                found = differences(old, outcome(train(ROOT, cell, steps, runs / "new")))
+                num_different += bool(found)
+                print(f"{cell}: {len(old)} values,", found[:5] or "all the same", flush=True)
+        finally:
+            subprocess.run([*git, "remove", "--force", str(tree)], check=True)
+    return num_different
+
+
+def main() -> None:
+    """Parse the command line, compare, and say how it ended."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("commit")
+    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--cells", default=",".join(CELLS))
+    parser.add_argument("--kept", type=Path, default=Path("reports/same_results"))
+    arguments = parser.parse_args()
+    cells = arguments.cells.split(",")
+    num_different = compare(arguments.commit, cells, arguments.steps, arguments.kept)
+    sys.exit(f"{num_different} of {len(cells)} cells differ" if num_different else 0)
+
+
+if __name__ == "__main__":
+    main()
