@@ -109,8 +109,8 @@ report: $(INSTALLED) ## render reports/table1.md from the runs there are; trains
 	@$(PY) -m stn.report table=table1 recipe=$(RECIPE)
 
 bench: $(INSTALLED) ## measure speed against targets and other libraries: reports/bench.md
-	OMP_NUM_THREADS=1 $(PY) -m stn.bench
+	OMP_NUM_THREADS=1 $(PY) -m benchmarks
 
 clean: ## remove reports and build products; runs/, data/ and .venv stay
 	rm -rf reports build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
-	find src tests -name __pycache__ -prune -exec rm -rf {} +
+	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +

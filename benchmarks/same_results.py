@@ -21,11 +21,11 @@ from typing import Any
 import torch
 
 ROOT = Path(__file__).parents[1]
-CELLS = tuple(
-    f"{network}/{data}"
-    for data in ("mnist_r", "mnist_rts")
-    for network in ("fcn/-", "cnn/-", "st_fcn/affine", "st_fcn/tps", "st_cnn/affine", "st_cnn/tps")
-) + ("st_cnn/projective/mnist_p", "st_fcn/projective/mnist_e", "st_cnn/attention/mnist_tc")
+NETWORKS = ("fcn/-", "cnn/-", "st_fcn/affine", "st_fcn/tps", "st_cnn/affine", "st_cnn/tps")
+CELLS = (
+    *(f"{network}/{data}" for data in ("mnist_r", "mnist_rts") for network in NETWORKS),
+    *("st_cnn/projective/mnist_p", "st_fcn/projective/mnist_e", "st_cnn/attention/mnist_tc"),
+)
 
 
 def train(tree: Path, cell: str, steps: int, runs: Path) -> Path:

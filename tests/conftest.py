@@ -12,10 +12,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
-from stn.building import instantiate
-from stn.cell import Cell
 from stn.data import mnist_source
 from stn.results.identity import cell_id
+from stn.running.building import instantiate
+from stn.running.cell import Cell
 
 CONF = Path(__file__).parents[1] / "conf"
 NUM_TRAIN, NUM_TEST = 640, 150

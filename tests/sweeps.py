@@ -12,7 +12,7 @@ import torch
 
 ROOT = Path(__file__).parents[1]
 SMOKE = ["recipe=smoke", "logger=csv"]
-DIGITS = "data.module._target_=stn.bench.digits"
+DIGITS = "data.module._target_=benchmarks.digits"
 # Both take ten steps an epoch, and write a checkpoint after each epoch: one slowly, one quickly.
 TINY = [*SMOKE, f"{DIGITS}.RandomDigits", "recipe.batch_size=5500", "model=fcn"]
 FEW = [*SMOKE, f"{DIGITS}.FewRandomDigits", "recipe.batch_size=64"]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from stn.building import instantiate
+from stn.running.building import instantiate
 
 CONF = Path(__file__).parents[1] / "conf"
 Compose = Callable[..., DictConfig]

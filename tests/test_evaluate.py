@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from stn import evaluate
-from stn.cell import Cell, run_cell
 from stn.results.records import read_record
+from stn.running.cell import Cell, run_cell
 
 MakeCell = Callable[..., Cell]
 Evaluate = Callable[..., None]

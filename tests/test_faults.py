@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from stn import cell as cell_module
 from stn import train
 from stn.callbacks.metrics import MetricsFile
 from stn.callbacks.wandb import LenientWandbLogger
-from stn.cell import Cell, run_cell
 from stn.results.collect import collect
 from stn.results.records import read_record
-from tests.test_cell import assert_same, stop_at
+from stn.running import cell as cell_module
+from stn.running.cell import Cell, run_cell
+from tests.running.test_cell import assert_same, stop_at
 
 MakeCell = Callable[..., Cell]
 

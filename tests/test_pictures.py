@@ -9,8 +9,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from PIL import Image
 
-from stn.cell import Cell, run_cell
 from stn.pictures import CONF, draw_table, main
+from stn.running.cell import Cell, run_cell
 
 
 def config_of(folder: Path, *overrides: str) -> dict[str, Any]:

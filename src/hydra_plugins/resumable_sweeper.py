@@ -21,7 +21,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from stn.building import instantiate
+from stn.running.building import instantiate
 
 
 @dataclass
@@ -66,7 +66,7 @@ class ResumableSweeper(Sweeper):
         """Run what is missing; exit with status 1 unless every cell of the sweep is finished."""
         from rich.console import Console
 
-        from stn.sweep import INTERRUPTED, SweepDisplay, split
+        from stn.sweeping.show import INTERRUPTED, SweepDisplay, split
 
         console = Console()
         try:
@@ -98,8 +98,8 @@ class ResumableSweeper(Sweeper):
             What became of the cells, a line for each one that failed, and what there is to say if
             the launcher stopped before all had ended.
         """
-        from stn.locks import BUSY
-        from stn.sweep import split, wait_until_free
+        from stn.files.locks import BUSY
+        from stn.sweeping.show import split, wait_until_free
 
         returns: list[JobReturn] = []
         failures: list[str] = []
@@ -142,8 +142,8 @@ class ResumableSweeper(Sweeper):
     def _planned(self, arguments: list[str]) -> Any:
         """Return the sweep that the overrides ask for, each cell once."""
         from stn.results.identity import cell_id
-        from stn.sweep import Job, Sweep
-        from stn.tuning import trials_dir
+        from stn.running.tuning import trials_dir
+        from stn.sweeping.show import Job, Sweep
 
         jobs: dict[str, Job] = {}
         data_modules: dict[str, Any] = {}
@@ -210,7 +210,7 @@ def _fetch(data_modules: list[Any]) -> None:
 
 def _after_stop(sweep: Any, jobs: list[Any], error: Exception) -> str:
     """Say what stopped the launcher, which cells that left unfinished, and how to go on."""
-    from stn.sweep import FINISHED, record_of
+    from stn.sweeping.show import FINISHED, record_of
 
     lines = []
     for job in jobs:

@@ -7,8 +7,8 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from stn.building import instantiate
-from stn.finished import evaluate
+from stn.running.building import instantiate
+from stn.running.finished import evaluate
 
 CONF = str(Path(__file__).parents[2] / "conf")
 

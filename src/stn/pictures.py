@@ -15,12 +15,12 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
-from stn.building import instantiate
-from stn.examples import Rivals, draw_alignment, draw_examples, find_rivals, load
+from stn.drawing.examples import Rivals, draw_alignment, draw_examples, find_rivals, load
 from stn.results.collect import collect
 from stn.results.comparison import compare
 from stn.results.provenance import code_id
 from stn.results.table import parse_table
+from stn.running.building import instantiate
 
 CONF = str(Path(__file__).parents[2] / "conf")
 

@@ -18,7 +18,6 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from stn.planning import run_ids
 from stn.results.collect import Collection, collect, export
 from stn.results.comparison import Comparison, compare
 from stn.results.provenance import code_id
@@ -26,6 +25,7 @@ from stn.results.records import Record
 from stn.results.render import to_csv, to_latex, to_markdown
 from stn.results.table import parse_table
 from stn.results.terminal import summary, to_terminal
+from stn.sweeping.planning import run_ids
 
 CONF = str(Path(__file__).parents[2] / "conf")
 

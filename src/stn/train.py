@@ -15,13 +15,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from stn.building import instantiate
-from stn.cell import Cell, run_cell
-from stn.locks import BUSY, CellBusyError
-from stn.ranks import RankError
+from stn.files.locks import BUSY, CellBusyError
 from stn.results.identity import cell_id
-from stn.sweep import INTERRUPTED, Job, SweepDisplay, check_retry
-from stn.tuning import run_trial
+from stn.running.building import instantiate
+from stn.running.cell import Cell, run_cell
+from stn.running.ranks import RankError
+from stn.running.tuning import run_trial
+from stn.sweeping.show import INTERRUPTED, Job, SweepDisplay, check_retry
 
 CONF = str(Path(__file__).parents[2] / "conf")
 # Overrides that say which cell it is, or that change no result: the rest is told in the record.

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stn.data.files import DataError
 from stn.data.idx import parse_idx
+from stn.files.verified import DataError
 
 
 def idx(shape: tuple[int, ...], payload: bytes) -> bytes:

@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import pytest
 
 from stn.data import mnist_source
-from stn.data.files import DataError
 from stn.data.mnist_source import fetch_mnist, load_mnist
+from stn.files.verified import DataError
 
 TRAIN_IMAGES = "train-images-idx3-ubyte"
 

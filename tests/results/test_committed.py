@@ -9,11 +9,11 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from stn.planning import run_ids
 from stn.results.collect import collect
 from stn.results.comparison import Comparison, compare
 from stn.results.render import to_csv, to_latex, to_markdown
 from stn.results.table import parse_table
+from stn.sweeping.planning import run_ids
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted(path.parent for path in ROOT.glob("results/*/*/*.md"))

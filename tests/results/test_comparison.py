@@ -1,10 +1,10 @@
 import random
 
 import pytest
-from tests.results.conftest import CODE
 
 from stn.results.comparison import compare
 from stn.results.table import parse_table
+from tests.results.conftest import CODE
 
 
 def test_empty_table_has_no_number_of_ours(spec):

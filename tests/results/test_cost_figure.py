@@ -1,12 +1,12 @@
 from dataclasses import replace
 
 import pytest
-from tests.results.conftest import CODE
 
 from stn.results.comparison import compare
 from stn.results.cost_figure import MIN_SHARE, draw_costs, minutes
 from stn.results.records import Record
 from stn.results.table import TableSpec
+from tests.results.conftest import CODE
 
 
 def labels(figure) -> list[str]:

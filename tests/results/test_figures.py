@@ -1,5 +1,4 @@
 import pytest
-from tests.results.conftest import CODE
 
 from stn.results.comparison import compare
 from stn.results.figures import (
@@ -18,6 +17,7 @@ from stn.results.figures import (
     status,
     time_taken,
 )
+from tests.results.conftest import CODE
 
 
 def test_errors_have_the_digits_that_they_are_known_to():

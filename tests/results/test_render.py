@@ -5,11 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.results.conftest import CODE
 
 from stn.results import render
 from stn.results.comparison import compare
 from stn.results.render import to_csv, to_latex, to_markdown
+from tests.results.conftest import CODE
 
 FORMATS = [to_markdown, to_csv, to_latex]
 PAPER_NUMBER = re.compile(r"\d+\.\d(?!\d)")

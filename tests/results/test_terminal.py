@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
-from tests.results.conftest import CODE
 
 from stn.results.comparison import compare
 from stn.results.terminal import summary, to_terminal
+from tests.results.conftest import CODE
 
 
 def printed(comparison) -> list[str]:

@@ -9,7 +9,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from stn.building import instantiate
+from stn.running.building import instantiate
 from stn.transformers import (
     Affine,
     Attention,

@@ -10,7 +10,7 @@ from pytorch_lightning import Callback
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-from stn.results.atomic import append
+from stn.files.atomic import append
 
 HEADER = ("step", "metric", "value")
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning import Callback
 
-from stn.results.atomic import write_atomically
+from stn.files.atomic import write_atomically
 from stn.results.provenance import code_id
 
 WRITE_EVERY_S = 1.0

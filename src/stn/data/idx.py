@@ -6,7 +6,7 @@ import struct
 import torch
 from torch import Tensor
 
-from stn.data.files import DataError
+from stn.files.verified import DataError
 
 
 def parse_idx(content: bytes, num_dims: int, name: str) -> Tensor:

@@ -18,8 +18,8 @@ from pathlib import Path
 from filelock import FileLock
 from torch import Tensor
 
-from stn.data.files import DataError, install, read_verified
 from stn.data.idx import parse_idx
+from stn.files.verified import DataError, install, read_verified
 
 # md5 of the unpacked files.
 CHECKSUMS = {

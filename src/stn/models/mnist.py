@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from stn.layers import ConvMaxPool, ConvMaxPoolStack
+from stn.fast import ConvMaxPool, ConvMaxPoolStack
 from stn.transformers import (
     ConvLocalisation,
     FullyConnectedLocalisation,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchmetrics", "numpy")
 PACKAGE = Path(__file__).parents[1]
-DECISIVE = ("data", "layers", "models", "tasks", "transformers")  # and the modules:
-DECISIVE_MODULES = ("cell.py", "ranks.py")
+DECISIVE = ("data", "fast", "models", "tasks", "transformers")  # and the modules:
+DECISIVE_MODULES = ("running/cell.py", "running/ranks.py")
 
 
 @cache

@@ -15,9 +15,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from stn.results.atomic import write_atomically
+from stn.files.atomic import write_atomically
+from stn.files.scrubbing import scrub
 from stn.results.checks import CHECKS, SCHEMA
-from stn.results.scrubbing import scrub
 
 RESULT = "result.json"
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stn.layers import Conv, ConvMaxPool, ConvMaxPoolStack
+from stn.fast import Conv, ConvMaxPool, ConvMaxPoolStack
 from stn.transformers.transforms import Transform
 
 Shape = tuple[int, int, int]

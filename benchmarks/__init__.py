@@ -1,0 +1,1 @@
+"""What a spatial transformer costs here, measured: `python -m benchmarks`, or `make bench`."""

@@ -1,1 +1,0 @@
-"""What a spatial transformer costs here, measured: `python -m stn.bench`, or `make bench`."""

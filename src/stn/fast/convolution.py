@@ -1,0 +1,157 @@
+"""Convolution followed by 2x2 max pooling, the pair every MNIST network of the paper is made of."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stn.fast.bilinear import BilinearConvMaxPool
+from stn.fast.direct import FEW_CHANNELS, DirectConvMaxPool
+from stn.fast.toom_cook import num_products
+from stn.fast.windows import WindowsConvMaxPool
+
+# A transform of the bilinear algorithm moves memory: its multiplications take this many times
+# as long as those of a convolution over many channels.
+TRANSFORM_COST = 4
+# Below this many images a product is too small to gain what its call costs.
+LARGE_BATCH = 48
+# Pooling of its own passes over rows of this many numbers and more faster than the library's.
+MANY_FILTERS = 48
+# Filters are filled up to a multiple of this, a processor's vector, where it adds little to them.
+VECTOR = 16
+# Products over windows gain for windows of up to this many numbers.
+SMALL_WINDOW = 100
+
+
+def conv_max_pool_plain(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Convolve without padding at stride 1, then keep the largest of each 2x2 block.
+
+    Args:
+        x: images (B, C, H, W).
+        weight: filters (K, C, k, k).
+        bias: one number a filter (K,).
+
+    Returns:
+        (B, K, (H - k + 1) // 2, (W - k + 1) // 2).
+    """
+    return F.max_pool2d(F.conv2d(x, weight, bias), 2)
+
+
+def conv_max_pool(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Same function as `conv_max_pool_plain`, by the cheapest way for the shape and device.
+
+    On a processor in float32 there are three ways of its own, each with a hand-written gradient
+    (which cannot be differentiated again). `bilinear_is_cheaper` chooses the first by counting. The
+    direct one is for inputs of few channels whose gradient is wanted, and for large batches with
+    many filters; windows are for large batches with few filters. The first two order the memory of
+    their result as (W', H', B, K), the last as (K, H', W', B): as the next layer needs it.
+    """
+    large = x.shape[0] >= LARGE_BATCH
+    slow_gradient = x.requires_grad and x.shape[1] < FEW_CHANNELS
+    if not (large or slow_gradient) or not _has_own_way(x, weight):
+        return conv_max_pool_plain(x, weight, bias)
+    if large and bilinear_is_cheaper(x.shape, weight.shape):
+        return BilinearConvMaxPool.apply(x, weight, bias)
+    if slow_gradient or weight.shape[0] >= MANY_FILTERS:
+        return DirectConvMaxPool.apply(x, weight, bias)
+    if weight[0].numel() <= SMALL_WINDOW and not x.requires_grad:
+        return WindowsConvMaxPool.apply(x, weight, bias)
+    return conv_max_pool_plain(x, weight, bias)
+
+
+def bilinear_is_cheaper(image: torch.Size, weight: torch.Size) -> bool:
+    """Compare the multiplications of both ways for one image, transforms at TRANSFORM_COST."""
+    (_, _, height, width), (filters, channels, size, _) = image, weight
+    rows, columns = (height - size + 1) // 2 * 2, (width - size + 1) // 2 * 2
+    products = num_products(columns + size - 1)
+    to_products = products * (columns + size - 1) * (rows + size - 1) * channels
+    from_products = products * columns * rows * filters
+    bilinear = products * rows * size * filters * channels
+    direct = columns * size * rows * size * filters * channels
+    return bilinear + TRANSFORM_COST * (to_products + from_products) < direct
+
+
+def _has_own_way(x: Tensor, weight: Tensor) -> bool:
+    """Whether x is a batch for the processor in float32, and not an empty one."""
+    return (
+        x.device.type == weight.device.type == "cpu"
+        and x.dtype == weight.dtype == torch.float32
+        and x.ndim == 4
+        and weight.shape[2] == weight.shape[3] < min(x.shape[2:])
+        and torch.backends.mkldnn.is_available()
+        and not torch.is_autocast_enabled("cpu")
+    )
+
+
+class ConvMaxPool(nn.Conv2d):
+    """Convolution (stride 1, no padding) and 2x2 max pooling as one layer.
+
+    Parameters have the names, shapes and initial values of `torch.nn.Conv2d`.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
+        super().__init__(in_channels, out_channels, kernel_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (B, C, H, W) to (B, K, (H - k + 1) // 2, (W - k + 1) // 2)."""
+        assert self.bias is not None
+        return conv_max_pool(x, self.weight, self.bias)
+
+
+class ConvMaxPoolStack(nn.Sequential):
+    """Layers of `ConvMaxPool`, each followed by a ReLU (which commutes with pooling).
+
+    Between the layers filters are filled up with zeros to whole vectors of the processor: a pass
+    over rows of 46 numbers takes longer than one over 48. No value, gradient or parameter changes.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (B, C, H, W) to the last layer's rectified output."""
+        num_filters = x.shape[1]
+        for layer in self:
+            assert isinstance(layer, ConvMaxPool)
+            x = F.relu(conv_max_pool(x, *_filled_up(layer, x)))
+            num_filters = layer.out_channels
+        return x[:, :num_filters]
+
+
+def _filled_up(layer: ConvMaxPool, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Weight and bias with zeros for x's channels beyond the layer's, and for missing filters."""
+    assert layer.bias is not None
+    missing = -layer.out_channels % VECTOR
+    if 8 * missing > layer.out_channels or not _has_own_way(x, layer.weight):
+        missing = 0
+    extra_channels = x.shape[1] - layer.in_channels
+    if not (missing or extra_channels):
+        return layer.weight, layer.bias
+    weight = F.pad(layer.weight, (0, 0, 0, 0, 0, extra_channels, 0, missing))
+    return weight, F.pad(layer.bias, (0, missing))
+
+
+def conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Convolve without padding at stride 1; filters as large as the image are a linear layer.
+
+    Args:
+        x: images (B, C, H, W).
+        weight: filters (K, C, h, w).
+        bias: one number a filter (K,).
+
+    Returns:
+        (B, K, H - h + 1, W - w + 1).
+    """
+    if x.shape[1:] == weight.shape[1:]:
+        return F.linear(x.flatten(1), weight.flatten(1), bias)[:, :, None, None]
+    if _has_own_way(x, weight):
+        x = x.contiguous(memory_format=torch.channels_last)
+    return F.conv2d(x, weight, bias)
+
+
+class Conv(nn.Conv2d):
+    """Convolution by `conv`; parameters as those of `torch.nn.Conv2d`."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
+        super().__init__(in_channels, out_channels, kernel_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (B, C, H, W) to (B, K, H - k + 1, W - k + 1)."""
+        assert self.bias is not None
+        return conv(x, self.weight, self.bias)

@@ -1,0 +1,1 @@
+"""One cell: built from its configuration, trained, measured, recorded, given back."""

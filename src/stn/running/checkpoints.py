@@ -1,0 +1,102 @@
+"""Checkpoints that survive: written atomically, the one before kept, damage named and passed over.
+
+Lightning's own files are written to the system's temporary folder and moved: if that is another
+file system, a kill or a full disk in the midst leaves half a checkpoint in the place of a good one.
+"""
+
+import io
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from stn.files.atomic import write_atomically
+
+LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
+NEEDED = {"state_dict", "global_step", "optimizer_states", "callbacks", "loops"}
+
+
+class CheckpointFiles(TorchCheckpointIO):
+    """Writes a checkpoint atomically, after the one that is there has become `previous.ckpt`."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Replace `path`; at every moment, it or the previous checkpoint is there as a whole."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_name(f"new-{path.name}")
+        save(checkpoint, new)
+        if path.exists():
+            path.replace(path.with_name(PREVIOUS))
+        new.replace(path)
+
+
+def save(content: Any, path: Path) -> None:
+    """Write what torch can save as a file that is there as a whole or not at all."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+def last_good(
+    folder: Path, lacks: Callable[[dict[str, Any]], str | None] = lambda state: None
+) -> tuple[Path, dict[str, Any]] | None:
+    """Return the newest checkpoint that can be gone on from, and its content; None without any.
+
+    A damaged one is named on standard error and moved aside to `<name>.damaged`.
+
+    Args:
+        folder: of the run.
+        lacks: says of a checkpoint's content what else is needed and not there; None for nothing.
+
+    Raises:
+        OSError: a checkpoint is there, and the system does not let it be read.
+    """
+    for path in (folder / LAST, folder / PREVIOUS):
+        if path.exists():
+            found = _read(path)
+            if isinstance(found, dict):
+                reason = lacks(found)
+                if reason is None:
+                    return path, found
+            else:
+                path.replace(path.with_name(f"{path.name}.damaged"))
+                reason = f"{found}, and moved aside"
+            print(
+                f"{reason}: the run goes on from the checkpoint before, or from the start",
+                file=sys.stderr,
+            )
+    return None
+
+
+def load(path: Path) -> Any:
+    """Return the content of a file that `save` wrote, or Lightning.
+
+    Raises:
+        OSError: the system does not let it be read.
+        ValueError: it is damaged; says how.
+    """
+    content = path.read_bytes()
+    try:
+        if torn := zipfile.ZipFile(io.BytesIO(content)).testzip():  # torch checks no checksum
+            raise ValueError(f"wrong checksum of {torn}")
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # of whatever kind: the file was read, so its content is wrong
+        reason = str(error) if isinstance(error, ValueError) else type(error).__name__
+        raise ValueError(f"{path} is damaged ({reason})") from error
+
+
+def _read(path: Path) -> dict[str, Any] | str:
+    """Return the content of a checkpoint, or what is wrong with it."""
+    try:
+        state = load(path)
+    except ValueError as error:
+        return str(error)
+    if not isinstance(state, dict) or not state.keys() >= NEEDED:
+        return f"{path} is not a checkpoint of a run"
+    return state

@@ -1,0 +1,40 @@
+"""A trial of a search for hyperparameters: trains a cell and validates it, and no more.
+
+The test set is not looked at, so there is nothing that a table could show: a trial writes no
+record, and keeps out of the folder of the cell that has the same configuration.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from stn.callbacks.progress import Stopwatch
+from stn.running.cell import Cell, build_trainer, check, prepare
+
+
+def trials_dir(config: Mapping[str, Any]) -> Path:
+    """Return where the folders of trials are, apart from those of cells."""
+    return Path(config["runs_dir"]) / "tuning"
+
+
+def run_trial(cell: Cell) -> float:
+    """Train a cell from the start in `<runs_dir>/tuning`; return its validation error in percent.
+
+    Raises:
+        ValueError: a number of the configuration cannot be.
+        DivergedError, NonFiniteThetaError: training diverged.
+    """
+    check(cell.config)
+    cell = replace(cell, config=cell.config | {"runs_dir": str(trials_dir(cell.config))})
+    cell.folder.mkdir(parents=True, exist_ok=True)
+    task, datamodule = prepare(cell)
+    with FileLock(cell.folder / ".lock"):
+        trainer = build_trainer(cell, Stopwatch(), [])
+        trainer.fit(task, datamodule=datamodule)
+        trainer.validate(task, datamodule=datamodule, verbose=False)
+    error_percent = trainer.callback_metrics["val_error_percent"].item()
+    print(f"{cell.run_id}: validation error {error_percent:.2f} %")
+    return error_percent

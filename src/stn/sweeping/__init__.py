@@ -1,0 +1,1 @@
+"""Many cells: which ones a sweep has, which are missing, and what it shows meanwhile."""

@@ -1,0 +1,36 @@
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from stn.drawing import distortions as sheet
+
+CONF = Path(__file__).parents[2] / "conf/data"
+
+
+def test_the_sheet_shows_every_distortion(mnist_dir, tmp_path, monkeypatch):
+    configs = sheet.distorted_columns(CONF)
+    for config in configs:
+        config.module.num_val = 100
+    monkeypatch.setattr(sheet, "distorted_columns", lambda conf: configs)
+    path = tmp_path / "new/sheet.png"
+    monkeypatch.setattr(sys, "argv", ["sheet", "--out", str(path), "--seed", "1"])
+    sheet.main()
+    with Image.open(path) as image:
+        assert image.height > len(configs) * sheet.CELL_PX
+        assert image.width > 10 * sheet.CELL_PX
+        assert image.convert("L").getextrema() == (0, 255)
+
+
+def test_its_rows_are_the_columns_of_the_table_small_images_first():
+    labels = [config.label for config in sheet.distorted_columns(CONF)]
+    assert labels[0] == "MNIST"
+    assert labels[-2:] == ["RTS", "TC"]
+    assert {"R", "P", "E"} < set(labels)
+
+
+def test_a_folder_without_distortions_is_named(tmp_path):
+    (tmp_path / "other.yaml").write_text("name: other\n")
+    with pytest.raises(ValueError, match=str(tmp_path)):
+        sheet.distorted_columns(tmp_path)

@@ -1,0 +1,82 @@
+import gzip
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from stn.files.verified import DataError, install, read_verified
+
+CONTENT = bytes(range(256)) * 40
+MD5 = hashlib.md5(CONTENT).hexdigest()
+
+
+def test_plain_and_packed_content_are_read(tmp_path):
+    (tmp_path / "plain").write_bytes(CONTENT)
+    (tmp_path / "packed.gz").write_bytes(gzip.compress(CONTENT))
+    assert read_verified(tmp_path / "plain", MD5) == CONTENT
+    assert read_verified(tmp_path / "packed.gz", MD5) == CONTENT
+
+
+def flipped(data: bytes) -> bytes:
+    return data[:500] + bytes([data[500] ^ 1]) + data[501:]
+
+
+PACKED = gzip.compress(CONTENT * 9, compresslevel=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "stored"),
+    [
+        ("plain", flipped(CONTENT)),
+        ("plain", CONTENT[:-1]),
+        ("plain", b""),
+        ("packed.gz", gzip.compress(flipped(CONTENT))),
+        ("packed.gz", gzip.compress(CONTENT)[:-20]),
+        ("packed.gz", flipped(PACKED)),
+        ("packed.gz", CONTENT),
+        ("packed.gz", b""),
+        ("packed.gz", gzip.compress(CONTENT)[:10] + b"\xff" * 100),
+    ],
+)
+def test_damage_is_named_with_both_checksums_and_left_alone(tmp_path, name, stored):
+    path = tmp_path / name
+    path.write_bytes(stored)
+    with pytest.raises(DataError) as caught:
+        read_verified(path, MD5)
+    message = str(caught.value)
+    assert str(path) in message
+    assert f"expected md5 {MD5}" in message
+    assert "found" in message
+    assert message.count("md5") == 2
+    assert path.read_bytes() == stored
+
+
+def test_a_file_is_installed_whole(tmp_path):
+    install(CONTENT, tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == CONTENT
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_file_that_is_there_is_never_replaced(tmp_path):
+    (tmp_path / "file").write_bytes(b"mine")
+    install(CONTENT, tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"mine"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_an_interrupt_leaves_nothing(tmp_path, monkeypatch):
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        install(CONTENT, tmp_path / "file")
+    assert os.listdir(tmp_path) == []
+
+
+def test_two_at_once_leave_one_whole_file(tmp_path):
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: install(CONTENT, tmp_path / "file"), range(32)))
+    assert (tmp_path / "file").read_bytes() == CONTENT
+    assert os.listdir(tmp_path) == ["file"]

@@ -1,0 +1,138 @@
+"""What a configuration can build, and that nothing else in the package can run foreign code."""
+
+import ast
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from stn import evaluate, train
+from stn.running.building import instantiate
+from stn.running.cell import Cell, run_cell
+
+SOURCES = sorted((Path(__file__).parents[2] / "src").rglob("*.py"))
+
+
+def test_what_the_package_and_torch_define_is_built() -> None:
+    layer = {"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 3}
+    assert isinstance(instantiate(layer), torch.nn.Linear)
+    built = instantiate({"_target_": "stn.transformers.ThinPlateSpline", "points": [3, 2]})
+    assert built.num_params == 12
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system",
+        "builtins.eval",
+        "subprocess.Popen",
+        "hydra.utils.get_method",
+        "stn.running.cell.os.system",
+        "stn.results.records.write_record",
+        "stn.results.provenance._git",
+        "stn.files.verified.install",
+        "stn.data.distortions._second",
+        "stn.models.mnist.nn.init._no_grad_fill_",
+        "stn.modelsx.f",
+        "torch.nnx.f",
+        "torch.nn.Linear.__init__",
+        "torch.nn.functional.torch.os.system",
+        "stn.data.mnist_source.subprocess.run",
+        "torch.os.system",
+        "torch.load",
+        "torch.hub.load",
+        "stnx.f",
+        7,
+        None,
+        "${oc.env:STN_TARGET}",
+        "\\${oc.env:STN_TARGET}",
+    ],
+)
+@pytest.mark.parametrize("wrap", [lambda c: c, lambda c: {"a": [{"b": c}]}])
+def test_nothing_else_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: Any, wrap: Callable[[Any], Any]
+) -> None:
+    monkeypatch.setenv("STN_TARGET", "os.system")
+    config = wrap({"_target_": target, "_args_": [f"touch {tmp_path}/ran"]})
+    with pytest.raises(ValueError, match=r"is not built"):
+        instantiate(config)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_text_that_becomes_a_configuration_is_checked_too(tmp_path: Path) -> None:
+    text = f"{{_target_: os.system, _args_: ['touch {tmp_path}/ran']}}"
+    with pytest.raises(ValueError, match=r"os\.system is not built"):
+        instantiate({"a": f'${{oc.create:"{text}"}}'})
+    assert not (tmp_path / "ran").exists()
+
+
+def test_an_override_cannot_run_a_command(
+    mnist_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STN_RUNS_DIR", str(tmp_path / "runs"))
+    for mode in ([], ["-m"]):
+        override = "data.module._target_=os.system"
+        monkeypatch.setattr(sys, "argv", ["stn.train", *mode, "logger=csv", override])
+        with pytest.raises(SystemExit, match=r"ValueError: _target_: os\.system is not built"):
+            train.main()
+
+
+@pytest.mark.parametrize(
+    ("target", "arguments"),
+    [
+        ("os.system", ["touch {}"]),
+        ("stn.results.provenance._git", ["-c", "alias.x=!touch {}", "x"]),
+    ],
+)
+def test_the_configuration_of_a_foreign_run_cannot_run_a_command(
+    make_cell: Callable[..., Cell],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    target: str,
+    arguments: list[str],
+) -> None:
+    cell = make_cell("model=fcn", "recipe.max_steps=2")
+    run_cell(cell)
+    path = cell.folder / "config.yaml"
+    config = OmegaConf.load(path)
+    arguments = [argument.format(tmp_path / "ran") for argument in arguments]
+    config.recipe.optimizer = {"_target_": target, "_args_": arguments}
+    OmegaConf.save(config, path)
+    monkeypatch.setattr(sys, "argv", ["stn.evaluate", f"run={cell.folder}"])
+    with pytest.raises(SystemExit, match=rf"ValueError: _target_: {target} is not built"):
+        evaluate.main()
+    assert not (tmp_path / "ran").exists()
+
+
+def calls(name: str) -> list[tuple[Path, ast.Call]]:
+    """Every call of something whose dotted name ends so."""
+    return [
+        (path, node)
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(name)
+    ]
+
+
+def test_files_are_loaded_as_weights_only() -> None:
+    loads = calls("torch.load") + [c for c in calls(".fit") if "ckpt_path" in ast.unparse(c[1])]
+    assert len(loads) >= 2
+    for path, call in loads:
+        keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+        assert keywords.get("weights_only") == "True", (path, ast.unparse(call))
+
+
+@pytest.mark.parametrize("name", ["pickle.load", "pickle.loads", "extractall", "yaml.load", "eval"])
+def test_nothing_else_that_runs_what_it_reads_is_called(name: str) -> None:
+    found = [(p, c) for p, c in calls(name) if not ast.unparse(c.func).endswith(".eval")]
+    assert not found
+
+
+def test_configurations_are_built_in_one_place() -> None:
+    assert [path.name for path, _ in calls("hydra.utils.instantiate")] == ["building.py"]
+    for path in SOURCES:
+        assert "from hydra.utils import instantiate" not in path.read_text(), path

@@ -1,0 +1,344 @@
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from filelock import FileLock
+from torch import nn
+
+from stn.callbacks import progress
+from stn.callbacks.progress import Stopwatch
+from stn.files.locks import CellBusyError
+from stn.results.provenance import code_id
+from stn.results.records import Record, read_record
+from stn.running import cell as cell_module
+from stn.running.cell import Cell, run_cell
+from stn.tasks.classification import DivergedError
+
+MakeCell = Callable[..., Cell]
+
+
+def record_of(cell: Cell) -> Record:
+    return read_record(cell.folder / "result.json")
+
+
+def test_a_cell_leaves_what_it_promises(make_cell: MakeCell) -> None:
+    cell = make_cell("model=st_cnn", "transform=tps")
+    val_error_percent = run_cell(cell)
+    record = record_of(cell)
+    assert record.status == "finished"
+    assert record.val_error_percent == val_error_percent
+    assert (record.model, record.transform, record.data) == ("st_cnn", "tps", "mnist_r")
+    assert (record.steps, record.num_test, record.samples) == (20, 150, 20 * 64)
+    assert record.paper_samples == 150_000 * 256
+    left = {path.name for path in cell.folder.iterdir()}
+    assert {"config.yaml", "metrics.csv", "last.ckpt", "weights.pt", "panels"} <= left
+
+
+def test_a_finished_cell_is_not_run_again(make_cell: MakeCell) -> None:
+    cell = make_cell("model=fcn")
+    first = run_cell(cell)
+    before = (cell.folder / "result.json").stat().st_mtime_ns
+    assert run_cell(cell) == first
+    assert (cell.folder / "result.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("model", ["fcn", "st_cnn"])
+@pytest.mark.parametrize("stop_step", [3, 8, 13])
+def test_a_resumed_cell_equals_an_uninterrupted_one(
+    make_cell: MakeCell,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    stop_step: int,
+) -> None:
+    whole = make_cell(f"model={model}", f"runs_dir={tmp_path}/whole")
+    run_cell(whole)
+
+    stopped = make_cell(f"model={model}", f"runs_dir={tmp_path}/stopped")
+
+    stop_at(stopped, stop_step, monkeypatch)
+    assert not (stopped.folder / "result.json").exists()
+    run_cell(stopped)
+
+    assert_same(stopped, whole)
+    differ = {"step_ms", "wall_s", "cpu_s", "peak_rss_mib", "started_at", "finished_at", "config"}
+    same = [
+        {k: v for k, v in vars(record_of(c)).items() if k not in differ} for c in (stopped, whole)
+    ]
+    assert same[0] == same[1]
+
+
+def test_a_cell_that_goes_on_with_other_code_tells_no_code(
+    make_cell: MakeCell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed, same = make_cell("model=fcn"), make_cell("model=fcn", "seed=1")
+    with monkeypatch.context() as patch:
+        patch.setattr(progress, "code_id", lambda: "0ddc0de" * 2)
+        stop_at(changed, 13, monkeypatch)
+    stop_at(changed, 18, monkeypatch)  # whoever goes on from its checkpoint knows no better
+    stop_at(same, 13, monkeypatch)
+    assert f"{changed.run_id}: goes on from a checkpoint of other code" in capsys.readouterr().err
+    for cell in (changed, same):
+        run_cell(cell)
+    assert record_of(changed).code is None
+    assert record_of(same).code == code_id()
+    said = capsys.readouterr().err
+    assert said.count("other code") == said.count(changed.run_id) == 1
+
+
+class WithDropout(nn.Sequential):
+    """A network that draws in training."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 16), nn.Dropout(0.5), nn.Linear(16, 10)
+        )
+
+
+def with_dropout(cell: Cell) -> Cell:
+    def instantiate(config: Any) -> Any:
+        is_network = config == cell.config["model"]["network"]
+        return WithDropout() if is_network else cell.instantiate(config)
+
+    return replace(cell, instantiate=instantiate)
+
+
+def test_dropout_of_a_resumed_cell_is_that_of_an_uninterrupted_one(
+    make_cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, stopped, other = (
+        with_dropout(make_cell("model=fcn", f"runs_dir={tmp_path}/{name}", f"seed={seed}"))
+        for name, seed in (("whole", 0), ("stopped", 0), ("other", 1))
+    )
+    run_cell(whole)
+    torch.rand(7)  # history must not matter
+    stop_at(stopped, 13, monkeypatch)
+    torch.rand(5)
+    run_cell(stopped)
+    assert_same(stopped, whole)
+    run_cell(other)
+    with pytest.raises(AssertionError):
+        assert_same(other, whole)
+
+
+@pytest.mark.parametrize("max_steps", [16, 20])  # at and after the end of an epoch
+def test_a_cell_killed_after_training_ends_the_same(
+    make_cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_steps: int
+) -> None:
+    steps = f"recipe.max_steps={max_steps}"
+    whole = make_cell("model=st_fcn", steps, f"runs_dir={tmp_path}/whole")
+    run_cell(whole)
+    killed = make_cell("model=st_fcn", steps, f"runs_dir={tmp_path}/killed")
+
+    def kill(*args: Any) -> None:
+        raise SystemExit("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cell_module, "test_error", kill)
+        with pytest.raises(SystemExit):
+            run_cell(killed)
+    run_cell(killed)
+    assert_same(killed, whole)
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"status": "finished"}', "[1]"])
+def test_a_torn_or_foreign_record_is_named_and_not_done(
+    make_cell: MakeCell, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    cell = make_cell("model=fcn", "recipe.max_steps=2")
+    cell.folder.mkdir(parents=True)
+    (cell.folder / "result.json").write_text(content)
+    run_cell(cell)
+    assert record_of(cell).status == "finished"
+    assert f"{cell.folder}/result.json" in capsys.readouterr().err
+
+
+def test_the_record_of_another_cell_is_named_and_not_done(
+    make_cell: MakeCell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other, cell = (make_cell("model=fcn", "recipe.max_steps=2", f"seed={seed}") for seed in (1, 2))
+    run_cell(other)
+    cell.folder.mkdir()
+    shutil.copy(other.folder / "result.json", cell.folder)
+    run_cell(cell)
+    assert (record_of(cell).run_id, record_of(cell).seed) == (cell.run_id, 2)
+    said = f"{cell.folder}/result.json: holds the record of another run, {other.run_id}"
+    assert said in capsys.readouterr().err
+
+
+def test_divergence_gives_a_record_without_a_number(make_cell: MakeCell) -> None:
+    cell = make_cell("model=fcn", "recipe.optimizer.lr=1e30")
+    with pytest.raises(DivergedError, match="the loss became"):
+        run_cell(cell)
+    record = record_of(cell)
+    assert (record.status, record.test_error_percent) == ("diverged", None)
+    assert "the loss became" in str(record.message)
+
+
+def test_two_at_once_refuse(make_cell: MakeCell) -> None:
+    cell = make_cell("model=fcn")
+    cell.folder.mkdir(parents=True)
+    with FileLock(cell.folder / ".lock"), pytest.raises(CellBusyError, match="another process"):
+        run_cell(cell)
+    assert not (cell.folder / "result.json").exists()
+
+
+def test_a_failure_is_recorded_and_raised(make_cell: MakeCell, monkeypatch: Any) -> None:
+    cell = make_cell("model=fcn")
+
+    def fail(*args: Any) -> None:
+        raise RuntimeError("no more paper")
+
+    monkeypatch.setattr(Stopwatch, "on_train_batch_end", fail)
+    with pytest.raises(RuntimeError, match="no more paper"):
+        run_cell(cell)
+    assert record_of(cell).status == "failed"
+    assert "no more paper" in str(record_of(cell).message)
+
+
+def stop_at(cell: Cell, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a cell and kill it at a step."""
+
+    def stop(self: Stopwatch, trainer: Any, *args: Any) -> None:
+        if trainer.global_step == step:
+            raise SystemExit("the power failed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stopwatch, "on_train_batch_end", stop)
+        with pytest.raises(SystemExit):
+            run_cell(cell)
+
+
+def assert_same(one: Cell, other: Cell) -> None:
+    """Weights and metrics are equal, bit for bit."""
+    ours, theirs = (torch.load(c.folder / "weights.pt", weights_only=True) for c in (one, other))
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    metrics = [(c.folder / "metrics.csv").read_bytes() for c in (one, other)]
+    assert metrics[0] == metrics[1]
+
+
+def torn(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def one_wrong_bit(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("damage", [torn, one_wrong_bit, lambda _: b"", lambda _: b"half a file"])
+@pytest.mark.parametrize("names", [["last.ckpt"], ["last.ckpt", "previous.ckpt"]])
+def test_a_cell_goes_on_from_the_last_good_checkpoint(
+    make_cell: MakeCell,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    damage: Callable[[bytes], bytes],
+    names: list[str],
+) -> None:
+    whole = make_cell("model=st_fcn", f"runs_dir={tmp_path}/whole")
+    run_cell(whole)
+    cell = make_cell("model=st_fcn", f"runs_dir={tmp_path}/stopped")
+    stop_at(cell, 18, monkeypatch)
+    for name in names:
+        path = cell.folder / name
+        path.write_bytes(damage(path.read_bytes()))
+    steps = []
+    with monkeypatch.context() as patch:
+        count = Stopwatch.on_train_batch_end
+        patch.setattr(
+            Stopwatch,
+            "on_train_batch_end",
+            lambda self, trainer, *args: (steps.append(trainer.global_step), count(self)),
+        )
+        run_cell(cell)
+    assert steps[0] == (9 if names == ["last.ckpt"] else 1)
+    assert_same(cell, whole)
+    message = capsys.readouterr().err
+    for name in names:
+        assert f"{cell.folder}/{name} is damaged" in message
+        assert (cell.folder / f"{name}.damaged").exists()
+
+
+@pytest.mark.parametrize("left", [None, 0, 40])
+def test_a_cell_whose_metrics_were_taken_away_begins_where_they_end(
+    make_cell: MakeCell,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    left: int | None,
+) -> None:
+    whole = make_cell("model=fcn", f"runs_dir={tmp_path}/whole")
+    run_cell(whole)
+    cell = make_cell("model=fcn")
+    stop_at(cell, 13, monkeypatch)
+    metrics = cell.folder / "metrics.csv"
+    content = metrics.read_bytes()
+    metrics.unlink()
+    if left is not None:
+        metrics.write_bytes(content[:left])
+    run_cell(cell)
+    assert f"{metrics} lacks rows of the checkpoint: the run goes on" in capsys.readouterr().err
+    assert_same(cell, whole)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("recipe.watch.log_every_n_steps=0", r"recipe\.watch\.log_every_n_steps must be a whole"),
+        ("recipe.max_steps=0", r"recipe\.max_steps must be a whole number from 1 up, not 0"),
+        ("recipe.batch_size=1.5", r"recipe\.batch_size must be a whole number from 1 up, not 1.5"),
+        ("trainer.threads=0", r"trainer\.threads must be a whole number from 1 up, not 0"),
+        ("trainer.accelerator=abacus", "abacus"),
+        ("recipe.optimizer._target_=torch.optim.Nothing", "Nothing"),
+    ],
+)
+def test_a_mistake_in_the_command_is_no_failure_of_the_cell(
+    make_cell: MakeCell, override: str, message: str
+) -> None:
+    cell = make_cell("model=fcn", override)
+    with pytest.raises(ValueError, match=message):
+        run_cell(cell)
+    assert not (cell.folder / "result.json").exists()
+
+
+def test_missing_data_leave_no_record(make_cell: MakeCell, tmp_path: Path) -> None:
+    cell = make_cell("model=fcn")
+    config = json.loads(json.dumps(cell.config))
+    config["data"]["module"]["num_val"] = 10**9
+    broken = replace(cell, config=config)
+    with pytest.raises(ValueError, match="num_val"):
+        run_cell(broken)
+    assert not (cell.folder / "result.json").exists()
+
+
+def test_a_record_tells_neither_home_nor_token(
+    make_cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, token = tmp_path / "home/ada", "0123456789abcdef0123456789abcdef01234567"
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("WANDB_API_KEY", token)
+    plain = make_cell("model=fcn", "recipe.max_steps=2", f"runs_dir={home}/runs")
+    config = {**plain.config, "logger": {**plain.config["logger"], "note": token}}
+    command = f"python -m stn.train data_dir={home}/data +logger.api_key=s3cret-word {token}"
+    cell = replace(plain, config=config, command=command, overrides=(f"a={home}/b",))
+    run_cell(cell)
+    failing = replace(cell, run_id="failing", config={**config, "model": plain.config["model"]})
+
+    def fail(*args: Any) -> None:
+        raise RuntimeError(f"cannot use {home}/x with {token}")
+
+    monkeypatch.setattr(Stopwatch, "on_train_batch_end", fail)
+    with pytest.raises(RuntimeError):
+        run_cell(failing)
+    for folder in (cell.folder, failing.folder):
+        text = (folder / "result.json").read_text()
+        assert str(home) not in text
+        assert token not in text
+        assert "s3cret-word" not in text
+        assert "~/runs" in text

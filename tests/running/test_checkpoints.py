@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from stn.running.checkpoints import LAST, NEEDED, PREVIOUS, CheckpointFiles, last_good, load, save
+
+STATE = dict.fromkeys(NEEDED, 0)
+
+
+def state(step: int) -> dict:
+    return {**STATE, "global_step": step, "state_dict": {"weight": torch.full((3, 2), step)}}
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Path:
+    """A folder where two checkpoints were written, one after the other."""
+    for step in (1, 2):
+        CheckpointFiles().save_checkpoint(state(step), tmp_path / "run" / LAST)
+    return tmp_path / "run"
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    save(state(7), tmp_path / "file")
+    found = load(tmp_path / "file")
+    assert found.keys() == state(7).keys()
+    assert torch.equal(found["state_dict"]["weight"], torch.full((3, 2), 7))
+
+
+def test_the_checkpoint_before_is_kept(two: Path) -> None:
+    assert {path.name for path in two.iterdir()} == {LAST, PREVIOUS}
+    assert load(two / PREVIOUS)["global_step"] == 1
+    path, found = last_good(two)  # type: ignore[misc]
+    assert (path.name, found["global_step"]) == (LAST, 2)
+
+
+def test_without_checkpoints_there_is_none(tmp_path: Path) -> None:
+    assert last_good(tmp_path) is None
+
+
+def test_one_wrong_bit_of_the_weights_is_damage(two: Path) -> None:
+    content = bytearray((two / LAST).read_bytes())
+    weights = content.index(state(2)["state_dict"]["weight"].numpy().tobytes())
+    content[weights + 5] ^= 1
+    (two / LAST).write_bytes(content)
+    with pytest.raises(ValueError, match=r"last\.ckpt is damaged \(wrong checksum of"):
+        load(two / LAST)
+
+
+def test_a_file_that_would_run_code_is_damaged(tmp_path: Path) -> None:
+    class Malice:
+        def __reduce__(self) -> tuple:
+            return Path.touch, (tmp_path / "owned",)
+
+    torch.save({**STATE, "malice": Malice()}, tmp_path / LAST)
+    assert last_good(tmp_path) is None
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"half", {"weights": 1}, [1, 2]])
+def test_what_is_no_checkpoint_is_named_moved_aside_and_passed_over(
+    two: Path, capsys: pytest.CaptureFixture[str], content: object
+) -> None:
+    if isinstance(content, bytes):
+        (two / LAST).write_bytes(content)
+    else:
+        save(content, two / LAST)
+    path, found = last_good(two)  # type: ignore[misc]
+    assert (path.name, found["global_step"]) == (PREVIOUS, 1)
+    assert str(two / LAST) in capsys.readouterr().err
+    assert (two / f"{LAST}.damaged").exists()
+
+
+def test_a_checkpoint_that_lacks_something_is_passed_over_and_stays(
+    two: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lacks(state: dict) -> str | None:
+        return "the file lacks rows" if state["global_step"] == 2 else None
+
+    path, _ = last_good(two, lacks)  # type: ignore[misc]
+    assert path.name == PREVIOUS
+    assert "the file lacks rows: the run goes on from the checkpoint before" in (
+        capsys.readouterr().err
+    )
+    assert (two / LAST).exists()
+    assert last_good(two, lambda state: "nothing is there") is None
+
+
+def test_a_write_that_fails_leaves_both(two: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", refuse)
+    with pytest.raises(OSError, match="No space"):
+        CheckpointFiles().save_checkpoint(state(3), two / LAST)
+    assert [load(two / name)["global_step"] for name in (LAST, PREVIOUS)] == [2, 1]

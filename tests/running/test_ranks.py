@@ -1,0 +1,179 @@
+"""A cell in two processes on the CPU, with gloo, against the same cell in this process."""
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra.utils import instantiate
+
+from stn.data.mnist import SampleLoader
+from stn.results.records import Record, read_record
+from stn.running.cell import Cell, run_cell
+from stn.running.finished import evaluate
+from stn.running.ranks import RankError, check_num_ranks, run_ranks
+from stn.tasks.classification import DivergedError
+from tests.small_mnist import KILL, SIZES, SPOIL
+from tests.sweeps import FEW, run
+
+MakeCell = Callable[..., Cell]
+DDP = ("trainer=ddp", "trainer.accelerator=cpu")
+# Adam would hide a gradient of the wrong size, and blow up the rounding of a tiny one.
+SGD = ("recipe.optimizer._target_=torch.optim.SGD", "recipe.optimizer.lr=0.1")
+
+
+@pytest.fixture
+def small(make_cell: MakeCell, tmp_path: Path) -> MakeCell:
+    """Makes a cell whose data need no file; its folder is below `where`."""
+
+    def make(where: str, *overrides: str) -> Cell:
+        module = "data.module._target_=tests.small_mnist.SmallMnist"
+        cell = make_cell(
+            module, "trainer.accelerator=cpu", f"runs_dir={tmp_path}/{where}", *overrides
+        )
+        return replace(cell, instantiate=instantiate)  # which builds what is of tests, too
+
+    return make
+
+
+def record_of(cell: Cell) -> Record:
+    return read_record(cell.folder / "result.json")
+
+
+def weights_of(cell: Cell) -> dict[str, torch.Tensor]:
+    return torch.load(cell.folder / "weights.pt", weights_only=True)
+
+
+def rows_of(cell: Cell) -> dict[tuple[str, str], float]:
+    lines = (cell.folder / "metrics.csv").read_text().splitlines()[1:]
+    rows = [line.split(",") for line in lines]
+    assert len(rows) == len({(step, name) for step, name, _ in rows})  # each written once
+    return {(step, name): float(value) for step, name, value in rows}
+
+
+@pytest.mark.parametrize("world_size", [2, 3])
+@pytest.mark.parametrize("num", [64, 65, 128, 150])
+def test_the_shares_make_up_the_batches(num: int, world_size: int) -> None:
+    order = torch.randperm(num, generator=torch.Generator().manual_seed(0))
+
+    def batches(rank: int, world_size: int) -> list[torch.Tensor]:
+        labels = torch.arange(num)
+        loader = SampleLoader("val", labels, 64, False, lambda: (order, 7), rank, world_size)
+        return [samples.numbers for samples in loader]
+
+    shares = [batches(rank, world_size) for rank in range(world_size)]
+    joined = [torch.cat(parts) for parts in zip(*shares, strict=True)]
+    for ours, theirs in zip(joined, batches(0, 1), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "logger"),
+    [(("model=fcn",), "wandb"), (("model=st_cnn", "transform=tps"), "csv")],
+)
+def test_two_processes_give_what_one_gives(
+    small: MakeCell, monkeypatch: pytest.MonkeyPatch, overrides: tuple[str, ...], logger: str
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    one = small("one", *SGD, *overrides)
+    two = small("two", *DDP, *SGD, f"logger={logger}", *overrides)
+    assert one.run_id == two.run_id
+    expected, environment = run_cell(one), dict(os.environ)
+    assert run_cell(two) == expected
+    assert dict(os.environ) == environment  # the next cell of a sweep may run in one process
+    ours, theirs = weights_of(two), weights_of(one)
+    assert ours.keys() == theirs.keys()
+    for name in theirs:
+        torch.testing.assert_close(ours[name], theirs[name], rtol=1e-4, atol=1e-6)
+    assert rows_of(two) == pytest.approx(rows_of(one), rel=1e-4, abs=1e-5)
+
+    record, reference = record_of(two), record_of(one)
+    assert record.device.startswith("2 x cpu: ")
+    assert record.num_test == SIZES["test"]
+    for field in ("test_error_percent", "num_params", "steps", "samples", "data_sha256"):
+        assert getattr(record, field) == getattr(reference, field)
+    runs = list((two.folder / "wandb").glob("offline-run-*")) if logger == "wandb" else []
+    assert len(runs) == (logger == "wandb")
+    left = {path.name for path in two.folder.iterdir()} - {"wandb"}
+    assert left >= {path.name for path in one.folder.iterdir()}
+    found = evaluate(two.folder, two.instantiate, "unused")  # in one process
+    assert found["test_error_percent"] == record.test_error_percent
+
+
+@pytest.mark.integration
+def test_a_killed_rank_ends_all_and_the_cell_goes_on_as_if_nothing_had_been(
+    small: MakeCell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, killed = small("whole", *DDP, "model=st_fcn"), small("killed", *DDP, "model=st_fcn")
+    run_cell(whole)
+    with monkeypatch.context() as patch:
+        patch.setenv(KILL, "13")
+        with pytest.raises(RankError, match="rank 1 ended with exit code -9"):
+            run_cell(killed)
+    assert not (killed.folder / "result.json").exists()
+    run_cell(killed)
+    ours, theirs = weights_of(killed), weights_of(whole)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert rows_of(killed) == rows_of(whole)
+
+
+def test_divergence_on_one_rank_ends_all(small: MakeCell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SPOIL, "3")
+    cell = small("spoilt", *DDP, "model=fcn")
+    with pytest.raises(DivergedError, match="the loss became nan at step 3"):
+        run_cell(cell)
+    record = record_of(cell)
+    assert (record.status, record.steps, record.samples) == ("diverged", 3, 3 * 64)
+
+
+@pytest.mark.parametrize(
+    ("num_ranks", "message"),
+    [(0, "from 1 up, not 0"), ("auto", "not 'auto'"), (3, "64 is not divisible by 3 devices")],
+)
+def test_a_number_of_devices_that_cannot_be_is_refused(num_ranks: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_num_ranks(num_ranks, 64)
+
+
+@pytest.mark.integration
+def test_joblib_workers_can_start_ranks(tmp_path: Path) -> None:
+    code, said = run(tmp_path, "hydra/launcher=joblib", "model=fcn", *DDP, cells=FEW)
+    assert code == 0, said
+    (path,) = tmp_path.glob("*/result.json")
+    assert read_record(path).device.startswith("2 x cpu")
+
+
+def waits_for_ever(folder: Path, *rest: Any) -> dict[str, Any]:
+    (folder / str(os.getpid())).touch()
+    while True:
+        time.sleep(1)
+
+
+def is_alive(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status")  # a zombie is dead, whoever should have buried it
+    return status.exists() and "State:\tZ" not in status.read_text()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.integration
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks into /proc")
+def test_no_rank_outlives_a_killed_sweep(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    sweep = context.Process(target=run_ranks, args=(2, waits_for_ever, tmp_path))
+    sweep.start()
+    wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
+    ranks = [int(path.name) for path in tmp_path.iterdir()]
+    assert all(is_alive(pid) for pid in ranks)
+    sweep.kill()
+    wait_until(lambda: not any(is_alive(pid) for pid in ranks), seconds=10)

@@ -1,0 +1,80 @@
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from stn.callbacks.progress import Stopwatch
+from stn.results.records import Record
+from stn.running.cell import Cell
+from stn.running.recording import make_record
+
+MakeCell = Callable[..., Cell]
+STARTED = datetime(2015, 6, 5, 12, tzinfo=UTC)
+
+
+def record_of(cell: Cell, status: str, stopwatch: Stopwatch, **fields: Any) -> Record:
+    return make_record(
+        config=cell.config,
+        status=status,
+        stopwatch=stopwatch,
+        started_at=STARTED,
+        run_id=cell.run_id,
+        command=cell.command,
+        overrides=cell.overrides,
+        num_params=1,
+        data_sha256="5" * 64,
+        **fields,
+    )
+
+
+@pytest.fixture
+def stopwatch() -> Stopwatch:
+    watch = Stopwatch()
+    watch.steps, watch.train_s = 7, 0.35
+    return watch
+
+
+def test_a_finished_run_saw_all_its_images(make_cell: MakeCell, stopwatch: Stopwatch) -> None:
+    cell = make_cell("model=st_cnn", "transform=tps", "seed=3")
+    record = record_of(cell, "finished", stopwatch, test_error_percent=1.0, num_test=10)
+    assert (record.model, record.transform, record.data) == ("st_cnn", "tps", "mnist_r")
+    assert (record.seed, record.steps, record.samples) == (3, 20, 20 * 64)
+    assert record.paper_samples == 150_000 * 256
+    assert record.step_ms == pytest.approx(50)
+
+
+def test_a_run_that_diverged_saw_what_it_came_to(make_cell: MakeCell, stopwatch: Stopwatch) -> None:
+    record = record_of(make_cell("model=fcn"), "diverged", stopwatch, message="nan")
+    assert (record.steps, record.samples) == (7, 7 * 64)
+    assert record.test_error_percent is record.num_test is None
+
+
+def test_a_network_without_transformer_has_no_transform(
+    make_cell: MakeCell, stopwatch: Stopwatch
+) -> None:
+    cell = make_cell("model=cnn", "transform=tps")
+    assert record_of(cell, "failed", stopwatch, message="why").transform is None
+
+
+def test_the_papers_numbers_do_not_travel_with_a_run(
+    make_cell: MakeCell, stopwatch: Stopwatch
+) -> None:
+    cell = make_cell("model=fcn", "+table=table1")
+    assert "paper" in cell.config["table"]
+    record = record_of(cell, "failed", stopwatch, message="why")
+    assert record.table == "table1"
+    assert "table" not in record.config
+    assert record.config["recipe"] == cell.config["recipe"]
+
+
+def test_what_it_was_made_with(make_cell: MakeCell, stopwatch: Stopwatch) -> None:
+    record = record_of(make_cell("model=fcn"), "failed", stopwatch, message="why")
+    assert record.code == stopwatch.code
+    assert record.versions.keys() >= {"python", "torch", "pytorch-lightning"}
+    assert record.device.endswith("thread(s)") or record.device.startswith("cuda")
+    assert record.peak_rss_mib is not None
+    assert record.peak_rss_mib > 50
+    assert record.started_at == "2015-06-05T12:00:00+00:00"
+    assert "/home" not in str(asdict(record)["command"])
