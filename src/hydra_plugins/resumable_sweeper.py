@@ -6,7 +6,7 @@ configured.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -168,36 +168,30 @@ class ResumableSweeper(Sweeper):
 
     def _expanded(self, arguments: list[str]) -> list[tuple[list[str], float]]:
         """Return the overrides of every job: the product of the lists, times the table's cells."""
-        from stn.results.table import cells
+        from stn.results.table import parse_table
+        from stn.sweeping.planning import plan
 
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         parsed = parser.parse_overrides(arguments)
         (products,) = BasicSweeper.split_arguments(parsed, None)
-        if not any(override.key_or_group == "table" for override in parsed):
+        names = [str(o.value()) for o in parsed if o.key_or_group == "table"]
+        if not names:
             return [(overrides, 1.0) for overrides in products]
         jobs = []
         for overrides in products:
-            for cell in cells(self._compose(overrides)["table"]):
-                _leave_to_table(cell.overrides, [override.key_or_group for override in parsed])
-                chosen = [f"{key}={value}" for key, value in cell.overrides.items()]
-                jobs.append(([*overrides, *chosen], cell.cost))
+            content: Any = OmegaConf.to_container(self._composed(overrides).table)
+            runs = plan(parse_table(names[0], content), overrides, self._composed)
+            jobs += [([*run.overrides], run.cost) for run in runs]
         return jobs
 
     def _compose(self, overrides: Sequence[str]) -> dict[str, Any]:
-        loader = self.hydra_context.config_loader
-        config = loader.load_sweep_config(self.config, list(overrides))
-        keys = [str(key) for key in config if key != "hydra"]
-        plain: Any = OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True)
+        plain: Any = OmegaConf.to_container(self._composed(overrides), resolve=True)
         return plain
 
-
-def _leave_to_table(cell: Mapping[str, Any], asked: list[str]) -> None:
-    """Refuse what a table sets for each of its cells: it would be overridden in silence."""
-    if taken := [key for key in asked if key in cell]:
-        raise ValueError(
-            f"{', '.join(taken)}: a table sets {', '.join(cell)} itself; choose with table.seeds=N"
-            " and table.only=[...], or sweep without +table"
-        )
+    def _composed(self, overrides: Sequence[str]) -> DictConfig:
+        loader = self.hydra_context.config_loader
+        config = loader.load_sweep_config(self.config, list(overrides))
+        return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
 def _fetch(data_modules: list[Any]) -> None:

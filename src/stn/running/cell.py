@@ -185,7 +185,6 @@ def _run_and_record(cell: Cell) -> Record:
         config=cell.config,
         run_id=cell.run_id,
         command=cell.command,
-        overrides=cell.overrides,
         stopwatch=stopwatch,
         started_at=started_at,
         num_params=num_parameters(task.network),

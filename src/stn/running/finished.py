@@ -38,7 +38,7 @@ def restore(
     if record.status != "finished":
         raise ValueError(f"{folder} is {record.status}: {record.message}")
     config = _read_config(folder / CONFIG, data_dir)
-    cell = Cell(config, folder.name, record.command, record.overrides, instantiate)
+    cell = Cell(config, folder.name, record.command, (), instantiate)
     weights = load(folder / WEIGHTS)
     try:
         task = build_task(cell)

@@ -11,7 +11,6 @@ from stn.callbacks.progress import Stopwatch
 from stn.results import provenance
 from stn.results.records import Record
 
-PAPER_BATCH_SIZE = 256
 RSS_UNITS_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10
 
 
@@ -22,6 +21,7 @@ def make_record(
     stopwatch: Stopwatch,
     started_at: datetime,
     test_error_percent: float | None = None,
+    val_error_percent: float | None = None,
     num_test: int | None = None,
     **fields: Any,
 ) -> Record:
@@ -37,23 +37,22 @@ def make_record(
         fields: the other fields of a record.
     """
     recipe = config["recipe"]
+    metrics = {"test_error_percent": test_error_percent, "val_error_percent": val_error_percent}
     uses_transform = "transform" in config["model"]["network"]["build"]
     steps = recipe["max_steps"] if status == "finished" else stopwatch.steps
     git_sha, git_dirty = provenance.git_state()
     return Record(
         status=status,
-        test_error_percent=test_error_percent,
+        metrics={name: value for name, value in metrics.items() if value is not None},
         num_test=num_test,
-        table=config.get("table", {}).get("name"),
+        task="classification",
         model=config["model"]["name"],
         transform=config["transform"]["name"] if uses_transform else None,
         data=config["data"]["name"],
         recipe=recipe["name"],
         seed=config["seed"],
         steps=steps,
-        paper_steps=recipe["paper_steps"],
         samples=steps * recipe["batch_size"],
-        paper_samples=recipe["paper_steps"] * PAPER_BATCH_SIZE,
         batch_size=recipe["batch_size"],
         step_ms=1000 * stopwatch.train_s / max(1, stopwatch.steps),
         wall_s=stopwatch.wall_s,
