@@ -28,7 +28,8 @@ def tile(
     """Draw an image as large as fits into a square, in its middle, with lines and dots over it.
 
     Args:
-        image: (H, W) in [0, 1].
+        image: (H, W) or (C, H, W) in [0, 1]; three channels are red, green and blue, and so are
+            two, without blue.
         side_px: side of the square.
         margin_px: paper on each side of the square, where lines that leave the image go on.
         outline: closed line (4 n + 1, 2) that starts with its top side, which is drawn in
@@ -39,12 +40,12 @@ def tile(
     height, width = fitted_size(image, side)
     left, top = margin + (side - width) // 2, margin + (side - height) // 2
     sheet = Image.new("RGB", (side + 2 * margin, side + 2 * margin), PAPER)
-    pixels = (image.clamp(0, 1) * 255).round().byte().cpu().numpy()
-    enlarged = Image.fromarray(pixels).resize((width, height), Image.Resampling.NEAREST)
-    sheet.paste(enlarged.convert("RGB"), (left, top))
+    pixels = _rgb((image.clamp(0, 1) * 255).round().byte().cpu())
+    enlarged = Image.fromarray(pixels.numpy()).resize((width, height), Image.Resampling.NEAREST)
+    sheet.paste(enlarged, (left, top))
 
     def place(positions: Tensor) -> Tensor:
-        sides = torch.tensor([image.shape[1], image.shape[0]])
+        sides = torch.tensor([image.shape[-1], image.shape[-2]])
         shares = ((positions.double().cpu().clamp(-FAR, FAR) + 1) / 2 * (sides - 1) + 0.5) / sides
         return shares * torch.tensor([width, height]) + torch.tensor([left, top])
 
@@ -56,10 +57,18 @@ def tile(
 
 
 def fitted_size(image: Tensor, side_px: int) -> tuple[int, int]:
-    """Return (height, width) of an image (H, W) that fills a square, in its proportions."""
-    scale = side_px / max(image.shape)
-    height, width = (max(1, round(length * scale)) for length in image.shape)
+    """Return (height, width) of an image (..., H, W) that fills a square, in its proportions."""
+    scale = side_px / max(image.shape[-2:])
+    height, width = (max(1, round(length * scale)) for length in image.shape[-2:])
     return height, width
+
+
+def _rgb(image: Tensor) -> Tensor:
+    """Return an image (H, W) or (C, H, W), C from 1 to 3, as (H, W, 3)."""
+    channels = image[None] if image.ndim == 2 else image
+    if len(channels) == 2:
+        channels = torch.cat([channels, torch.zeros_like(channels[:1])])
+    return channels.expand(3, *channels.shape[1:]).movedim(0, -1).contiguous()
 
 
 def table_of(tiles: Sequence[Sequence[Image.Image]], gap_px: int) -> Image.Image:

@@ -15,10 +15,10 @@ class Warp:
     """A batch of warps, ready to be drawn.
 
     Attributes:
-        U: inputs (B, 1, H, W) in [0, 1].
+        U: inputs (B, C, H, W) in [0, 1].
         outlines: closed lines (B, N, 2), (x, y) in [-1, 1], where the output's border is read.
         points: what theta steers (B, K, 2): control points of a spline, corners otherwise.
-        V: outputs (B, 1, H', W').
+        V: outputs (B, C, H', W').
     """
 
     U: Tensor
@@ -33,15 +33,15 @@ class Warp:
         """Draw input, input with outline and points, and output of image i."""
         marks = self.outlines[i], self.points[i]
         return [
-            tile(self.U[i, 0], side_px, margin_px),
-            tile(self.U[i, 0], side_px, margin_px, *marks),
-            tile(self.V[i, 0], side_px, margin_px),
+            tile(self.U[i], side_px, margin_px),
+            tile(self.U[i], side_px, margin_px, *marks),
+            tile(self.V[i], side_px, margin_px),
         ]
 
 
 @torch.no_grad()
 def warp(transformer: SpatialTransformer, U: Tensor, theta: Tensor | None = None) -> Warp:
-    """Warp the images U (B, 1, H, W), by theta (B, P) if the caller knows it already."""
+    """Warp the images U (B, C, H, W), by theta (B, P) if the caller knows it already."""
     theta = transformer.theta(U) if theta is None else theta
     family = transformer.transform
     return Warp(
@@ -52,3 +52,25 @@ def warp(transformer: SpatialTransformer, U: Tensor, theta: Tensor | None = None
 def first_transformer(network: nn.Module) -> SpatialTransformer | None:
     """Return the first spatial transformer of a network, if it has one."""
     return next((m for m in network.modules() if isinstance(m, SpatialTransformer)), None)
+
+
+@torch.no_grad()
+def transformers_of_images(network: nn.Module, U: Tensor) -> list[SpatialTransformer]:
+    """Return the transformers that get the images U (B, C, H, W) themselves, in their order.
+
+    Those further in warp feature maps, or what another one hands on.
+    """
+    found: list[SpatialTransformer] = []
+
+    def look(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if isinstance(module, SpatialTransformer) and torch.equal(inputs[0], U):
+            found.append(module)
+
+    transformers = [m for m in network.modules() if isinstance(m, SpatialTransformer)]
+    hooks = [transformer.register_forward_pre_hook(look) for transformer in transformers]
+    try:
+        network(U)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
