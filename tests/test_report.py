@@ -1,137 +1,174 @@
-import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
+from stn.report import main
 from stn.results.collect import collect
-from stn.results.comparison import compare
-from stn.results.records import Record, write_record
-from stn.results.table import parse_table
-from stn.results.terminal import summary
+from stn.results.records import write_record
+from tests.results.conftest import BIRDS, STUDY, changed, synthetic_record
 
 ROOT = Path(__file__).parents[1]
-DONE = {
-    "run_id": "cnn-mnist_r-quick-s0-0123456789",
-    "status": "finished",
-    "table": "table1",
-    "model": "cnn",
-    "transform": None,
-    "data": "mnist_r",
-    "recipe": "quick",
-    "seed": 0,
-    "test_error_percent": 1.25,
-    "num_test": 10_000,
-    "num_params": 119_000,
-    "steps": 100,
-    "paper_steps": 150_000,
-    "samples": 25_600,
-    "paper_samples": 38_400_000,
-    "batch_size": 256,
-    "step_ms": 12.5,
-    "wall_s": 41.0,
-    "config": {"note": "synthetic"},
-    "git_sha": "c0ffee0" * 5,
-    "git_dirty": False,
-    "versions": {"torch": "2.14.1"},
-    "data_sha256": "5" * 64,
-    "device": "a synthetic processor",
-    "command": "python -m stn.train model=cnn",
-    "started_at": "2015-06-05T12:00:00+00:00",
-    "finished_at": "2015-06-05T12:00:41+00:00",
-}
+CNN_R = next((ROOT / "results/table1/quick").glob("cnn-mnist_r-quick-s0-*.json"))
+Report = Callable[..., str]
 
 
-def report(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("STN_")}
-    environment |= {"COLUMNS": "80", "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "stn.report", *overrides]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+@pytest.fixture
+def report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Report:
+    """Run the command in this process, in an empty folder; return what it says."""
+    for name in ("STN_RUNS_DIR", "STN_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*overrides: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["stn.report", *overrides])
+        main()
+        return capsys.readouterr().out
+
+    return run
 
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
-    """A folder with a finished run, one of another recipe, and a damaged record; synthetic."""
-    write_record(tmp_path / "runs" / DONE["run_id"] / "result.json", Record(**DONE))
-    smoke = Record(**DONE | {"recipe": "smoke", "run_id": "cnn-smoke-0123456789"})
-    write_record(tmp_path / "runs/smoke/result.json", smoke)
-    (tmp_path / "runs/broken").mkdir()
-    (tmp_path / "runs/broken/result.json").write_text(json.dumps(DONE)[:100])
+    """A folder with a committed record, one of no cell of today, and a damaged one."""
+    (tmp_path / "runs/broken").mkdir(parents=True)
+    shutil.copy(CNN_R, tmp_path / "runs")
+    write_record(tmp_path / "runs/other/result.json", synthetic_record())
+    (tmp_path / "runs/broken/result.json").write_bytes(CNN_R.read_bytes()[:100])
     return tmp_path
 
 
-def test_report_says_what_there_is_and_leaves_nothing_else(runs):
-    done = report(runs)
-    assert done.returncode == 0, done.stderr
-    assert "1 finished, 47 missing" in done.stdout
-    assert "cannot use runs/broken/result.json: is not JSON" in done.stdout
-    assert "1 runs of recipe smoke" in done.stdout
-    assert "1.2/1.25" in done.stdout
+@pytest.fixture
+def tables(tmp_path: Path) -> str:
+    """A folder of configurations from outside, with two tables."""
+    (tmp_path / "mine/table").mkdir(parents=True)
+    for name, content in (("birds", BIRDS), ("study", STUDY)):
+        (tmp_path / f"mine/table/{name}.yaml").write_text(yaml.safe_dump(content))
+    return f"--config-dir={tmp_path}/mine"
+
+
+def test_report_says_what_there_is_and_leaves_nothing_else(report: Report, runs: Path) -> None:
+    said = report("costs=[]")
+    assert "48 cells: 1 finished, 47 missing; 1 with less than the paper's" in said
+    assert "cannot use runs/broken/result.json: is not JSON" in said
+    assert "runs that are not in this table: 1 of recipe quick" in said
+    assert re.search(r"1\.2/\d\.\d\d", said)
     written = {path.name for path in (runs / "reports").iterdir()}
-    assert written == {"table1.md", "table1.csv", "table1.tex"}
+    assert written == {"table1_quick.md", "table1_quick.csv", "table1_quick.tex"}
     assert {path.name for path in runs.iterdir()} == {"runs", "reports"}
 
 
-def test_export_and_render_from_the_export(runs):
-    done = report(runs, "export=results/table1/quick", "out=a")
-    assert "copied 1 records to results/table1/quick" in done.stdout
+def test_export_and_render_from_the_export(report: Report, runs: Path) -> None:
+    said = report("export=results/table1/quick", "out=a", "costs=[]", "table.only=[R]")
+    assert "copied 1 records to results/table1/quick" in said
     assert len(collect(runs / "results").records) == 1
-    assert report(runs, "source=results/table1/quick", "out=b").returncode == 0
+    report("source=results/table1/quick", "out=b", "costs=[]", "table.only=[R]")
     for suffix in ("md", "csv", "tex"):
-        first, second = (runs / out / f"table1.{suffix}" for out in ("a", "b"))
+        first, second = (runs / out / f"table1_quick.{suffix}" for out in ("a", "b"))
         assert first.read_bytes() == second.read_bytes()
 
 
-def test_without_runs(tmp_path):
-    done = report(tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "there is no record in runs" in done.stdout
-    assert "48 missing" in done.stdout
+def test_nothing_in_the_source_replaces_no_table(report: Report, runs: Path) -> None:
+    report("table.only=[R]", "costs=[]")
+    before = (runs / "reports/table1_quick.md").read_bytes()
+    said = report("table.only=[R]", "source=nowhere")
+    assert "there is no record in nowhere" in said
+    assert "left as they are: reports/table1_quick.*" in said
+    assert (runs / "reports/table1_quick.md").read_bytes() == before
+    said = report("table.only=[R]", "source=nowhere", "recipe=smoke")
+    assert "8 missing" in said
+    assert "wrote reports/table1_smoke.md" in said
 
 
-def test_unknown_table_lists_the_known(tmp_path):
-    done = report(tmp_path, "table=table9")
+def test_chosen_columns_are_shown_and_drawn(report: Report, runs: Path) -> None:
+    said = report("table.only=[E,R]")
+    assert "16 cells" in said
+    assert "wrote reports/table1_costs.png" in said
+    header = (runs / "reports/table1_quick.md").read_text().split("\n| |")[1]
+    assert header.startswith(" R | E |")
+
+
+def test_a_table_from_outside_that_shares_runs(report: Report, runs: Path, tables: str) -> None:
+    said = report(tables, "table=study", "recipe=quick")
+    assert "2 cells: 1 incomplete, 1 missing." in said
+    written = {path.name for path in (runs / "reports").iterdir()}
+    assert written == {"study_quick.md", "study_quick.csv", "study_quick.tex", "study_costs.png"}
+
+
+def test_a_table_of_another_metric_with_rows_of_the_paper_alone(
+    report: Report, runs: Path, tables: str
+) -> None:
+    path = next((runs / "runs").glob("cnn-mnist_r-*.json"))
+    (record,) = (r for r in collect(runs / "runs").records if r.run_id == path.stem)
+    write_record(path, changed(record, metrics={"test_accuracy_percent": 82.25}))
+    said = report(tables, "table=birds")
+    assert re.search(r"Simon 2015 +81\.0/–", said)
+    assert "82.3/82.2" in said
+    assert "2 cells: 1 finished, 1 missing." in said
+    assert (runs / "reports/birds_costs.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "is_there"),
+    [
+        (["recipe.max_steps=4290"], True),
+        (["recipe.watch.log_every_n_steps=7"], True),
+        (["recipe.max_steps=100"], False),
+        (["overrides=['recipe.max_steps=100']"], False),
+        (["overrides=['recipe.batch_size=128']"], True),
+    ],
+)
+def test_a_table_is_found_with_the_overrides_that_it_was_run_with(
+    report: Report, runs: Path, overrides: list[str], is_there: bool
+) -> None:
+    said = report("table.only=[R]", "costs=[]", *overrides)
+    assert ("1 finished" in said) is is_there
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["table.only=[nowhere]"], "table/table1.yaml: only: unknown column nowhere; there are: R"),
+        (["table.only=[]"], "table/table1.yaml: only: names no column"),
+        (["+table.colour=1"], "table/table1.yaml: 'colour': there is no such key"),
+        (["costs=[nowhere]"], "costs: the table has no column nowhere"),
+        (["overrides=['model=cnn']"], "model: a table sets model, transform, data, seed itself"),
+        (["overrides=['recipe.nothing=1']"], "Could not override 'recipe.nothing'"),
+    ],
+)
+def test_a_mistake_is_said_in_one_line(report: Report, overrides: list[str], message: str) -> None:
+    with pytest.raises(SystemExit) as stop:
+        report(*overrides)
+    assert str(stop.value).startswith(message)
+    assert not Path("reports").exists()
+
+
+@pytest.mark.parametrize("override", ["table=table9", "recipe=none", "nonsense=1", "table.x=1"])
+def test_what_is_not_there_is_refused_by_name(tmp_path: Path, override: str) -> None:
+    command = [sys.executable, "-m", "stn.report", override]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode != 0
-    assert "table1" in done.stderr
+    assert override.split("=")[-2].split(".")[-1] in done.stderr
     assert not (tmp_path / "reports").exists()
 
 
-def test_an_unknown_column_is_said_in_one_line(tmp_path):
-    done = report(tmp_path, "table.only=[nowhere]")
-    assert done.returncode == 1
-    assert done.stderr == "unknown column nowhere; there are: R, RTS, P, E, TC, MNIST\n"
-    assert not (tmp_path / "reports").exists()
-
-
-def test_a_run_is_marked_when_the_recipe_is_no_longer_the_one_it_had(tmp_path):
-    path = ROOT / "results/table1/quick/cnn-mnist_r-quick-s0-f8c74354d1.json"
-    (tmp_path / "runs").mkdir()
-    shutil.copy(path, tmp_path / "runs")
-    for override, is_marked in (
-        ("recipe.watch.log_every_n_steps=7", False),
-        ("recipe.optimizer.lr=0.1", True),
-    ):
-        assert report(tmp_path, override).returncode == 0
-        assert ("¶" in (tmp_path / "reports/table1.md").read_text()) is is_marked
-
-
-def test_report_needs_no_torch():
+def test_report_needs_no_torch() -> None:
     program = (
         "import sys, stn.report\n"
         "slow = {'torch', 'pytorch_lightning', 'pandas', 'matplotlib'} & set(sys.modules)\n"
         "sys.exit(f'imported {slow}' if slow else 0)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
-def test_summary_counts_cells():
-    spec = parse_table(yaml.safe_load((ROOT / "conf/table/table1.yaml").read_text()))
-    text = summary(compare(spec, [Record(**DONE)], "quick", "c0de" * 3))
-    assert text == (
-        "48 cells: 1 finished, 47 missing; 1 with less than the paper's training budget."
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment
     )
+    assert done.returncode == 0, done.stderr

@@ -160,7 +160,7 @@ def table_records(table: Table, make_record: MakeRecord) -> list[Record]:
     for index, run in enumerate(planned(table)):
         overrides = table.row(run.row).overrides
         base = {"fcn": 3.0, "cnn": 1.5, "st_fcn": 1.75, "st_cnn": 0.75}[overrides["model"]]
-        error = round(base + 0.01 * (index * 7 % 11) + 0.02 * run.seed, 2)
+        error = round(base + 0.01 * (index * index * 7 % 11) + 0.02 * run.seed, 2)
         data = next(c for c in table.columns if c.key == run.column).overrides["data"]
         fields = {"transform": None} | overrides | {"data": data, "seed": run.seed}
         records.append(make_record(error, **fields, num_params=118_000 + 10 * index))

@@ -49,7 +49,7 @@ def test_copies_count_once_and_contradictions_are_named(tmp_path, make_record):
     write_record(tmp_path / "a/result.json", record)
     shutil.copytree(tmp_path / "a", tmp_path / "b")
     assert collect(tmp_path).problems == ()
-    write_record(tmp_path / "c/result.json", make_record(test_error_percent=9.0))
+    write_record(tmp_path / "c/result.json", make_record(9.0))
     found = collect(tmp_path)
     assert found.records == (record,)
     assert "the same run" in found.problems[0].reason

@@ -1,6 +1,6 @@
 import pytest
 
-from stn.results.costs import commit, core_s, costs, cpu_s
+from stn.results.costs import commit, core_s, costs, cpu_s, hours_for
 
 
 def test_costs_of_nothing():
@@ -11,7 +11,7 @@ def test_costs_of_nothing():
 
 def test_costs_add_up_over_every_run_that_was_paid_for(make_record):
     runs = [
-        make_record(wall_s=60.0, samples=100, peak_rss_mib=500.0),
+        make_record(wall_s=60.0, steps=1, batch_size=100, peak_rss_mib=500.0),
         make_record(seed=1, wall_s=30.0, samples=50, peak_rss_mib=None, status="diverged"),
         make_record(seed=2, wall_s=10.0, samples=0, peak_rss_mib=700.0, status="failed"),
     ]
@@ -50,3 +50,13 @@ def test_the_commonest_commit_comes_first_and_differences_are_marked(make_record
     assert commit(dirty) == "ddddddd+"
     clean = [make_record(seed=s, git_sha="c" * 40) for s in (1, 2)]
     assert costs([dirty, *clean]).commits == (("ccccccc", 2), ("ddddddd+", 1))
+
+
+def test_hours_for_samples_are_those_of_training_steps_on_one_core(make_record):
+    fields = {"steps": 10, "wall_s": 100.0}
+    record = make_record(step_ms=25.6, batch_size=256, **fields)  # 0.1 ms a sample
+    shared = make_record(step_ms=51.2, batch_size=256, **fields, cpu_s=50.0)
+    half = make_record(step_ms=12.8, batch_size=128, **fields)
+    for run in (record, shared, half):
+        assert hours_for(36_000_000, run) == pytest.approx(1.0)
+    assert hours_for(1, make_record(step_ms=None)) is hours_for(1, make_record(wall_s=0.0)) is None

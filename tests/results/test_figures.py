@@ -1,34 +1,32 @@
 import pytest
 
-from stn.results.comparison import compare
 from stn.results.figures import (
     duration,
     interval,
     latex_text,
     markdown_code,
     markdown_text,
+    number,
     ours,
     paired,
-    paper_percent,
-    percent,
     share,
     signed,
     spread,
     status,
     time_taken,
 )
-from tests.results.conftest import CODE
+from tests.results.conftest import comparison_of
 
 
-def test_errors_have_the_digits_that_they_are_known_to():
-    assert (percent(1.0), percent(None)) == ("1.00", "–")
-    assert (paper_percent(1.0), paper_percent(None)) == ("1.0", "–")
+def test_numbers_have_the_digits_that_they_are_known_to():
+    assert (number(1.0, 2), number(1.0, 1), number(None, 2)) == ("1.00", "1.0", "–")
 
 
 def test_a_difference_has_a_sign_and_no_negative_zero():
-    assert signed(-0.25) == "−0.25"
-    assert signed(-0.001) == "+0.00"
-    assert signed(None) == "–"
+    assert signed(-0.25, 2) == "−0.25"
+    assert signed(-0.001, 2) == "+0.00"
+    assert signed(0.25, 1) == "+0.2"
+    assert signed(None, 2) == "–"
 
 
 def test_ranges_name_their_ends_once():
@@ -49,13 +47,13 @@ def test_text_cannot_become_markup():
     assert latex_text(r"50 % \a_{b}") == r"50 \% \textbackslash{}a\_\{b\}"
 
 
-def test_a_cell_says_on_how_many_seeds_it_stands(spec, make_record):
-    records = [make_record(seed=0, test_error_percent=1.0), make_record(seed=1, status="diverged")]
-    cell = compare(spec, records, "quick", CODE).cell("cnn", "R")
+def test_a_cell_says_on_how_many_seeds_it_stands(table, make_record):
+    records = [make_record(1.0), make_record(seed=1, status="diverged")]
+    cell = comparison_of(table, records).cell("cnn", "R")
     assert ours(cell) == "1.00 (1/2)"
-    assert status(cell) == "finished 1/2, diverged 1, short"
+    assert status(cell) == "finished 1/2, diverged 1"
     assert interval(cell) == "n too small"
-    missing = compare(spec, records, "quick", CODE).cell("fcn", "R")
+    missing = comparison_of(table, records).cell("fcn", "R")
     assert (ours(missing), interval(missing), time_taken(missing)) == ("missing", "–", "–")
 
 
@@ -68,18 +66,26 @@ def test_a_cell_says_on_how_many_seeds_it_stands(spec, make_record):
         ([1.0, 1.1, 0.9], [1.5, 1.7, 1.6], "−0.60 (p = 0.0091)"),
     ],
 )
-def test_a_paired_test_needs_pairs_that_differ(spec, make_record, transformer, baseline, expected):
+def test_a_paired_test_needs_pairs_that_differ(table, make_record, transformer, baseline, expected):
     fields = {"model": "st_cnn", "transform": "affine"}
-    records = [make_record(seed=i, test_error_percent=e) for i, e in enumerate(baseline)]
-    records += [
-        make_record(seed=i, test_error_percent=e, **fields) for i, e in enumerate(transformer)
-    ]
-    cell = compare(spec, records, "quick", CODE).cell("st_cnn_affine", "R")
+    records = [make_record(e, seed=i) for i, e in enumerate(baseline)]
+    records += [make_record(e, seed=i, **fields) for i, e in enumerate(transformer)]
+    cell = comparison_of(table, records).cell("st_cnn_affine", "R")
     assert paired(cell) == expected
 
 
-def test_processor_time_is_told_where_every_run_tells_it(spec, make_record):
+def test_processor_time_is_told_where_every_run_tells_it(table, make_record):
     records = [make_record(seed=0, wall_s=60.0, cpu_s=30.0), make_record(seed=1, wall_s=61.0)]
-    one, two = (compare(spec, records[:num], "quick", CODE).cell("cnn", "R") for num in (1, 2))
+    one, two = (comparison_of(table, records[:num]).cell("cnn", "R") for num in (1, 2))
     assert time_taken(one) == "60 s (CPU 30 s)"
     assert time_taken(two) == "2.0 min"
+
+
+def test_a_cell_is_written_with_the_digits_of_its_metric(birds, make_record):
+    metrics = [{"test_accuracy_percent": value} for value in (82.26, 83.26, 84.26)]
+    records = [make_record(seed=i, metrics=m) for i, m in enumerate(metrics)]
+    comparison = comparison_of(birds, records)
+    cell = comparison.cell("cnn", "224px")
+    assert ours(cell) == "83.3 ± 1.0"
+    assert interval(cell) == "82.3 to 84.3"
+    assert ours(comparison.cell("simon", "224px")) == "–"

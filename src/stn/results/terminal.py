@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -16,20 +17,20 @@ SHORT = {
 }
 
 
-def to_terminal(comparison: Comparison) -> Table:
+def to_terminal(comparison: Comparison) -> Group:
     """Return the table to print in 80 columns: paper/ours, means only."""
     planned, metric = comparison.table, comparison.table.metric
     what = f"{'paper/ours, ' if planned.paper else ''}{metric.label}"
     unit = f" ({metric.unit})" if metric.unit else ""
     title = f"{planned.title}, recipe {comparison.recipe}: {what}{unit}"
-    shown = Table(title=title, box=None, padding=(0, 0, 0, 1), pad_edge=False, title_justify="left")
+    shown = Table(box=None, padding=(0, 0, 0, 1), pad_edge=False)
     shown.add_column("", no_wrap=True)
     for column in planned.columns:
         shown.add_column(column.key, justify="right", no_wrap=True)
     for row in planned.rows:
         cells = [comparison.cell(row.key, column.key) for column in planned.columns]
         shown.add_row(row.label, *(_entry(cell, planned.paper is not None) for cell in cells))
-    return shown
+    return Group(Text(title), shown)  # a title of the table's own would be as narrow as the table
 
 
 def summary(comparison: Comparison) -> str:
