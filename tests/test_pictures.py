@@ -1,29 +1,39 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+import yaml
 from PIL import Image
 
-from stn.pictures import CONF, draw_table, main
+from stn.pictures import main
 from stn.running.cell import Cell, run_cell
+from tests.results.conftest import STUDY
+
+# What `make_cell` says besides the cell's names.
+OVERRIDES = "overrides=['recipe.batch_size=64','recipe.max_steps=20','data.module.num_val=128']"
+Pictures = Callable[..., str]
 
 
-def config_of(folder: Path, *overrides: str) -> dict[str, Any]:
-    places = [f"source={folder}/runs", f"out={folder}/reports", "recipe=smoke"]
-    with initialize_config_dir(CONF, version_base="1.3"):
-        config: Any = OmegaConf.to_container(
-            compose("pictures", overrides=[*places, *overrides]), resolve=True
-        )
-    return config
+@pytest.fixture
+def pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Pictures:
+    """Run the command; return what it says, and what it stops with."""
+
+    def run(*overrides: str) -> str:
+        places = [f"source={tmp_path}/runs", f"out={tmp_path}/reports", "recipe=smoke"]
+        monkeypatch.setattr(sys, "argv", ["stn.pictures", *overrides, *places])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        return capsys.readouterr().out + str(stop.value.code)
+
+    return run
 
 
-def pictures(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.glob("reports/*"))
+def written(folder: Path) -> list[Path]:
+    return sorted(folder.glob("reports/*"))
 
 
 @pytest.fixture
@@ -42,39 +52,42 @@ def cells(make_cell: Callable[..., Cell]) -> list[Cell]:
 
 
 def test_pictures_of_what_there_is_again_and_again(
-    cells: list[Cell], tmp_path: Path, capsys
+    cells: list[Cell], tmp_path: Path, pictures: Pictures
 ) -> None:
-    assert draw_table(config_of(tmp_path)) == []
-    said = capsys.readouterr().out
-    assert "no picture of RTS, P, E, TC, MNIST: needs a finished cnn" in said
-    assert pictures(tmp_path) == ["table1_R.png", "table1_R_alignment.png"]
-    first = [path.read_bytes() for path in sorted(tmp_path.glob("reports/*"))]
-    for name in pictures(tmp_path):
-        assert f"wrote {tmp_path}/reports/{name}" in said
-        with Image.open(tmp_path / "reports" / name) as picture:
+    said = pictures(OVERRIDES, "table.only=[R,E]")
+    assert said.endswith("None")
+    assert "no picture of R, E: needs finished runs of one seed of fcn" in said
+    assert "no picture of E: needs finished runs of one seed of cnn" in said
+    names = ["table1_smoke_R_cnn.png", "table1_smoke_R_cnn_alignment.png"]
+    assert [path.name for path in written(tmp_path)] == names
+    first = [path.read_bytes() for path in written(tmp_path)]
+    for path in written(tmp_path):
+        assert f"wrote {path}" in said
+        with Image.open(path) as picture:
             assert picture.width > 800
-    draw_table(config_of(tmp_path))
-    assert [path.read_bytes() for path in sorted(tmp_path.glob("reports/*"))] == first
+    pictures(OVERRIDES, "table.only=[R]", "baseline=cnn")
+    assert [path.read_bytes() for path in written(tmp_path)] == first
 
     (cells[1].folder / "weights.pt").unlink()
-    (problem,) = draw_table(config_of(tmp_path))
-    assert "no picture of R: FileNotFoundError" in problem
-    assert cells[1].run_id in problem
+    said = pictures(OVERRIDES, "table.only=[R]")
+    assert "no picture of R: FileNotFoundError" in said
+    assert cells[1].run_id in said
 
 
-def test_an_unknown_baseline_lists_the_known(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="unknown baseline mlp; valid are cnn, fcn"):
-        draw_table(config_of(tmp_path, "baseline=mlp"))
+def test_an_unknown_baseline_lists_the_known(pictures: Pictures) -> None:
+    assert "unknown baseline mlp; valid are fcn, cnn" in pictures("baseline=mlp")
 
 
-def test_nothing_to_draw_is_said_and_is_no_failure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["stn.pictures", "table=table1", "recipe=quick"])
-    monkeypatch.delenv("STN_RUNS_DIR", raising=False)
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert stop.value.code is None
-    assert "no picture of R, RTS, P, E, TC, MNIST: needs a finished cnn" in capsys.readouterr().out
-    assert not list(tmp_path.iterdir())
+def test_nothing_to_draw_is_said_and_is_no_failure(tmp_path: Path, pictures: Pictures) -> None:
+    said = pictures("table.only=[R,P]")
+    assert "no picture of R, P: needs finished runs of one seed of cnn" in said
+    assert said.endswith("None")
+    assert not written(tmp_path)
+
+
+def test_a_table_without_baselines_has_no_picture(tmp_path: Path, pictures: Pictures) -> None:
+    (tmp_path / "mine/table").mkdir(parents=True)
+    (tmp_path / "mine/table/study.yaml").write_text(yaml.safe_dump(STUDY))
+    said = pictures(f"--config-dir={tmp_path}/mine", "table=study")
+    assert "no picture: the table compares no row with a baseline" in said
+    assert said.endswith("None")

@@ -1,29 +1,38 @@
-from pathlib import Path
-from typing import Any
-
 import pytest
 import torch
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
-from stn.drawing.examples import choose, classify, find_rivals
-from stn.results.comparison import Comparison, compare
-from stn.results.records import Record
+from stn.drawing.examples import (
+    MAX_CLASSES,
+    Networks,
+    Rivals,
+    choose,
+    classify,
+    draw_alignment,
+    draw_examples,
+    find_rivals,
+)
+from stn.results.comparison import Comparison
 from stn.results.table import parse_table
-from tests.test_report import DONE
+from stn.transformers import ConvLocalisation, SpatialTransformer, Translation
+from tests.results.conftest import BIRDS, ROOT, comparison_of, synthetic_record
 
-ROOT = Path(__file__).parents[2]
-SPEC = parse_table(yaml.safe_load((ROOT / "conf/table/table1.yaml").read_text()))
+Run = tuple[str, str | None, int]
+BIRDS_TABLE = parse_table("birds", BIRDS)
+TABLE1 = yaml.safe_load((ROOT / "conf/table/table1.yaml").read_text())
 
 
-def table(*runs: tuple[str, str | None, int], **fields: Any) -> Comparison:
+def birds(*runs: Run, **fields: object) -> Comparison:
     records = [
-        Record(**DONE | {"run_id": f"{m}-{t}-{s}", "model": m, "transform": t, "seed": s} | fields)
+        synthetic_record(
+            **{"metrics": {"test_accuracy_percent": 80.0}} | fields, model=m, transform=t, seed=s
+        )
         for m, t, s in runs
     ]
-    return compare(SPEC, records, "quick", "c0de" * 3)
+    return comparison_of(BIRDS_TABLE, records)
 
 
 @given(
@@ -62,10 +71,15 @@ def test_classify_takes_any_number_of_images(num: int) -> None:
     assert torch.equal(classify(nn.Flatten(), U), U.flatten(1).argmax(dim=1))
 
 
+CNN, ST = ("cnn", None), ("st_cnn", "translation")
+
+
 def test_rivals_have_one_seed_the_one_that_most_have() -> None:
-    runs = [("cnn", None, s) for s in (0, 1, 2)]
+    table = parse_table("table1", TABLE1)
+    runs: list[Run] = [("cnn", None, s) for s in (0, 1, 2)]
     runs += [("st_cnn", "affine", 0), ("st_cnn", "affine", 1), ("st_cnn", "tps", 1)]
-    rivals = find_rivals(table(*runs), SPEC.column("R"), "cnn")
+    records = [synthetic_record(model=m, transform=t, seed=s) for m, t, s in runs]
+    rivals = find_rivals(comparison_of(table, records), table.columns[0], "cnn")
     assert rivals is not None
     assert (rivals.baseline[0].key, rivals.baseline[1].seed) == ("cnn", 1)
     assert [(row.key, r.seed) for row, r in rivals.others] == [
@@ -74,22 +88,79 @@ def test_rivals_have_one_seed_the_one_that_most_have() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "runs",
-    [
-        [],
-        [("cnn", None, 0)],
-        [("st_cnn", "tps", 0)],
-        [("cnn", None, 0), ("st_cnn", "tps", 1)],
-        [("fcn", None, 0), ("st_cnn", "tps", 0)],
-        [("cnn", None, 0), ("st_fcn", "tps", 0)],
-    ],
-)
-def test_no_rivals_without_both_sides_of_one_seed(runs: list[tuple[str, str | None, int]]) -> None:
-    assert find_rivals(table(*runs), SPEC.column("R"), "cnn") is None
+@pytest.mark.parametrize("runs", [[], [(*CNN, 0)], [(*ST, 0)], [(*CNN, 0), (*ST, 1)]])
+def test_no_rivals_without_both_sides_of_one_seed(runs: list[Run]) -> None:
+    assert find_rivals(birds(*runs), BIRDS_TABLE.columns[0], "cnn") is None
 
 
 def test_a_failed_run_is_no_rival() -> None:
-    failed = {"status": "failed", "test_error_percent": None, "num_test": None, "message": "no"}
-    comparison = table(("cnn", None, 0), ("st_cnn", "tps", 0), **failed)
-    assert find_rivals(comparison, SPEC.column("R"), "cnn") is None
+    comparison = birds((*CNN, 0), (*ST, 0), status="failed", metrics={}, num_test=None)
+    assert find_rivals(comparison, BIRDS_TABLE.columns[0], "cnn") is None
+
+
+class Constant(nn.Module):
+    """Answers with one class, whatever it sees."""
+
+    def __init__(self, answer: int, num_classes: int) -> None:
+        super().__init__()
+        self.logits = nn.functional.one_hot(torch.tensor(answer), num_classes).float()
+
+    def forward(self, U: Tensor) -> Tensor:
+        return self.logits.expand(len(U), -1)
+
+
+class Parallel(Constant):
+    """Two transformers that see the image and one that sees what the first made of it."""
+
+    def __init__(self, answer: int, num_classes: int, channels: int, size: tuple[int, int]) -> None:
+        super().__init__(answer, num_classes)
+        small = size[0] - 4, size[1] - 4
+        self.first, self.second = (
+            SpatialTransformer(
+                ConvLocalisation((channels, *size), Translation()), Translation(), small
+            )
+            for _ in range(2)
+        )
+        self.after = SpatialTransformer(
+            ConvLocalisation((channels, *small), Translation()), Translation()
+        )
+
+    def forward(self, U: Tensor) -> Tensor:
+        self.after(self.first(U)), self.second(U)
+        return super().forward(U)
+
+
+def rivals_of(num: int = 1) -> Rivals:
+    found = find_rivals(birds((*CNN, 0), (*ST, 0)), BIRDS_TABLE.columns[0], "cnn")
+    assert found is not None
+    return Rivals(found.column, found.metric, found.baseline, found.others * num)
+
+
+@pytest.mark.parametrize(("channels", "num_classes"), [(1, 2), (3, 3), (2, 30)])
+def test_every_transformer_that_sees_the_image_has_a_row(channels: int, num_classes: int) -> None:
+    size = 37, 35
+    random = torch.Generator().manual_seed(0)
+    U = torch.rand(2 * num_classes, channels, *size, generator=random)
+    labels = torch.arange(2 * num_classes) % num_classes
+    one = Parallel(1, num_classes, channels, size)
+    networks = Networks(Constant(0, num_classes), (one,), U, labels)
+    sheet = draw_examples(rivals_of(), networks, "Birds", 2)
+    assert sheet is not None
+    blind = Networks(networks.baseline, (Constant(1, num_classes),), U, labels)
+    assert draw_examples(rivals_of(), blind, "Birds", 2) is None
+    both = Networks(networks.baseline, (one, one.eval()), U, labels)
+    taller = draw_examples(rivals_of(2), both, "Birds", 2)
+    assert taller is not None
+    alone, heads = sheet.height, 2 * sheet.height - taller.height
+    assert alone - heads == taller.height - sheet.height > 0  # two rows each
+    alignment = draw_alignment(rivals_of(), networks, "Birds")
+    assert alignment is not None
+    assert alignment.height == 24 + int(3.8 * 32) + 3 * (112 + 12) + 24  # the input's row and two
+    assert draw_alignment(rivals_of(), blind, "Birds") is None
+    assert min(num_classes, MAX_CLASSES) * (112 + 12) <= alignment.width
+
+
+def test_no_image_is_right_where_the_baseline_is_wrong() -> None:
+    U, labels = torch.rand(4, 1, 37, 35), torch.zeros(4, dtype=torch.int64)
+    networks = Networks(Constant(0, 2), (Parallel(1, 2, 1, (37, 35)),), U, labels)
+    assert draw_examples(rivals_of(), networks, "Birds", 2) is None

@@ -58,11 +58,11 @@ def test_a_long_title_makes_the_sheet_wider() -> None:
 
 def test_class_means_are_means_and_an_empty_class_is_black() -> None:
     random = torch.Generator().manual_seed(0)
-    images = torch.rand(50, 1, 5, 8, generator=random, dtype=torch.float64)
+    images = torch.rand(50, 2, 5, 8, generator=random, dtype=torch.float64)
     labels = torch.randint(0, 3, (50,), generator=random)
     means = class_means(images, labels, num_classes=4)
     for label in range(3):
-        assert torch.allclose(means[label], images[labels == label, 0].mean(dim=0))
+        assert torch.allclose(means[label], images[labels == label].mean(dim=0))
     assert means[3].abs().max() == 0
 
 

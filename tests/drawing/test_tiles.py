@@ -28,6 +28,19 @@ def test_every_pixel_is_a_square_of_its_grey(dtype: torch.dtype) -> None:
     assert np.abs(drawn - expected).max() <= 1
 
 
+@pytest.mark.parametrize("num_channels", [1, 2, 3])
+def test_channels_are_red_green_and_blue(num_channels: int) -> None:
+    image = torch.rand(num_channels, 5, 7, generator=torch.Generator().manual_seed(0))
+    drawn = np.asarray(tile(image, side_px=42))[6:36]
+    expected = np.zeros((30, 42, 3))
+    expected[..., : max(num_channels, 1)] = (
+        (image * 255).round().numpy().repeat(6, 1).repeat(6, 2).transpose(1, 2, 0)
+    )
+    if num_channels == 1:
+        expected[..., 1:] = expected[..., :1]
+    assert np.abs(drawn - expected).max() <= 1
+
+
 @pytest.mark.parametrize("shape", [(20, 40), (40, 20), (1, 9), (60, 60), (112, 84)])
 def test_an_image_fills_its_square_and_keeps_its_proportions(shape: tuple[int, int]) -> None:
     picture = tile(torch.zeros(shape), side_px=72, margin_px=5)

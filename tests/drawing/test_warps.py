@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from stn.drawing.tiles import tile
-from stn.drawing.warps import first_transformer, warp
+from stn.drawing.warps import first_transformer, transformers_of_images, warp
 from stn.models.mnist import Fcn, StFcn
 from stn.transformers import Affine, Projective, ThinPlateSpline, Transform
 
@@ -39,3 +39,15 @@ def test_a_given_theta_is_used() -> None:
 
 def test_a_network_without_a_transformer_has_none() -> None:
     assert first_transformer(Fcn(SIZE, 4)) is None
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_transformers_of_images_are_those_that_get_them(channels: int) -> None:
+    network = StFcn(SIZE, 4, Affine(), (14, 14), in_channels=channels)
+    U = torch.rand(2, channels, *SIZE)
+    assert transformers_of_images(network, U) == [network.transformer]
+    scaled = torch.nn.Sequential(torch.nn.MaxPool2d(1), torch.nn.Softsign(), network)
+    assert transformers_of_images(scaled, U) == []
+    assert transformers_of_images(Fcn(SIZE, 4, channels), U) == []
+    assert not network.transformer._forward_pre_hooks
+    assert warp(network.transformer, U).tiles(0, 40, 6)[0] == tile(U[0], 40, 6)
