@@ -1,4 +1,3 @@
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -25,8 +24,12 @@ def record() -> Record:
     return next(r for r in records if (r.transform, r.data) == ("affine", "mnist_r"))
 
 
+def errors(percent: float) -> dict[str, float]:
+    return {"test_error_percent": percent}
+
+
 def runs(record: Record, **fields) -> Record:
-    return replace(record, model="st_cnn", transform="affine", overrides=(), **fields)
+    return record.model_copy(update={"model": "st_cnn", "transform": "affine", **fields})
 
 
 def test_a_table_takes_half_of_its_cells_on_two_cores(record: Record) -> None:
@@ -36,7 +39,9 @@ def test_a_table_takes_half_of_its_cells_on_two_cores(record: Record) -> None:
     ]
     assert spread_of_tables(cells).median == NUM_CELLS / 2
     assert spread_of_tables(cells[1:]) is None
-    timed_by_the_watch = [replace(cell, cpu_s=None, wall_s=120.0) for cell in cells]
+    timed_by_the_watch = [
+        cell.model_copy(update={"cpu_s": None, "wall_s": 120.0}) for cell in cells
+    ]
     assert spread_of_tables(timed_by_the_watch).median == NUM_CELLS
 
 
@@ -44,12 +49,13 @@ def test_a_table_takes_half_of_its_cells_on_two_cores(record: Record) -> None:
 def folder(tmp_path: Path, record: Record) -> Path:
     """Two recipes on R, one of them with two seeds."""
     fast = [
-        runs(record, recipe="fast", seed=seed, test_error_percent=error, cpu_s=600.0)
+        runs(record, recipe="fast", seed=seed, metrics=errors(error), cpu_s=600.0)
         for seed, error in enumerate((0.6, 0.9))
     ]
-    cheap = runs(record, recipe="cheap", test_error_percent=0.8, cpu_s=60.0)
+    cheap = runs(record, recipe="cheap", metrics=errors(0.8), cpu_s=60.0)
     for number, run in enumerate([*fast, cheap]):
-        run = replace(run, run_id=f"st_cnn-affine-mnist_r-{run.recipe}-s{number}-0123456789")
+        run_id = f"st_cnn-affine-mnist_r-{run.recipe}-s{number}-0123456789"
+        run = run.model_copy(update={"run_id": run_id})
         write_record(tmp_path / f"{run.run_id}.json", run)
     return tmp_path
 

@@ -2,7 +2,6 @@ import io
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +70,7 @@ def test_brackets_in_a_message_and_a_torn_file_do_not_stop_the_display(
         run_cell(cell)
     record = read_record(cell.folder / "result.json")
     message = "[enforce fail at alloc_cpu.cpp:117] and [/gloo/pair.cc:553] Connection closed"
-    write_record(cell.folder / "result.json", replace(record, message=message))
+    write_record(cell.folder / "result.json", record.model_copy(update={"message": message}))
     display.poll()
     assert message in out.getvalue()
 
