@@ -57,19 +57,17 @@ class Record:
 
     run_id: str
     status: str
-    table: str | None
     model: str
     transform: str | None
     data: str
+    task: str
     recipe: str
     seed: int
-    test_error_percent: float | None
     num_test: int | None
     num_params: int | None
+    metrics: Mapping[str, float]
     steps: int
-    paper_steps: int | None
     samples: int
-    paper_samples: int | None
     batch_size: int
     step_ms: float | None
     wall_s: float
@@ -82,16 +80,16 @@ class Record:
     command: str
     started_at: str
     finished_at: str
-    val_error_percent: float | None = None
     peak_rss_mib: float | None = None
     cpu_s: float | None = None
     code: str | None = None
     message: str | None = None
-    overrides: tuple[str, ...] = ()
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
         for name, check in CHECKS.items():
+            if not hasattr(self, name):
+                continue
             if reason := check(getattr(self, name)):
                 raise RecordError(f"{name}: {reason}")
         self._check_status()
@@ -100,12 +98,10 @@ class Record:
 
     def _check_status(self) -> None:
         if self.status != "finished":
-            if self.test_error_percent is not None:
-                raise RecordError(f"test_error_percent: must be null in a {self.status} run")
             if not self.message:
                 raise RecordError(f"message: a {self.status} run must say why")
             return
-        for name in ("test_error_percent", "num_test", "num_params", "data_sha256"):
+        for name in ("num_test", "num_params", "data_sha256"):
             if getattr(self, name) is None:
                 raise RecordError(f"{name}: must not be null in a finished run")
 
@@ -123,6 +119,7 @@ def write_record(path: Path | str, record: Record) -> None:
     """
     path = Path(path)
     content = scrub(dataclasses.asdict(record))
+    content |= {k: v for k, v in record.metrics.items() if k == "test_error_percent"}
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text.encode())
@@ -141,6 +138,7 @@ def read_record(path: Path | str) -> Record:
             raise RecordError(f"{missing[0]}: is missing")
         if unknown := sorted(content.keys() - FIELDS):
             raise RecordError(f"{unknown[0]!r}: is not a field of a record")
+        content.pop("test_error_percent", None)
         if isinstance(content.get("overrides"), list):
             content["overrides"] = tuple(content["overrides"])
         return Record(**content)
