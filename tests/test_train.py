@@ -41,7 +41,7 @@ def test_one_cell(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     (record,) = collect(tmp_path / "runs").records
     assert record.run_id.startswith("st_fcn-projective-mnist_p-smoke-s4-")
     assert record.command.startswith("python -m stn.train model=st_fcn transform=projective")
-    assert set(record.overrides) == {o for o in SMALL if "." in o}
+    assert record.config["recipe"]["max_steps"] == record.steps == 3
     assert "test error" in capsys.readouterr().out
 
 
@@ -62,7 +62,6 @@ def test_a_table_is_run_then_found_done(
 ) -> None:
     run("-m", "+table=table1", "table.only=[R]")
     assert len(names(tmp_path)) == 8
-    assert {record.table for record in collect(tmp_path / "runs").records} == {"table1"}
     capsys.readouterr()
     run("-m", "+table=table1", "table.only=[R]")
     assert "8 cells, 8 already done" in capsys.readouterr().out
@@ -88,6 +87,8 @@ def test_a_sweep_goes_on_after_a_failure_and_fails_at_the_end(run: Run, tmp_path
         (["-m", "+table=table1", "seed=5"], "seed: a table sets model, data, seed"),
         (["-m", "+table=table1", "model=cnn", "data=mnist"], "model, data: a table sets model"),
         (["trainer.accelerator=abacus"], "TrainerError: "),
+        (["+table=table1"], "a table is a sweep over its cells: say -m +table=..."),
+        (["data.module.batch_size=64"], "batch_size"),
         (["seed=-1"], "seed must be a whole number from 0 up, not -1"),
         (["runs_dir=/dev/null/runs"], "NotADirectoryError"),
     ],
@@ -106,7 +107,7 @@ def test_trials_are_run_though_their_cells_are_done(
         run("-m", "model=fcn", "tune=true")
         said = capsys.readouterr().out
         assert "1 cells, 0 already done" in said
-        assert "validation error" in said
+        assert "val_error_percent" in said
     assert len(names(tmp_path)) == 1
 
 

@@ -28,7 +28,8 @@ def tile(
     """Draw an image as large as fits into a square, in its middle, with lines and dots over it.
 
     Args:
-        image: (H, W) in [0, 1].
+        image: (C, H, W) or (H, W) in [0, 1]: one channel is grey, two are red and green, three are a colour,
+            and of more the mean is drawn, as grey, its largest value white.
         side_px: side of the square.
         margin_px: paper on each side of the square, where lines that leave the image go on.
         outline: closed line (4 n + 1, 2) that starts with its top side, which is drawn in
@@ -36,16 +37,16 @@ def tile(
         points: dots (K, 2).
     """
     side, margin = side_px * FINER, margin_px * FINER
-    height, width = fitted_size(image, side)
+    pixels = _colours(image.float().cpu())  # (H, W, 3)
+    height, width = fitted_size(pixels, side)
     left, top = margin + (side - width) // 2, margin + (side - height) // 2
     sheet = Image.new("RGB", (side + 2 * margin, side + 2 * margin), PAPER)
-    pixels = (image.clamp(0, 1) * 255).round().byte().cpu().numpy()
-    enlarged = Image.fromarray(pixels).resize((width, height), Image.Resampling.NEAREST)
-    sheet.paste(enlarged.convert("RGB"), (left, top))
+    picture = Image.fromarray((pixels.clamp(0, 1) * 255).round().byte().numpy())
+    sheet.paste(picture.resize((width, height), Image.Resampling.NEAREST), (left, top))
 
     def place(positions: Tensor) -> Tensor:
-        sides = torch.tensor([image.shape[1], image.shape[0]])
-        shares = ((positions.double().cpu().clamp(-FAR, FAR) + 1) / 2 * (sides - 1) + 0.5) / sides
+        sides = torch.tensor([image.shape[-1], image.shape[-2]])
+        shares = ((positions.cpu().double().clamp(-FAR, FAR) + 1) / 2 * (sides - 1) + 0.5) / sides
         return shares * torch.tensor([width, height]) + torch.tensor([left, top])
 
     if outline is not None:
@@ -56,10 +57,21 @@ def tile(
 
 
 def fitted_size(image: Tensor, side_px: int) -> tuple[int, int]:
-    """Return (height, width) of an image (H, W) that fills a square, in its proportions."""
-    scale = side_px / max(image.shape)
-    height, width = (max(1, round(length * scale)) for length in image.shape)
+    """Return (height, width) of an image (H, W, ...) that fills a square, in its proportions."""
+    scale = side_px / max(image.shape[:2])
+    height, width = (max(1, round(length * scale)) for length in image.shape[:2])
     return height, width
+
+
+def _colours(image: Tensor) -> Tensor:
+    """Turn an image (C, H, W) or (H, W) into colours (H, W, 3)."""
+    image = image if image.ndim == 3 else image[None]
+    if len(image) == 2:
+        image = torch.cat([image, torch.zeros_like(image[:1])])
+    elif len(image) != 3:
+        mean = image.mean(dim=0, keepdim=True)
+        image = (mean if len(image) == 1 else mean / mean.max().clamp(min=1e-12)).expand(3, -1, -1)
+    return image.permute(1, 2, 0)
 
 
 def table_of(tiles: Sequence[Sequence[Image.Image]], gap_px: int) -> Image.Image:

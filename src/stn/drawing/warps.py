@@ -15,10 +15,10 @@ class Warp:
     """A batch of warps, ready to be drawn.
 
     Attributes:
-        U: inputs (B, 1, H, W) in [0, 1].
+        U: inputs (B, C, H, W) in [0, 1].
         outlines: closed lines (B, N, 2), (x, y) in [-1, 1], where the output's border is read.
         points: what theta steers (B, K, 2): control points of a spline, corners otherwise.
-        V: outputs (B, 1, H', W').
+        V: outputs (B, C, H', W').
     """
 
     U: Tensor
@@ -33,20 +33,39 @@ class Warp:
         """Draw input, input with outline and points, and output of image i."""
         marks = self.outlines[i], self.points[i]
         return [
-            tile(self.U[i, 0], side_px, margin_px),
-            tile(self.U[i, 0], side_px, margin_px, *marks),
-            tile(self.V[i, 0], side_px, margin_px),
+            tile(self.U[i], side_px, margin_px),
+            tile(self.U[i], side_px, margin_px, *marks),
+            tile(self.V[i], side_px, margin_px),
         ]
 
 
 @torch.no_grad()
 def warp(transformer: SpatialTransformer, U: Tensor, theta: Tensor | None = None) -> Warp:
-    """Warp the images U (B, 1, H, W), by theta (B, P) if the caller knows it already."""
+    """Warp the images U (B, C, H, W), by theta (B, P) if the caller knows it already."""
     theta = transformer.theta(U) if theta is None else theta
     family = transformer.transform
     return Warp(
         U, outline(family, theta), control_points(family, theta), transformer.warp(U, theta)
     )
+
+
+@torch.no_grad()
+def at_work(network: nn.Module, U: Tensor) -> list[tuple[SpatialTransformer, Tensor]]:
+    """Return the spatial transformers of a network in the order of their work on the inputs U.
+
+    Beside each stands what reached it (B, C, H, W): U, or the maps of an inner layer.
+    """
+    found: list[tuple[SpatialTransformer, Tensor]] = []
+    hooks = [
+        module.register_forward_pre_hook(lambda layer, inputs: found.append((layer, inputs[0])))
+        for module in network.modules()
+        if isinstance(module, SpatialTransformer)
+    ]
+    if hooks:
+        network(U)
+    for hook in hooks:
+        hook.remove()
+    return found
 
 
 def first_transformer(network: nn.Module) -> SpatialTransformer | None:

@@ -56,7 +56,8 @@ def _hash(roots: frozenset[str]) -> str:
             continue
         source = _read(module)
         statements = source.loose if not name else source.names.get(name, ())
-        reached[module, name] = "\n".join(ast.unparse(statement) for statement in statements)
+        text = "\n".join(ast.unparse(statement) for statement in statements)
+        reached[module, name] = text.replace("'", '"')  # which quotes, depends on the Python
         waiting.append((module, ""))
         for statement in statements:
             waiting += _mentioned(source, module, statement)
