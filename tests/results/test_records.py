@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import math
 from pathlib import Path
@@ -8,7 +7,15 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from stn.results.records import Record, RecordError, read_record, run_id, write_record
+from stn.results.records import (
+    AT_TOP,
+    MAX_CORES,
+    Record,
+    RecordError,
+    read_record,
+    run_id,
+    write_record,
+)
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -19,7 +26,8 @@ fuzz = settings(max_examples=150, suppress_health_check=[HealthCheck.function_sc
 
 
 def as_json(record: Record) -> dict[str, Any]:
-    return json.loads(json.dumps(dataclasses.asdict(record)))
+    at_top = {name: record.metrics[name] for name in AT_TOP if name in record.metrics}
+    return json.loads(json.dumps({"schema": 2, **record.model_dump(), **at_top}))
 
 
 def attempt(path: Path) -> tuple[Record | None, str]:
@@ -31,45 +39,81 @@ def attempt(path: Path) -> tuple[Record | None, str]:
 
 
 def test_round_trip(tmp_path, make_record):
-    record = make_record(transform=None, overrides=("recipe.lr=1",), val_error_percent=1.5)
+    metrics = {"test_error_percent": 1.25, "val_error_percent": 2, "test_digit_error_percent": 0.5}
+    record = make_record(transform=None, metrics=metrics)
     path = tmp_path / "a/b/result.json"
     write_record(path, record)
     assert read_record(path) == record
     assert [file.name for file in path.parent.iterdir()] == ["result.json"]
+    content = json.loads(path.read_text())
+    assert content == as_json(record)
+    assert (content["test_error_percent"], content["val_error_percent"]) == (1.25, 2.0)
+    assert (record.test_error_percent, record.val_error_percent) == (1.25, 2.0)
+
+
+def test_another_metric_has_no_place_at_the_top(tmp_path, make_record):
+    record = make_record(metrics={"test_accuracy_percent": 82.5})
+    write_record(tmp_path / "result.json", record)
+    assert not {*AT_TOP} & json.loads((tmp_path / "result.json").read_text()).keys()
+    assert read_record(tmp_path / "result.json") == record
+    assert record.test_error_percent is None
+
+
+@pytest.mark.parametrize("value", [1.3, None, True, "1.25", "missing"])
+def test_a_number_that_stands_twice_is_the_same(tmp_path, make_record, value):
+    content = as_json(make_record(1.0 if value is True else 1.25)) | {"test_error_percent": value}
+    if value == "missing":
+        del content["test_error_percent"]
+    (tmp_path / "result.json").write_text(json.dumps(content))
+    with pytest.raises(RecordError, match=r"result\.json: test_error_percent: .* not what metrics"):
+        read_record(tmp_path / "result.json")
 
 
 @pytest.mark.parametrize("status", ["failed", "diverged"])
 def test_run_without_result_has_no_number(make_record, status):
-    assert make_record(status=status).test_error_percent is None
-    with pytest.raises(RecordError, match=f"test_error_percent: must be null in a {status} run"):
-        make_record(status=status, test_error_percent=1.0, message="loss is nan")
+    assert make_record(status=status).metrics == {}
+    with pytest.raises(RecordError, match=f"metrics: must be empty in a {status} run"):
+        make_record(status=status, metrics={"test_error_percent": 1.0})
     with pytest.raises(RecordError, match="message"):
         make_record(status=status, message=None)
 
 
-@pytest.mark.parametrize("field", ["test_error_percent", "num_test", "num_params", "data_sha256"])
+@pytest.mark.parametrize("field", ["num_test", "num_params", "data_sha256"])
 def test_finished_run_has_all_numbers(make_record, field):
     with pytest.raises(RecordError, match=f"{field}: must not be null"):
         make_record(**{field: None})
 
 
+@pytest.mark.parametrize("metrics", [{}, {"val_error_percent": 1.0}])
+def test_finished_run_was_tested(make_record, metrics):
+    with pytest.raises(RecordError, match="metrics: a finished run must have one of the test set"):
+        make_record(metrics=metrics)
+
+
+def test_a_metric_may_be_what_its_name_allows(make_record):
+    assert make_record(metrics={"test_pixels": -3.5}).metrics == {"test_pixels": -3.5}
+    with pytest.raises(RecordError, match=r"metrics\.test_iou_percent: -3\.5 is not in \[0, 100\]"):
+        make_record(metrics={"test_iou_percent": -3.5})
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("test_error_percent", 100.1),
-        ("test_error_percent", -0.1),
-        ("test_error_percent", math.nan),
-        ("test_error_percent", math.inf),
-        ("test_error_percent", "1.2"),
-        ("test_error_percent", True),
+        ("metrics", {"test_error_percent": 100.1}),
+        ("metrics", {"test_error_percent": -0.1}),
+        ("metrics", {"test_error_percent": math.nan}),
+        ("metrics", {"test_error_percent": math.inf}),
+        ("metrics", {"test_error_percent": "1.2"}),
+        ("metrics", {"test_error_percent": True}),
         ("num_test", 0),
         ("num_test", 1e4),
         ("seed", -1),
         ("seed", 2**70),
         ("steps", None),
         ("status", "running"),
-        ("schema", 2),
-        ("schema", True),
+        ("metrics", {"error_percent": 1.0}),
+        ("metrics", {"test_a b": 1.0}),
+        ("metrics", [1.0]),
         ("model", "../up"),
         ("model", "a|b"),
         ("run_id", ""),
@@ -82,13 +126,21 @@ def test_finished_run_has_all_numbers(make_record, field):
         ("config", {"lr": math.nan}),
         ("config", {"a": {"b": object()}}),
         ("config", {1: 2}),
+        ("config", {"a": [{2: 3}]}),
+        ("config", {"a": (1, 2)}),
+        ("config", {"a": "\ud800"}),
+        ("config", {"a": 10**5000}),
         ("config", []),
         ("versions", {"torch": 2}),
-        ("overrides", "lr=1"),
+        ("task", None),
+        ("samples", 2140 * 256 - 1),
+        ("cpu_s", (MAX_CORES + 1) * 42.0),
         ("started_at", "yesterday"),
         ("started_at", "2015-06-05T12:00:00"),
         ("started_at", "2015-06-05T12:00:00+02:00"),
         ("finished_at", "2015-06-05T11:00:00Z"),
+        ("finished_at", "2101-01-01T00:00:00Z"),
+        ("started_at", "1970-01-01T00:00:00Z"),
         ("wall_s", -1.0),
     ],
 )
@@ -105,7 +157,10 @@ def test_bad_field_is_named(make_record, field, value):
         (b"{", "is not JSON"),
         (b"\xff\xfe", "is not JSON"),
         (b"[1]", "is a JSON list"),
-        (b"{}", "is missing"),
+        (b"{}", "schema: expected 2, found None"),
+        (b'{"schema": 1}', "schema: expected 2, found 1"),
+        (b'{"schema": 2.0}', "schema: expected 2, found 2.0"),
+        (b'{"schema": 2}', "run_id: is missing"),
         (b'{"a": NaN}', "NaN"),
         (b'{"seed": 1, "seed": 2}', "'seed': is there twice"),
         (b"[" * 100_000, "is not JSON"),
@@ -131,7 +186,7 @@ def test_file_that_cannot_be_read(tmp_path):
 def test_unknown_field_is_named(tmp_path, make_record):
     path = tmp_path / "result.json"
     path.write_text(json.dumps(as_json(make_record()) | {"test_eror": 1}))
-    with pytest.raises(RecordError, match="'test_eror': is not a field"):
+    with pytest.raises(RecordError, match="'test_eror': there is no such key"):
         read_record(path)
 
 
@@ -167,7 +222,7 @@ def test_any_value_in_any_field_is_refused_or_kept(tmp_path, make_record, data):
     record, reason = attempt(path)
     if record is None:
         assert str(path) in reason
-        assert field in reason or "no number" in reason
+        assert field in reason or "no number" in reason or "metrics" in (field, reason)
     else:
         assert as_json(record) == content
 
@@ -180,7 +235,7 @@ def test_one_wrong_byte_never_escapes_the_checks(tmp_path, make_record, position
     raw[position % len(raw)] = byte
     path.write_bytes(raw)
     record, reason = attempt(path)
-    assert str(path) in reason or 0 <= record.test_error_percent <= 100
+    assert str(path) in reason or 0 <= record.metrics["test_error_percent"] <= 100
 
 
 def test_write_hides_home_and_secrets(tmp_path, make_record, monkeypatch):

@@ -1,73 +1,96 @@
-from collections import Counter
+import copy
 
 import pytest
 
-from stn.results.table import cells, parse_table
+from stn.results.table import parse_table
+from tests.results.conftest import BIRDS
 
 
-def test_every_cell_once_per_seed(table_config):
-    planned = cells(table_config, seeds=2)
-    assert set(Counter((c.row, c.column, c.seed) for c in planned).values()) == {1}
-    assert len(planned) == 2 * len(table_config["rows"]) * len(table_config["columns"])
+def with_change(change) -> dict:
+    content = copy.deepcopy(BIRDS)
+    change(content)
+    return content
 
 
-def test_overrides_name_the_cell(table_config):
-    planned = {(c.row, c.column): c.overrides for c in cells(table_config)}
-    assert planned["cnn", "RTS"] == {"model": "cnn", "data": "mnist_rts", "seed": 0}
-    assert planned["st_fcn_tps", "MNIST"] == {
-        "model": "st_fcn",
-        "transform": "tps",
-        "data": "mnist",
-        "seed": 0,
-    }
-
-
-def test_cheapest_and_most_telling_first(table_config):
-    planned = cells(table_config, seeds=2)
-    first = planned[:16]
-    assert {c.row for c in first} == {"fcn", "cnn", "st_fcn_affine", "st_cnn_affine"}
-    assert {c.column for c in first} == {"R", "RTS", "P", "E"}
-    assert [c.row for c in planned[:4]] == ["fcn", "st_fcn_affine", "cnn", "st_cnn_affine"]
-    assert [c.seed for c in planned] == sorted(c.seed for c in planned)
-
-
-def test_columns_and_seeds_can_be_chosen(table_config):
-    assert {c.column for c in cells(table_config, columns=["RTS", "R"])} == {"R", "RTS"}
-    chosen = cells(table_config | {"only": ["E"], "seeds": 3})
-    assert {c.column for c in chosen} == {"E"}
-    assert {c.seed for c in chosen} == {0, 1, 2}
-
-
-def test_unknown_column_lists_the_known(table_config):
-    with pytest.raises(ValueError, match="unknown column X; there are: R, RTS, P, E, TC, MNIST"):
-        cells(table_config, columns=["R", "X"])
-    with pytest.raises(ValueError, match="unknown column mnist_r; there are: R, RTS"):
-        parse_table(table_config | {"only": ["mnist_r"]})
-
-
-@pytest.mark.parametrize("seeds", [0, -1, 1.5, True, "3"])
-def test_seeds_are_a_whole_number(table_config, seeds):
-    with pytest.raises(ValueError, match="seeds must be"):
-        cells(table_config, seeds=seeds)
-
-
-def test_damaged_table_is_refused(table_config):
-    with pytest.raises(ValueError, match="the table lacks caption"):
-        parse_table({k: v for k, v in table_config.items() if k != "caption"})
-    with pytest.raises(ValueError, match="unknown key of the table colums"):
-        parse_table(table_config | {"colums": []})
-    with pytest.raises(ValueError, match="the order must name each of the rows once"):
-        parse_table(table_config | {"order": table_config["order"] | {"rows": [["cnn"]]}})
-    numbers = {"numbers": {"R": {"svm": 1.0}}}
-    with pytest.raises(ValueError, match="unknown row svm"):
-        parse_table(table_config | {"paper": table_config["paper"] | numbers})
-
-
-def test_the_papers_numbers(spec):
-    numbers = spec.paper.numbers
+def test_the_papers_numbers(table):
+    numbers = table.paper.numbers
     assert numbers["R"]["st_cnn_tps"] == 0.7
     assert numbers["TC"]["fcn"] == 13.2
     assert "MNIST" not in numbers
     for column in ("R", "RTS", "P", "E"):
-        assert numbers[column].keys() == {row.key for row in spec.rows}
-    assert spec.paper.samples == 150_000 * 256
+        assert numbers[column].keys() == {row.key for row in table.rows}
+    assert table.paper.samples == 150_000 * 256
+
+
+def test_columns_can_be_chosen(table_config):
+    table = parse_table("table1", table_config | {"only": ["E", "R"]})
+    assert [column.key for column in table.columns] == ["R", "E"]
+
+
+def test_what_need_not_be_said(birds, study):
+    simon, cnn, _ = birds.rows
+    assert (simon.overrides, simon.baseline, cnn.cost) == ({}, None, 1.0)
+    assert birds.paper.samples is None
+    assert study.paper is None
+    assert study.paper_number(study.rows[0], study.columns[0]) is None
+
+
+def test_a_table_is_called_as_its_file():
+    assert parse_table("birds", BIRDS).name == "birds"
+    assert parse_table("birds", BIRDS | {"name": "birds"}).name == "birds"
+    with pytest.raises(ValueError, match=r"^table/copy\.yaml: name: a table is called as its file"):
+        parse_table("copy", BIRDS | {"name": "birds"})
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda t: t.pop("caption"), "caption: is missing"),
+        (lambda t: t.update(colums=[]), "'colums': there is no such key"),
+        (lambda t: t["rows"][1].update(modell="cnn"), "'rows.1.modell': there is no such key"),
+        (lambda t: t.update(only=["X"]), "only: unknown column X; there are: 224px"),
+        (lambda t: t.update(seeds=0), "seeds: .* found 0"),
+        (lambda t: t.update(seeds=True), "seeds: .* found True"),
+        (lambda t: t.update(seeds="3"), "seeds: .* found '3'"),
+        (lambda t: t["rows"][1].update(cost=0), "rows.1.cost: .* found 0"),
+        (lambda t: t["rows"][1].update(cost="1"), "rows.1.cost: .* found '1'"),
+        (lambda t: t["columns"].append(t["columns"][0]), "columns: 224px is there twice"),
+        (lambda t: t["rows"].append(t["rows"][1]), "rows: cnn is there twice"),
+        (lambda t: t.update(columns=[]), "columns: "),
+        (lambda t: t["rows"][2].update(baseline="fcn"), "rows.st.baseline: unknown row fcn"),
+        (lambda t: t["rows"][2].update(baseline="simon"), "rows.st.baseline: unknown row simon"),
+        (lambda t: t["rows"][2].update(baseline="st"), "rows.st.baseline: unknown row st"),
+        (lambda t: t["rows"][2].pop("group"), "rows.st.group: is missing"),
+        (
+            lambda t: t["rows"][1]["overrides"].update(data="x"),
+            "rows.cnn: column 224px overrides data",
+        ),
+        (
+            lambda t: t["rows"][1]["overrides"].update({"+data": 1}),
+            "rows.cnn: column 224px overrides",
+        ),
+        (lambda t: t["rows"][1]["overrides"].update(seed=1), "cnn.overrides: seed is chosen by"),
+        (lambda t: t["columns"][0]["overrides"].update(recipe="x"), "224px.overrides: recipe is"),
+        (
+            lambda t: t["rows"][1]["overrides"].update({"a b": 1}),
+            "rows.1.overrides.a b.* found 'a b'",
+        ),
+        (
+            lambda t: t["rows"].append({"key": "x", "label": "x"}),
+            "rows.x: has neither overrides nor",
+        ),
+        (lambda t: t["metric"].update(better="low"), "metric.better: .* found 'low'"),
+        (lambda t: t["paper"].update(steps=9), "paper: steps and batch_size are given both"),
+        (lambda t: t["paper"]["numbers"].update(X={}), "paper.numbers: unknown column X"),
+        (lambda t: t["paper"]["numbers"]["224px"].update(svm=1.0), "paper: unknown row svm"),
+        (
+            lambda t: t["paper"]["numbers"]["224px"].update(cnn=101.0),
+            "paper.numbers.224px.cnn: 101",
+        ),
+        (lambda t: t["paper"].update(notes=[{"column": "X", "text": ""}]), "paper.notes: unknown"),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(change, line):
+    with pytest.raises(ValueError, match=rf"^table/birds\.yaml: {line}") as error:
+        parse_table("birds", with_change(change))
+    assert "\n" not in str(error.value)

@@ -1,20 +1,21 @@
 """A table as filled: the records of each cell beside the paper's number.
 
-Pure functions of the table's plan and the records. A number of the paper never becomes one of
-ours: a cell without a finished run has no `ours`.
+Pure functions of the table, the runs that it asks for, and the records. A number of the paper never
+becomes one of ours: a cell without a finished run has no `ours`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from datetime import datetime
+from typing import Any
 
+from stn.results.provenance import made_by_this_code
 from stn.results.records import Record
 from stn.results.statistics import PairedTest, Summary, paired_test, summarise
-from stn.results.table import Column, Row, TableSpec
+from stn.results.table import Column, Metric, PlannedRun, Row, Table
 
+IsCurrent = Callable[[str | None, Mapping[str, Any]], bool]
 Place = tuple[str, str]  # keys of row and column
-RunIdOf = Callable[[Row, Column, int], str]
 
 
 @dataclass(frozen=True)
@@ -22,19 +23,21 @@ class Cell:
     """One cell: what the paper has, what the runs gave.
 
     Attributes:
-        paper: error in percent; None where the paper has no number.
-        records: the newest run of each seed, by seed; failed and diverged ones included.
+        metric: what the numbers are.
+        paper: None where the paper has no number.
+        records: one of each seed, by seed; failed and diverged ones included.
         num_wanted: how many seeds the table asks for, or how many its column has if more.
         ours: None without a finished run.
         test: over the seeds in common with the baseline's cell; None without any.
-        share: smallest training budget of the finished runs, in samples relative to the paper's.
-        other_code: a run was made by other code than renders the table, or does not tell by which.
+        share: smallest training budget of the finished runs, in samples relative to the paper's;
+            None where the table has no budget of the paper's.
+        other_code: a run was made by code that may give another result than today's.
         uncommitted: a run was made by code that differed from its commit.
-        other_settings: a run was made with overrides, or by a configuration that is another now.
     """
 
     row: Row
     column: Column
+    metric: Metric
     paper: float | None
     records: tuple[Record, ...]
     num_wanted: int
@@ -43,17 +46,23 @@ class Cell:
     share: float | None
     other_code: bool
     uncommitted: bool
-    other_settings: bool
 
     @property
     def difference(self) -> float | None:
-        """Ours minus the paper's, in percent points."""
+        """Ours minus the paper's."""
         return None if self.ours is None or self.paper is None else self.ours.mean - self.paper
+
+    @property
+    def reaches_paper(self) -> bool | None:
+        """Whether ours is as good as the paper's number, at the precision that the paper prints."""
+        if self.difference is None:
+            return None
+        return self.metric.sign * self.difference <= 0.5 * 10**-self.metric.paper_digits + 1e-9
 
     @property
     def finished(self) -> tuple[Record, ...]:
         """The runs that the numbers come from."""
-        return tuple(record for record in self.records if record.status == "finished")
+        return tuple(record for record in self.records if self.metric.name in record.metrics)
 
     @property
     def is_short(self) -> bool:
@@ -62,7 +71,9 @@ class Cell:
 
     @property
     def status(self) -> str:
-        """One of missing, failed, diverged, incomplete (fewer seeds than wanted), finished."""
+        """One of paper only, missing, failed, diverged, incomplete (too few seeds), finished."""
+        if not self.row.overrides:
+            return "paper only"
         if self.finished:
             return "finished" if len(self.finished) >= self.num_wanted else "incomplete"
         statuses = {record.status for record in self.records}
@@ -74,7 +85,7 @@ class Claim:
     """The best of a group of transformer networks against their baseline, in one column.
 
     Attributes:
-        best: the cell with the smallest mean error; None if no cell of the group is finished.
+        best: the cell with the best mean; None if no cell of the group is finished.
         num_candidates: how many of the group are finished.
     """
 
@@ -86,10 +97,16 @@ class Claim:
 
     @property
     def difference(self) -> float | None:
-        """Best minus baseline in percent points, over their common seeds; None without any."""
-        if self.best is None or self.best.test is None:
+        """Best minus baseline, over their common seeds; None without any."""
+        return None if self.best is None or self.best.test is None else self.best.test.difference
+
+    @property
+    def verdict(self) -> str | None:
+        """Whether the best is better than the baseline, worse or equal; None if not known yet."""
+        if self.difference is None:
             return None
-        return self.best.test.difference
+        loss = self.baseline.metric.sign * self.difference
+        return "better" if loss < 0 else "worse" if loss > 0 else "equal"
 
 
 @dataclass(frozen=True)
@@ -97,15 +114,15 @@ class Comparison:
     """The whole table.
 
     Attributes:
-        code: renders the table (`provenance.code_id`); what other code made is marked.
+        others: records that are not in the table, counted by their recipe.
         remarks: what a reader of the numbers should know besides.
     """
 
-    spec: TableSpec
+    table: Table
     recipe: str
     cells: tuple[Cell, ...]
     claims: tuple[Claim, ...]
-    code: str
+    others: Mapping[str, int]
     remarks: tuple[str, ...]
 
     def cell(self, row: str, column: str) -> Cell:
@@ -113,133 +130,105 @@ class Comparison:
         return next(c for c in self.cells if (c.row.key, c.column.key) == (row, column))
 
     @property
+    def filled(self) -> tuple[Cell, ...]:
+        """The cells with a number of ours."""
+        return tuple(cell for cell in self.cells if cell.ours is not None)
+
+    @property
     def records(self) -> tuple[Record, ...]:
-        """All runs in the table, column after column."""
-        return tuple(record for cell in self.cells for record in cell.records)
+        """All runs in the table, column after column; one that two cells share counts once."""
+        return tuple({r.run_id: r for cell in self.cells for r in cell.records}.values())
+
+    def is_best(self, cell: Cell) -> bool:
+        """Tell whether a cell has the best mean of ours in its column, and others have one."""
+        rivals = [c.ours.mean for c in self.filled if c.column == cell.column and c.ours]
+        best = min(rivals, key=lambda mean: self.table.metric.sign * mean, default=None)
+        return cell.ours is not None and len(rivals) > 1 and cell.ours.mean == best
 
 
 def compare(
-    spec: TableSpec,
-    records: Iterable[Record],
+    table: Table,
     recipe: str,
-    code: str,
-    run_id_of: RunIdOf | None = None,
+    runs: Sequence[PlannedRun],
+    records: Iterable[Record],
+    is_current: IsCurrent = made_by_this_code,
 ) -> Comparison:
-    """Fill a table with the records of one recipe, in whatever order they come.
+    """Fill a table with records, in whatever order they come.
 
     Args:
-        spec: the table.
-        records: of any runs.
-        recipe: its name.
-        code: renders the table; its `provenance.code_id`.
-        run_id_of: names the run that a cell and a seed would be today, by the configuration as
-            it is now; a run of another name is marked. None compares with no configuration.
-
-    Records that are not of this table and recipe are left out.
+        table: the table.
+        recipe: its runs' recipe, by name.
+        runs: of all cells, and of all seeds that the records may have.
+        records: of any runs; those of other ids than `runs` are not in the table.
+        is_current: tells from a record's `code` and the configuration of its cell whether the code
+            as it is now gives the same result.
     """
-    runs = _runs_by_place(spec, [record for record in records if record.recipe == recipe])
-    newest = {place: _newest(found) for place, found in runs.items()}
+    by_id = {record.run_id: record for record in records}
+    found = [run for run in runs if run.run_id in by_id]
+    places: dict[Place, dict[int, Record]] = {}
+    for run in sorted(found, key=lambda run: run.seed):
+        places.setdefault((run.row, run.column), {})[run.seed] = by_id[run.run_id]
+    code_of = {run.run_id: by_id[run.run_id].code for run in found}
+    foreign = {run.run_id for run in found if not is_current(code_of[run.run_id], run.config)}
     cells = tuple(
-        _cell(spec, row, column, newest, code, run_id_of)
-        for column in spec.columns
-        for row in spec.rows
+        _cell(table, row, column, places, foreign) for column in table.columns for row in table.rows
     )
-    remarks = tuple(_remarks(spec, runs, newest))
-    return Comparison(spec, recipe, cells, tuple(_claims(spec, cells)), code, remarks)
-
-
-def _runs_by_place(spec: TableSpec, records: Iterable[Record]) -> dict[Place, list[Record]]:
-    """Sort records into the cells of the table, the oldest first.
-
-    A run with settings of its own is an experiment, unless the table's sweep had them.
-    """
-    runs: dict[Place, list[Record]] = {
-        (row.key, column.key): [] for row in spec.rows for column in spec.columns
-    }
-    for record in sorted(records, key=_age):
-        if record.overrides and record.table != spec.name:
-            continue
-        for row in spec.rows:
-            if (record.model, row.transform and record.transform) != (row.model, row.transform):
-                continue
-            for column in spec.columns:
-                if record.data == column.data:
-                    runs[row.key, column.key].append(record)
-    return runs
-
-
-def _age(record: Record) -> tuple[datetime, str]:
-    return datetime.fromisoformat(record.finished_at), record.run_id
-
-
-def _newest(runs: Sequence[Record]) -> tuple[Record, ...]:
-    """Keep the newest run of each seed, of runs that are ordered by age; order them by seed."""
-    by_seed = {record.seed: record for record in runs}
-    return tuple(by_seed[seed] for seed in sorted(by_seed))
-
-
-def _remarks(
-    spec: TableSpec,
-    runs: Mapping[Place, Sequence[Record]],
-    newest: Mapping[Place, Sequence[Record]],
-) -> Iterator[str]:
-    """Name the cells that several runs compete for."""
-    for (row, column), found in runs.items():
-        counts = Counter(record.seed for record in found)
-        for record in newest[row, column]:
-            if counts[record.seed] > 1:
-                yield (
-                    f"{spec.row(row).label} on {column}, seed {record.seed}: "
-                    f"{counts[record.seed]} runs with different settings; "
-                    f"the newest, {record.run_id}, counts."
-                )
-
-
-def _errors(records: Iterable[Record]) -> dict[int, float]:
-    """Return test errors in percent by seed, of the runs that have one."""
-    errors = {record.seed: record.test_error_percent for record in records}
-    return {seed: error for seed, error in errors.items() if error is not None}
-
-
-def _cell(
-    spec: TableSpec,
-    row: Row,
-    column: Column,
-    newest: Mapping[Place, tuple[Record, ...]],
-    code: str,
-    run_id_of: RunIdOf | None,
-) -> Cell:
-    records = newest[row.key, column.key]
-    errors = _errors(records)
-    shares = [r.samples / spec.paper.samples for r in records if r.status == "finished"]
-    seeds = {r.seed for (_, key), found in newest.items() if key == column.key for r in found}
-    baseline = _errors(newest[row.baseline, column.key]) if row.baseline else {}
-    return Cell(
-        row=row,
-        column=column,
-        paper=spec.paper.numbers.get(column.key, {}).get(row.key),
-        records=records,
-        num_wanted=max(spec.seeds, len(seeds)),
-        ours=summarise([*errors.values()]) if errors else None,
-        test=paired_test(errors, baseline),
-        share=min(shares, default=None),
-        other_code=any(record.code != code for record in records),
-        uncommitted=any(record.git_dirty for record in records),
-        other_settings=any(
-            bool(record.overrides)
-            or (run_id_of is not None and record.run_id != run_id_of(row, column, record.seed))
-            for record in records
+    without = [id_ for id_ in code_of if _lacks(by_id[id_], table.metric)]
+    return Comparison(
+        table=table,
+        recipe=recipe,
+        cells=cells,
+        claims=tuple(_claims(table, cells)),
+        others=Counter(r.recipe for id_, r in sorted(by_id.items()) if id_ not in code_of),
+        remarks=tuple(
+            f"{id_} is finished and has no {table.metric.name}" for id_ in sorted(without)
         ),
     )
 
 
-def _claims(spec: TableSpec, cells: Sequence[Cell]) -> Iterator[Claim]:
+def _lacks(record: Record, metric: Metric) -> bool:
+    return record.status == "finished" and metric.name not in record.metrics
+
+
+def _cell(
+    table: Table,
+    row: Row,
+    column: Column,
+    places: Mapping[Place, Mapping[int, Record]],
+    foreign: Set[str],
+) -> Cell:
+    name, samples = table.metric.name, table.paper.samples if table.paper else None
+
+    def runs_of(key: str | None) -> Mapping[int, Record]:
+        return places.get((key, column.key), {}) if key is not None else {}
+
+    def numbers_of(key: str | None) -> dict[int, float]:
+        return {s: r.metrics[name] for s, r in runs_of(key).items() if name in r.metrics}
+
+    ours, records = numbers_of(row.key), (*runs_of(row.key).values(),)
+    return Cell(
+        row=row,
+        column=column,
+        metric=table.metric,
+        paper=table.paper_number(row, column),
+        records=records,
+        num_wanted=max(table.seeds, len({seed for r in table.rows for seed in runs_of(r.key)})),
+        ours=summarise([*ours.values()]) if ours else None,
+        test=paired_test(ours, numbers_of(row.baseline)),
+        share=min((r.samples / samples for r in records if samples and r.metrics), default=None),
+        other_code=any(record.run_id in foreign for record in records),
+        uncommitted=any(record.git_dirty for record in records),
+    )
+
+
+def _claims(table: Table, cells: Sequence[Cell]) -> Iterator[Claim]:
     """Compare, per column, the best of each group that has a baseline with this baseline."""
     at = {(cell.row.key, cell.column.key): cell for cell in cells}
-    pairs = dict.fromkeys((row.group, row.baseline) for row in spec.rows if row.baseline)
-    for column in spec.columns:
+    pairs = dict.fromkeys((row.group, row.baseline) for row in table.rows if row.baseline)
+    for column in table.columns:
         for group, baseline in pairs:
-            members = [at[row.key, column.key] for row in spec.rows if row.group == group]
-            means = {cell.row.key: cell.ours.mean for cell in members if cell.ours is not None}
+            rows = [r for r in table.rows if (r.group, r.baseline) == (group, baseline)]
+            members = [at[row.key, column.key] for row in rows]
+            means = {c.row.key: table.metric.sign * c.ours.mean for c in members if c.ours}
             best = at[min(means, key=lambda key: means[key]), column.key] if means else None
-            yield Claim(column, group, at[baseline, column.key], best, len(means))
+            yield Claim(column, group, at[str(baseline), column.key], best, len(means))

@@ -71,6 +71,14 @@ def core_s(record: Record) -> float:
     return record.wall_s if record.cpu_s is None else record.cpu_s
 
 
+def hours_for(samples: int, record: Record) -> float | None:
+    """Return the hours of one core that a run would train for on so many samples, if it tells."""
+    if not record.step_ms or not record.wall_s:
+        return None
+    step_ms = record.step_ms * core_s(record) / record.wall_s  # without what other processes took
+    return step_ms / record.batch_size * samples / 3_600_000
+
+
 def commit(record: Record) -> str:
     """Return a short commit, with a plus sign where the code differed from it."""
     return record.git_sha[:7] + ("+" if record.git_dirty else "")

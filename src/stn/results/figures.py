@@ -2,18 +2,13 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from stn.results.comparison import Cell
+from stn.results.comparison import Cell, Comparison
 from stn.results.costs import cpu_s
 from stn.results.statistics import MIN_SEEDS
 
-# What is said of a cell beside its number; the legend explains those that occur.
-MARKS: dict[str, Callable[[Cell], bool]] = {
-    "short": lambda cell: cell.is_short,
-    "other_code": lambda cell: cell.other_code,
-    "uncommitted": lambda cell: cell.uncommitted,
-    "other_settings": lambda cell: cell.other_settings,
-}
+NONE = "–"
 _TEX_SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -26,72 +21,98 @@ _TEX_SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {
 }
 
 
-def percent(value: float | None) -> str:
-    """Write our error with the two digits that 10,000 test images give."""
-    return "–" if value is None else f"{value:.2f}"
+@dataclass(frozen=True)
+class Mark:
+    """What is said of a cell beside its number, or once of all numbers if all have it."""
+
+    symbol: str
+    tex: str
+    applies: Callable[[Cell], bool]
+    text: Callable[[Comparison], str]
 
 
-def paper_percent(value: float | None) -> str:
-    """Write the paper's error as the paper does, with one digit after the point."""
-    return "–" if value is None else f"{value:.1f}"
+def _short(comparison: Comparison) -> str:
+    paper, cells = comparison.table.paper, comparison.filled
+    assert paper is not None  # or no cell could be short of its budget
+    shares = share([cell.share for cell in cells if cell.is_short])
+    budget = f"{paper.samples:,} samples ({paper.steps:,} steps of {paper.batch_size})"
+    return f"trained on {shares} of the {budget} that the paper's networks see"
 
 
-def signed(value: float | None) -> str:
+MARKS = {
+    "short": Mark("†", r"\dagger", lambda cell: cell.is_short, _short),
+    "other_code": Mark(
+        *("‡", r"\ddagger", lambda cell: cell.other_code),
+        lambda _: "made by code that is not today's and may give other results, or is not told",
+    ),
+    "uncommitted": Mark(
+        *("§", r"\S", lambda cell: cell.uncommitted),
+        lambda _: "made by code with changes that were not committed",
+    ),
+}
+
+
+def number(value: float | None, digits: int) -> str:
+    """Write a number with so many digits after the point."""
+    return NONE if value is None else f"{value:.{digits}f}"
+
+
+def signed(value: float | None, digits: int) -> str:
     """Write a difference with its sign."""
-    return "–" if value is None else f"{round(value, 2) + 0.0:+.2f}".replace("-", "−")
+    return NONE if value is None else f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", "−")
 
 
 def ours(cell: Cell) -> str:
     """Write our mean ± sd and how many of the wanted seeds it stands on, or why there is none."""
     if cell.ours is None:
-        return cell.status
-    sd = "" if cell.ours.sd is None else f" ± {cell.ours.sd:.2f}"
+        return NONE if cell.status == "paper only" else cell.status
+    digits = cell.metric.digits
+    sd = "" if cell.ours.sd is None else f" ± {number(cell.ours.sd, digits)}"
     seeds = f" ({cell.ours.n}/{cell.num_wanted})" if cell.status == "incomplete" else ""
-    return f"{cell.ours.mean:.2f}{sd}{seeds}"
+    return f"{number(cell.ours.mean, digits)}{sd}{seeds}"
 
 
 def status(cell: Cell) -> str:
     """Write what became of the seeds of a cell, such as `finished 2/3, diverged 1`."""
     parts = [f"finished {len(cell.finished)}/{cell.num_wanted}"] if cell.finished else []
     for word in ("failed", "diverged"):
-        if number := sum(record.status == word for record in cell.records):
-            parts.append(f"{word} {number}")
-    if cell.is_short:
-        parts.append("short")
+        if count := sum(record.status == word for record in cell.records):
+            parts.append(f"{word} {count}")
     return ", ".join(parts) or cell.status
 
 
 def interval(cell: Cell) -> str:
     """Write the 95 % interval of the mean, or that there are too few seeds for one."""
     if cell.ours is None:
-        return "–"
+        return NONE
     if cell.ours.interval is None:
         return "n too small"
-    return "{:.2f} to {:.2f}".format(*cell.ours.interval)
+    return " to ".join(number(end, cell.metric.digits) for end in cell.ours.interval)
 
 
 def paired(cell: Cell) -> str:
     """Write the difference from the baseline over common seeds and the p-value of the test."""
     if cell.test is None:
-        return "–"
+        return NONE
+    difference = signed(cell.test.difference, cell.metric.digits)
     if cell.test.p_value is None:
-        reason = "n too small" if cell.test.n < MIN_SEEDS else "the same for every seed"
-        return f"{signed(cell.test.difference)} ({reason})"
-    return f"{signed(cell.test.difference)} (p = {cell.test.p_value:.2g})"
+        why = "n too small" if cell.test.n < MIN_SEEDS else "the same for every seed"
+        return f"{difference} ({why})"
+    return f"{difference} (p = {cell.test.p_value:.2g})"
 
 
 def share(values: Sequence[float | None]) -> str:
     """Write the range of shares of the paper's training budget in percent."""
     known = [100 * value for value in values if value is not None]
     ends = dict.fromkeys("below 0.001" if v < 0.001 else f"{v:.3g}" for v in sorted(known))
-    return "–".join([*ends][:: max(1, len(ends) - 1)]) + " %" if known else "–"
+    return "–".join([*ends][:: max(1, len(ends) - 1)]) + " %" if known else NONE
 
 
 def spread(values: Sequence[float | int | None], form: str = ",.0f") -> str:
     """Write the smallest and the largest of some values, once if they are the same."""
     known = [value for value in values if value is not None]
     ends = dict.fromkeys(format(value, form) for value in (min(known), max(known))) if known else {}
-    return "–".join(ends) or "–"
+    return "–".join(ends) or NONE
 
 
 def duration(seconds: float) -> str:
@@ -105,14 +126,14 @@ def duration(seconds: float) -> str:
 def time_taken(cell: Cell) -> str:
     """Write what the runs of a cell took, with the processor time where they tell it."""
     if not cell.records:
-        return "–"
+        return NONE
     taken, cpu = duration(sum(record.wall_s for record in cell.records)), cpu_s(cell.records)
     return taken if cpu is None else f"{taken} (CPU {duration(cpu)})"
 
 
 def marks(cell: Cell) -> list[str]:
     """Return the names of the marks that a cell gets."""
-    return [name for name, applies in MARKS.items() if applies(cell)]
+    return [name for name, mark in MARKS.items() if mark.applies(cell)]
 
 
 def markdown_text(text: str) -> str:

@@ -3,9 +3,11 @@
 import hashlib
 import platform
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchmetrics", "numpy")
 PACKAGE = Path(__file__).parents[1]
@@ -40,6 +42,11 @@ def code_id() -> str:
         found.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0")
         found.update(hashlib.sha256(path.read_bytes()).digest())
     return found.hexdigest()[:12]
+
+
+def made_by_this_code(code: str | None, config: Mapping[str, Any]) -> bool:
+    """Tell whether the code of a record gives the same result as today's, for a cell's `config`."""
+    return code == code_id()
 
 
 def versions() -> dict[str, str]:

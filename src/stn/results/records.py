@@ -1,43 +1,70 @@
 """The record of one run: `result.json`, written last, so that its presence means "done".
 
 A record is valid by construction: making one with a field out of range, or a failed one with a
-test error, raises `RecordError`. Reading goes through the same checks, hence a damaged file is
-named and never becomes a wrong number.
+number, raises `RecordError`. Reading goes through the same checks, hence a damaged file is named
+and never becomes a wrong number.
 """
 
-import dataclasses
 import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn, Self
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from stn.files.atomic import write_atomically
 from stn.files.scrubbing import scrub
-from stn.results.checks import CHECKS, SCHEMA
+from stn.results.checks import (
+    Checked,
+    Count,
+    Finite,
+    Line,
+    Name,
+    Positive,
+    in_range,
+    plain,
+    reason,
+    shown,
+)
 
 RESULT = "result.json"
+SCHEMA = 2
+# Metrics that stand beside the others in result.json, too, where those who read it look for them.
+AT_TOP = ("test_error_percent", "val_error_percent")
+MAX_CORES = 1024  # of the largest machine a cell is run on: no run takes more processor time
+YEARS = range(2015, 2101)
 
 
 class RecordError(ValueError):
     """A record that cannot be believed: says which file and which field, and why."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Record:
+def _timestamp(value: str) -> str:
+    """Allow ISO 8601 in UTC, such as 2015-06-05T12:00:00+00:00, of a year that can be."""
+    parsed = datetime.fromisoformat(value)
+    if parsed.utcoffset() != UTC.utcoffset(None):
+        raise ValueError("expected a time in UTC")
+    if parsed.year not in YEARS:
+        raise ValueError(f"expected a year from {YEARS[0]} to {YEARS[-1]}")
+    return value
+
+
+MetricName = Annotated[str, Field(pattern=r"^(train|val|test)_[A-Za-z0-9_]{1,100}$")]
+Duration = Annotated[Finite, Field(ge=0, le=1e12)]
+Timestamp = Annotated[str, AfterValidator(_timestamp)]
+
+
+class Record(Checked):
     """What one run of one cell gave, what it cost, and what it was made with.
 
     Attributes:
         run_id: readable name and hash of everything that changes the result.
-        status: "finished", "failed" or "diverged".
-        table: the table whose sweep ran this, if any did.
         transform: None for a network without a transformer.
-        test_error_percent: only of a finished run.
-        paper_steps: optimiser steps of the paper's schedule; None where the paper gives none.
-        samples: training images seen, repetitions counted; `paper_samples` likewise.
+        metrics: what was measured, by `<split>_<metric>`; of a finished run only.
+        samples: training samples seen, repetitions counted.
         step_ms: mean time of a training step.
         wall_s: time from start to finish of the run.
         cpu_s: processor time of its process in that time; a loaded machine stretches it less.
@@ -46,8 +73,6 @@ class Record:
             if the run went on from a checkpoint of other code.
         git_dirty: files differed from the commit `git_sha`.
         command: reproduces the run.
-        overrides: what was asked beyond model, transform, data, recipe and seed that changes the
-            result. Such a run stands in a table only if that table's sweep asked for it.
         started_at, finished_at: ISO 8601, UTC.
         message: why the run failed or diverged.
 
@@ -55,61 +80,78 @@ class Record:
         RecordError: a field has the wrong type or is out of range, or fields contradict.
     """
 
-    run_id: str
-    status: str
-    model: str
-    transform: str | None
-    data: str
-    task: str
-    recipe: str
-    seed: int
-    num_test: int | None
-    num_params: int | None
-    metrics: Mapping[str, float]
-    steps: int
-    samples: int
-    batch_size: int
-    step_ms: float | None
-    wall_s: float
-    config: Mapping[str, Any]
-    git_sha: str
+    run_id: Name
+    status: Literal["finished", "failed", "diverged"]
+    task: Name
+    model: Name
+    transform: Name | None
+    data: Name
+    recipe: Name
+    seed: Count
+    metrics: dict[MetricName, Finite]
+    num_test: Positive | None
+    num_params: Positive | None
+    steps: Count
+    samples: Count
+    batch_size: Positive
+    step_ms: Duration | None
+    wall_s: Duration
+    config: Annotated[dict[str, Any], AfterValidator(plain)]
+    git_sha: Annotated[str, Field(pattern=r"^([0-9a-f]{7,64}|unknown)$")]
     git_dirty: bool
-    versions: Mapping[str, str]
-    data_sha256: str | None
-    device: str
-    command: str
-    started_at: str
-    finished_at: str
-    peak_rss_mib: float | None = None
-    cpu_s: float | None = None
-    code: str | None = None
-    message: str | None = None
-    schema: int = SCHEMA
+    versions: dict[Line, Line]
+    data_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
+    device: Line
+    command: Line
+    started_at: Timestamp
+    finished_at: Timestamp
+    peak_rss_mib: Duration | None = None
+    cpu_s: Duration | None = None
+    code: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")] | None = None
+    message: Annotated[str, AfterValidator(plain)] | None = None
 
-    def __post_init__(self) -> None:
-        for name, check in CHECKS.items():
-            if not hasattr(self, name):
-                continue
-            if reason := check(getattr(self, name)):
-                raise RecordError(f"{name}: {reason}")
-        self._check_status()
+    def __init__(self, /, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise RecordError(reason(error)) from error
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        """Check what the fields say of each other."""
+        for name, value in self.metrics.items():
+            try:
+                in_range(name, value)
+            except ValueError as error:
+                raise ValueError(f"metrics.{name}: {error}") from error
         if datetime.fromisoformat(self.finished_at) < datetime.fromisoformat(self.started_at):
-            raise RecordError("finished_at: is before started_at")
-
-    def _check_status(self) -> None:
+            raise ValueError("finished_at: is before started_at")
+        if self.cpu_s is not None and self.cpu_s > MAX_CORES * (self.wall_s + 1):
+            raise ValueError(f"cpu_s: is more than {MAX_CORES} cores have in wall_s")
         if self.status != "finished":
+            if self.metrics:
+                raise ValueError(f"metrics: must be empty in a {self.status} run")
             if not self.message:
-                raise RecordError(f"message: a {self.status} run must say why")
-            return
-        for name in ("num_test", "num_params", "data_sha256"):
-            if getattr(self, name) is None:
-                raise RecordError(f"{name}: must not be null in a finished run")
+                raise ValueError(f"message: a {self.status} run must say why")
+            return self
+        for field in ("num_test", "num_params", "data_sha256"):
+            if getattr(self, field) is None:
+                raise ValueError(f"{field}: must not be null in a finished run")
+        if not any(name.startswith("test_") for name in self.metrics):
+            raise ValueError("metrics: a finished run must have one of the test set")
+        if self.samples != self.steps * self.batch_size:
+            raise ValueError("samples: must be steps x batch_size in a finished run")
+        return self
 
+    @property
+    def test_error_percent(self) -> float | None:
+        """The metric of this name, if the run has it."""
+        return self.metrics.get("test_error_percent")
 
-FIELDS = {field.name for field in dataclasses.fields(Record)}
-REQUIRED = FIELDS - {
-    field.name for field in dataclasses.fields(Record) if field.default is not dataclasses.MISSING
-}
+    @property
+    def val_error_percent(self) -> float | None:
+        """The metric of this name, if the run has it."""
+        return self.metrics.get("val_error_percent")
 
 
 def write_record(path: Path | str, record: Record) -> None:
@@ -118,9 +160,9 @@ def write_record(path: Path | str, record: Record) -> None:
     Paths below the user's home and the values of secrets are replaced first (`scrub`).
     """
     path = Path(path)
-    content = scrub(dataclasses.asdict(record))
-    content |= {k: v for k, v in record.metrics.items() if k == "test_error_percent"}
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    content = {"schema": SCHEMA, **record.model_dump()}
+    content |= {name: record.metrics[name] for name in AT_TOP if name in record.metrics}
+    text = json.dumps(scrub(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text.encode())
 
@@ -134,14 +176,15 @@ def read_record(path: Path | str) -> Record:
     """
     try:
         content = _parse(Path(path).read_bytes())
-        if missing := sorted(REQUIRED - content.keys()):
-            raise RecordError(f"{missing[0]}: is missing")
-        if unknown := sorted(content.keys() - FIELDS):
-            raise RecordError(f"{unknown[0]!r}: is not a field of a record")
-        content.pop("test_error_percent", None)
-        if isinstance(content.get("overrides"), list):
-            content["overrides"] = tuple(content["overrides"])
-        return Record(**content)
+        schema = content.pop("schema", None)
+        if schema != SCHEMA or type(schema) is not int:
+            raise RecordError(f"schema: expected {SCHEMA}, found {shown(schema)}")
+        at_top = {name: content.pop(name, None) for name in AT_TOP}
+        record = Record(**content)
+        for name, value in at_top.items():
+            if value != record.metrics.get(name) or isinstance(value, bool):
+                raise RecordError(f"{name}: {shown(value)} is not what metrics say")
+        return record
     except FileNotFoundError:
         raise
     except (OSError, RecordError) as error:

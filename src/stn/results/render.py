@@ -1,19 +1,21 @@
 """Renders a comparison as Markdown, CSV and LaTeX: the same figures, byte for byte repeatable.
 
-Pure functions of a `Comparison`. The layout is in `templates/`, the writing of one figure in
-`figures`.
+Pure functions of a `Comparison`, and one that writes files. The layout is in `templates/`, the
+writing of one figure in `figures`.
 """
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from stn.files.atomic import write_atomically
 from stn.results import figures
 from stn.results.comparison import Cell, Comparison
-from stn.results.costs import commit, costs, cpu_s
+from stn.results.costs import commit, costs, cpu_s, hours_for
 from stn.results.table import Column, Note
 
 _TEX_DELIMITERS: dict[str, Any] = {
@@ -24,26 +26,40 @@ _TEX_DELIMITERS: dict[str, Any] = {
     "comment_start_string": "((=",
     "comment_end_string": "=))",
 }
-
-
 FILTERS = (
-    figures.percent,
-    figures.paper_percent,
-    figures.signed,
-    figures.ours,
-    figures.status,
-    figures.interval,
-    figures.paired,
-    figures.share,
-    figures.spread,
     figures.duration,
-    figures.time_taken,
-    figures.marks,
-    figures.markdown_text,
-    figures.markdown_code,
     figures.latex_text,
-    commit,
+    figures.markdown_code,
+    figures.markdown_text,
+    figures.number,
+    figures.ours,
+    figures.paired,
+    figures.spread,
 )
+
+
+class Detail(NamedTuple):
+    """A column of the list of all cells: its title, what it says, and how it is set."""
+
+    title: str
+    write: Callable[[Cell], str]
+    alignment: str = "r"
+    in_latex: bool = True
+
+
+def write_reports(comparison: Comparison, folder: Path) -> list[Path]:
+    """Write `<table>_<recipe>.md`, `.csv` and `.tex` to a folder; return the paths.
+
+    A table without any run of ours is not written over one that is there already.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for suffix, render in (("md", to_markdown), ("csv", to_csv), ("tex", to_latex)):
+        path = folder / f"{comparison.table.name}_{comparison.recipe}.{suffix}"
+        if comparison.records or not path.exists():
+            write_atomically(path, render(comparison).encode())
+            paths.append(path)
+    return paths
 
 
 def to_markdown(comparison: Comparison) -> str:
@@ -68,55 +84,44 @@ def to_csv(comparison: Comparison) -> str:
 
 def _csv_row(comparison: Comparison, cell: Cell) -> dict[str, str]:
     """Return the fields of a cell; of several runs mean, sum, or all different values."""
-    finished = cell.finished
-    names = {
-        "table": comparison.spec.name,
-        "recipe": comparison.recipe,
-        "column": cell.column.key,
-        "data": cell.column.data,
-        "row": cell.row.key,
-        "model": cell.row.model,
-        "transform": cell.row.transform or "",
-        "baseline": cell.row.baseline or "",
-        "status": cell.status,
-        "marks": " ".join(figures.marks(cell)),
-    }
-    runs = {
-        "num_params": _joined(record.num_params for record in finished),
-        "steps": _joined(record.steps for record in finished),
-        "step_ms": _joined(record.step_ms and f"{record.step_ms:.6g}" for record in finished),
-        "seeds": _joined(record.seed for record in finished),
-        "commits": _joined(commit(record) for record in cell.records),
-    }
-    return names | {key: _plain(value) for key, value in _csv_figures(cell).items()} | runs
-
-
-def _csv_figures(cell: Cell) -> dict[str, float | None]:
-    """Return the numbers of a cell in full."""
-    ours, test = cell.ours, cell.test
+    finished, ours, test = cell.finished, cell.ours, cell.test
     low, high = ours.interval if ours and ours.interval else (None, None)
-    return {
-        "paper_percent": cell.paper,
-        "mean_percent": ours.mean if ours else None,
-        "sd_percent": ours.sd if ours else None,
-        "n": len(cell.finished),
+    overrides = (cell.column.overrides | cell.row.overrides).items()
+    numbers = {
+        "paper": cell.paper,
+        "mean": ours.mean if ours else None,
+        "sd": ours.sd if ours else None,
+        "n": len(finished),
         "n_wanted": cell.num_wanted,
         "n_failed": sum(record.status == "failed" for record in cell.records),
         "n_diverged": sum(record.status == "diverged" for record in cell.records),
-        "interval_low_percent": low,
-        "interval_high_percent": high,
-        "difference_percent": cell.difference,
-        "baseline_difference_percent": test.difference if test else None,
+        "interval_low": low,
+        "interval_high": high,
+        "difference": cell.difference,
+        "baseline_difference": test.difference if test else None,
         "baseline_n": test.n if test else None,
         "baseline_p": test.p_value if test else None,
         "paper_share": cell.share,
         "wall_s": sum(record.wall_s for record in cell.records) if cell.records else None,
         "cpu_s": cpu_s(cell.records),
     }
-
-
-def _plain(value: float | int | None) -> str:
-    return "" if value is None else f"{value:.10g}"
+    return {
+        "table": comparison.table.name,
+        "recipe": comparison.recipe,
+        "column": cell.column.key,
+        "row": cell.row.key,
+        "overrides": " ".join(f"{key}={value}" for key, value in overrides),
+        "baseline": cell.row.baseline or "",
+        "metric": cell.metric.name,
+        "status": cell.status,
+        "marks": " ".join(figures.marks(cell)),
+        **{key: "" if value is None else f"{value:.10g}" for key, value in numbers.items()},
+        "num_params": _joined(record.num_params for record in finished),
+        "steps": _joined(record.steps for record in finished),
+        "step_ms": _joined(record.step_ms and f"{record.step_ms:.6g}" for record in finished),
+        "seeds": _joined(record.seed for record in finished),
+        "commits": _joined(commit(record) for record in cell.records),
+    }
 
 
 def _joined(values: Iterable[object]) -> str:
@@ -140,40 +145,77 @@ def _render(template: str, comparison: Comparison) -> str:
 
 def _view(comparison: Comparison) -> Mapping[str, Any]:
     """Return what the templates look at."""
-    spec, cells = comparison.spec, comparison.cells
-    filled = [cell for cell in cells if cell.ours is not None]
+    table, cells, filled = comparison.table, comparison.cells, comparison.filled
+    samples = table.paper.samples if table.paper else None
+    # What holds of all numbers is said once.
+    common = [
+        name for name in figures.MARKS if filled and all(name in figures.marks(c) for c in filled)
+    ]
+    marks = {id(c): [name for name in figures.marks(c) if name not in common] for c in cells}
+    used = [name for name in figures.MARKS if any(name in found for found in marks.values())]
+    notes = [note for column in table.columns for note in table.notes(column)]
+    letters = {note: chr(ord("a") + i) for i, note in enumerate(notes)}
+    reached = [cell.reaches_paper for cell in cells if cell.reaches_paper is not None]
+    hours = [hours_for(samples, r) for c in filled for r in c.finished] if samples else []
+
+    def letters_of(column: Column, row: str | None) -> str:
+        """Of the notes on the paper's number of a cell, or of those on a column as a whole."""
+
+        def is_meant(note: Note) -> bool:
+            return row in note.rows if row else not note.rows
+
+        return "".join(letters[note] for note in table.notes(column) if is_meant(note))
+
     return {
-        "table": comparison,
-        "spec": spec,
+        "comparison": comparison,
+        "table": table,
+        "details": _details(comparison),
         "costs": costs(comparison.records),
-        "used_marks": [
-            name for name in figures.MARKS if any(name in figures.marks(cell) for cell in cells)
-        ],
-        "notes": {note: chr(ord("a") + i) for i, note in enumerate(spec.paper.notes)},
-        "notes_of": lambda cell: _notes(comparison, cell.column, cell.row.key),
-        "column_notes": lambda column: _notes(comparison, column, None),
+        "symbols": figures.MARKS,
+        "marks_of": lambda cell: marks[id(cell)],
+        "legend": {name: figures.MARKS[name].text(comparison) for name in used},
+        "common": [figures.MARKS[name].text(comparison) for name in common],
+        "notes": letters,
+        "letters_of": letters_of,
         "cells_of": lambda column: [cell for cell in cells if cell.column == column],
-        "is_best": lambda cell: _is_best(cell, filled),
-        "num_filled": len(filled),
-        "num_comparable": sum(cell.difference is not None for cell in cells),
-        "num_reached": sum(_reaches(comparison, cell) is True for cell in cells),
-        "shares": [cell.share for cell in filled if cell.is_short],
+        "num_runnable": sum(bool(cell.row.overrides) for cell in cells),
+        "reached": reached,
+        "paper_hours": [hour for hour in hours if hour is not None],
         "unfinished": [record for record in comparison.records if record.status != "finished"],
     }
 
 
-def _notes(comparison: Comparison, column: Column, row: str | None) -> list[Note]:
-    """Return the notes on the paper's number of a cell, or those on a column as a whole."""
-    notes = [note for note in comparison.spec.paper.notes if note.column == column.key]
-    return [note for note in notes if (row in note.rows if row else not note.rows)]
+def _details(comparison: Comparison) -> list[Detail]:
+    """Return the columns of the list of all cells, without those that this table cannot have."""
+    table = comparison.table
+    digits, samples = table.metric.digits, table.paper.samples if table.paper else None
 
+    def of_runs(name: str, form: str = ",.0f") -> Callable[[Cell], str]:
+        return lambda cell: figures.spread([getattr(r, name) for r in cell.finished], form)
 
-def _is_best(cell: Cell, filled: list[Cell]) -> bool:
-    rivals = [c.ours.mean for c in filled if c.column == cell.column and c.ours is not None]
-    return cell.ours is not None and len(rivals) > 1 and cell.ours.mean == min(rivals)
+    def paper_h(cell: Cell) -> str:
+        return figures.spread([hours_for(samples or 0, r) for r in cell.finished], ",.1f")
 
-
-def _reaches(comparison: Comparison, cell: Cell) -> bool | None:
-    """Whether our mean is as low as the paper's number, at the precision that the paper prints."""
-    difference = cell.difference
-    return None if difference is None else difference <= comparison.spec.paper.tolerance + 1e-9
+    found = [
+        Detail("paper", lambda cell: figures.number(cell.paper, table.metric.paper_digits)),
+        Detail("ours", lambda cell: figures.ours(cell) if cell.ours else figures.NONE),
+        Detail("n", lambda cell: str(len(cell.finished))),
+        Detail("95 % interval", figures.interval, "l"),
+        Detail("ours − paper", lambda cell: figures.signed(cell.difference, digits)),
+        Detail("ours − baseline", figures.paired, "l"),
+        Detail("status", figures.status, "l"),
+        Detail("parameters", of_runs("num_params"), in_latex=False),
+        Detail("steps", of_runs("steps"), in_latex=False),
+        Detail("of the paper's samples", lambda cell: figures.share([cell.share]), in_latex=False),
+        Detail("ms/step", of_runs("step_ms", ",.1f"), in_latex=False),
+        Detail("time", figures.time_taken, in_latex=False),
+        Detail("the paper's budget, h", paper_h, in_latex=False),
+    ]
+    unknown = set()
+    if table.paper is None:
+        unknown |= {"paper", "ours − paper"}
+    if samples is None:
+        unknown |= {"of the paper's samples", "the paper's budget, h"}
+    if not comparison.claims:
+        unknown |= {"ours − baseline"}
+    return [detail for detail in found if detail.title not in unknown]

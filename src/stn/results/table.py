@@ -1,220 +1,212 @@
-"""A table as planned: rows, columns, seeds, the paper's numbers, and what to run first.
+"""A table as planned: rows, columns, seeds, what is measured, and the paper's numbers.
 
-The plain dictionary of `conf/table/<name>.yaml` becomes a `TableSpec`, checked once.
+The content of `conf/table/<name>.yaml` becomes a `Table`, checked once.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
 
-T = TypeVar("T")
-PARTS = ("name", "title", "caption", "seeds", "only", "columns", "rows", "paper")
+from pydantic import Field, model_validator
+
+from stn.results.checks import Checked, Count, Finite, Line, Name, Positive, in_range
+
+Cost = Annotated[Finite, Field(gt=0)]
+Overrides = dict[Annotated[str, Field(pattern=r"^\+{0,2}[A-Za-z_][A-Za-z0-9_.@/]*$")], Any]
+Names = Annotated[tuple[Name, ...], Field(strict=False)]
+OF_A_RUN = ("seed", "recipe", "table")  # what a sweep says, and no row or column
 
 
-@dataclass(frozen=True)
-class Row:
-    """A network of the table.
+class Metric(Checked):
+    """What a table shows of each run.
+
+    Attributes:
+        name: of the metric in a record, such as `test_error_percent`.
+        label, unit: how it is called, such as "test error" and "%".
+        digits, paper_digits: after the point, of our numbers and of the paper's.
+        better: whether a good number is low or high.
+    """
+
+    name: Name
+    label: Line
+    unit: Line = ""
+    digits: Count
+    paper_digits: Count
+    better: Literal["lower", "higher"]
+
+    @property
+    def sign(self) -> int:
+        """What makes a number low where it is good, when multiplied with it."""
+        return 1 if self.better == "lower" else -1
+
+
+class Column(Checked):
+    """One of the settings that every network is run in, such as a data set.
+
+    Attributes:
+        overrides: of the configuration of a cell, such as `{data: mnist_r}`.
+        cost: expected time of a run, relative to the other columns.
+    """
+
+    key: Name
+    label: Line
+    cost: Cost = 1.0
+    overrides: Overrides = Field(default_factory=dict)
+
+
+class Row(Column):
+    """A network of the table; one without overrides has the paper's numbers only.
 
     Attributes:
         group: networks that differ in their transform only; the best of them is compared.
-        transform: None for a network without a transformer.
         baseline: key of the row that this one is compared with, if any.
-        cost: of a training step, relative to the other rows.
     """
 
-    key: str
-    label: str
-    group: str
-    model: str
-    transform: str | None
-    baseline: str | None
-    cost: float
+    group: Line = ""
+    baseline: Name | None = None
 
 
-@dataclass(frozen=True)
-class Column:
-    """A data set of the table; `cost` of a training step is relative to the other columns."""
-
-    key: str
-    data: str
-    label: str
-    cost: float
-
-
-@dataclass(frozen=True)
-class Note:
+class Note(Checked):
     """A footnote to the paper's numbers of some rows of a column, or of the column itself."""
 
-    column: str
-    rows: tuple[str, ...]
+    column: Name
+    rows: Names = ()
     text: str
 
 
-@dataclass(frozen=True)
-class Paper:
+class Paper(Checked):
     """What the paper reports.
 
     Attributes:
-        steps, batch_size: its training budget.
-        tolerance: half a unit of the last digit it prints.
-        numbers: test error in percent by column and row; where it gives none, none.
+        steps, batch_size: its training budget, if the table compares ours with it.
+        numbers: of the table's metric, by column and row; where it gives none, none.
     """
 
     source: str
-    seeds: int
-    steps: int
-    batch_size: int
-    tolerance: float
-    numbers: Mapping[str, Mapping[str, float]]
-    notes: tuple[Note, ...]
+    seeds: Positive | None = None
+    steps: Positive | None = None
+    batch_size: Positive | None = None
+    numbers: dict[Name, dict[Name, Finite]]
+    notes: Annotated[tuple[Note, ...], Field(strict=False)] = ()
 
     @property
-    def samples(self) -> int:
-        """Number of training images the paper's networks see, repetitions counted."""
-        return self.steps * self.batch_size
+    def samples(self) -> int | None:
+        """Number of training samples the paper's networks see, repetitions counted."""
+        return self.steps * self.batch_size if self.steps and self.batch_size else None
 
 
-@dataclass(frozen=True)
-class TableSpec:
+class Table(Checked):
     """A table as planned; see `conf/table/table1.yaml` for what each part means."""
 
-    name: str
-    title: str
-    caption: str
-    seeds: int
-    only: tuple[str, ...] | None
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-    column_waves: tuple[tuple[str, ...], ...]
-    row_waves: tuple[tuple[str, ...], ...]
-    paper: Paper
+    name: Name
+    title: Line
+    caption: Line
+    seeds: Positive
+    only: Names | None
+    metric: Metric
+    columns: Annotated[tuple[Column, ...], Field(strict=False, min_length=1)]
+    rows: Annotated[tuple[Row, ...], Field(strict=False, min_length=1)]
+    paper: Paper | None = None
 
     def row(self, key: str) -> Row:
         """Return the row of this name."""
         return next(row for row in self.rows if row.key == key)
 
-    def column(self, key: str) -> Column:
-        """Return the column of this name."""
-        return next(column for column in self.columns if column.key == key)
+    def paper_number(self, row: Row, column: Column) -> float | None:
+        """Return what the paper has in a cell, if anything."""
+        return self.paper.numbers.get(column.key, {}).get(row.key) if self.paper else None
+
+    def notes(self, column: Column) -> list[Note]:
+        """Return the notes on the paper's numbers of a column."""
+        return [n for n in (self.paper.notes if self.paper else ()) if n.column == column.key]
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        """Check that every name that is used is there, and that nothing contradicts."""
+        for fault in self._faults():
+            raise ValueError(fault)
+        return self
+
+    def _faults(self) -> Iterator[str]:
+        columns, rows = [c.key for c in self.columns], [r.key for r in self.rows]
+        for what, keys in (("columns", columns), ("rows", rows)):
+            yield from (
+                f"{what}: {k} is there twice" for k in dict.fromkeys(keys) if keys.count(k) > 1
+            )
+        yield from _unknown("only: unknown column", self.only or (), columns)
+        for row in self.rows:
+            place = f"rows.{row.key}"
+            if row.baseline is not None:
+                run = [r.key for r in self.rows if r.overrides and r != row]
+                yield from _unknown(f"{place}.baseline: unknown row", [row.baseline], run)
+                yield from [f"{place}.group: is missing, and there is a baseline"] * (not row.group)
+            if not row.overrides and all(self.paper_number(row, c) is None for c in self.columns):
+                yield f"{place}: has neither overrides nor a number of the paper"
+            for column in self.columns:
+                if both := {k.lstrip("+") for k in row.overrides} & {
+                    k.lstrip("+") for k in column.overrides
+                }:
+                    yield f"{place}: column {column.key} overrides {', '.join(sorted(both))}, too"
+        for part in (*self.columns, *self.rows):
+            if taken := [key for key in part.overrides if key.lstrip("+") in OF_A_RUN]:
+                yield f"{part.key}.overrides: {taken[0]} is chosen by the command"
+        if self.paper is not None:
+            yield from self._faults_of_paper(self.paper, columns, rows)
+
+    def _faults_of_paper(self, paper: Paper, columns: list[str], rows: list[str]) -> Iterator[str]:
+        if (paper.steps is None) != (paper.batch_size is None):
+            yield "paper: steps and batch_size are given both or not at all"
+        yield from _unknown("paper.numbers: unknown column", paper.numbers, columns)
+        yield from _unknown("paper.notes: unknown column", (n.column for n in paper.notes), columns)
+        for named in (*paper.numbers.values(), *(note.rows for note in paper.notes)):
+            yield from _unknown("paper: unknown row", named, rows)
+        for column, numbers in paper.numbers.items():
+            for row, number in numbers.items():
+                try:
+                    in_range(self.metric.name, number)
+                except ValueError as error:
+                    yield f"paper.numbers.{column}.{row}: {error}"
+
+
+def _unknown(what: str, names: Iterable[str], known: list[str]) -> Iterator[str]:
+    if unknown := [name for name in names if name not in known]:
+        yield f"{what} {', '.join(unknown)}; there are: {', '.join(known)}"
+
+
+def parse_table(name: str, content: Mapping[str, Any]) -> Table:
+    """Check the content of `conf/table/<name>.yaml`, and keep of its columns those of `only`.
+
+    Raises:
+        ValueError: a key is missing, unknown or wrong; one line, which names the file and the key.
+    """
+    try:
+        table = Table.of({"name": name, **content})
+    except ValueError as error:
+        raise ValueError(f"table/{name}.yaml: {error}") from error
+    if table.name != name:
+        raise ValueError(
+            f"table/{name}.yaml: name: a table is called as its file, not {table.name}"
+        )
+    kept = tuple(c for c in table.columns if table.only is None or c.key in table.only)
+    return table.model_copy(update={"columns": kept})
 
 
 @dataclass(frozen=True)
-class PlannedCell:
-    """One run that the table asks for.
+class PlannedRun:
+    """One run that a table asks for.
 
     Attributes:
-        overrides: Hydra's group choices and the seed; no transform for a network without one.
-        cost: expected time, relative to the other cells of the table.
+        run_id: names it; a record of this id is in the table.
+        row, column: keys of its cell.
+        overrides: Hydra's, that make its configuration.
+        cost: expected time, relative to the other runs of the table.
+        config: its resolved configuration, as it is today.
     """
 
+    run_id: str
     row: str
     column: str
     seed: int
-    overrides: Mapping[str, str | int]
+    overrides: tuple[str, ...]
     cost: float
-
-
-def parse_table(table: Mapping[str, Any]) -> TableSpec:
-    """Check the content of `conf/table/<name>.yaml` and give it types.
-
-    Raises:
-        ValueError: a key is missing or unknown, or a name is used that no row or column has.
-    """
-    _same_keys("the table", table, [*PARTS, "order"])
-    _same_keys("its order", table["order"], ["columns", "rows"])
-    rows = tuple(_build(Row, row) for row in table["rows"])
-    columns = tuple(_build(Column, column) for column in table["columns"])
-    notes = [_build(Note, {**note, "rows": (*note["rows"],)}) for note in table["paper"]["notes"]]
-    spec = TableSpec(
-        name=table["name"],
-        title=table["title"],
-        caption=table["caption"],
-        seeds=table["seeds"],
-        only=None if table["only"] is None else tuple(table["only"]),
-        columns=columns,
-        rows=rows,
-        column_waves=tuple(tuple(wave) for wave in table["order"]["columns"]),
-        row_waves=tuple(tuple(wave) for wave in table["order"]["rows"]),
-        paper=_build(Paper, {**table["paper"], "notes": tuple(notes)}),
-    )
-    _check(spec)
-    return spec
-
-
-def cells(
-    table: Mapping[str, Any] | TableSpec,
-    columns: Iterable[str] | None = None,
-    seeds: int | None = None,
-) -> list[PlannedCell]:
-    """Return the runs that a table asks for, the cheapest and most telling first.
-
-    Args:
-        table: the content of `conf/table/<name>.yaml`.
-        columns: only these; by default the table's `only`, or else all of them.
-        seeds: 0 to seeds - 1; by default the table's number.
-
-    Raises:
-        ValueError: a column is unknown (the message lists those there are), or no seed is asked.
-    """
-    spec = table if isinstance(table, TableSpec) else parse_table(table)
-    wanted = [column.key for column in spec.columns] if columns is None else list(columns)
-    if columns is None and spec.only is not None:
-        wanted = list(spec.only)
-    _check_names("column", wanted, [column.key for column in spec.columns])
-    num_seeds = _check_seeds(spec.seeds if seeds is None else seeds)
-    return [
-        _planned(spec.row(row), spec.column(column), seed)
-        for seed in range(num_seeds)
-        for column_wave in spec.column_waves
-        for row_wave in spec.row_waves
-        for column in column_wave
-        if column in wanted
-        for row in row_wave
-    ]
-
-
-def _planned(row: Row, column: Column, seed: int) -> PlannedCell:
-    transform = {} if row.transform is None else {"transform": row.transform}
-    overrides: dict[str, str | int] = {"model": row.model, **transform, "data": column.data}
-    overrides["seed"] = seed
-    return PlannedCell(row.key, column.key, seed, overrides, row.cost * column.cost)
-
-
-def _build(kind: type[T], content: Mapping[str, Any]) -> T:
-    _same_keys(f"a {kind.__name__.lower()} of the table", content, [f.name for f in fields(kind)])  # type: ignore[arg-type]
-    return kind(**content)
-
-
-def _same_keys(what: str, content: Mapping[str, Any], keys: Sequence[str]) -> None:
-    if missing := [key for key in keys if key not in content]:
-        raise ValueError(f"{what} lacks {', '.join(missing)}")
-    _check_names(f"key of {what}", content, keys)
-
-
-def _check(spec: TableSpec) -> None:
-    """Check that every name that is used exists, and that every cell is run exactly once."""
-    columns, rows = [c.key for c in spec.columns], [r.key for r in spec.rows]
-    for what, waves, known in (
-        ("columns", spec.column_waves, columns),
-        ("rows", spec.row_waves, rows),
-    ):
-        ordered = [key for wave in waves for key in wave]
-        if sorted(ordered) != sorted(set(known)):
-            raise ValueError(f"the order must name each of the {what} once: {', '.join(known)}")
-    _check_seeds(spec.seeds)
-    _check_names("column", spec.only or (), columns)
-    _check_names("baseline", [r.baseline for r in spec.rows if r.baseline is not None], rows)
-    _check_names("column", [*spec.paper.numbers, *(n.column for n in spec.paper.notes)], columns)
-    for part in (*spec.paper.numbers.values(), *(note.rows for note in spec.paper.notes)):
-        _check_names("row", part, rows)
-
-
-def _check_names(what: str, names: Iterable[str], known: Sequence[str]) -> None:
-    if unknown := [name for name in names if name not in known]:
-        raise ValueError(f"unknown {what} {', '.join(unknown)}; there are: {', '.join(known)}")
-
-
-def _check_seeds(seeds: int) -> int:
-    if not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < 1:
-        raise ValueError(f"seeds must be a whole number of at least 1, got {seeds!r}")
-    return seeds
+    config: Mapping[str, Any]

@@ -1,35 +1,68 @@
-"""What the cells of a table are called today, by the configuration as it is now."""
+"""The runs of a table, by the configuration as it is now."""
 
-from collections.abc import Mapping
-from functools import cache
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 
-from stn.results.comparison import RunIdOf
 from stn.results.identity import cell_id
-from stn.results.table import Column, Row
+from stn.results.table import PlannedRun, Table
+
+_WORD = re.compile(r"(?!(?:true|false|null|nan|inf)$)[A-Za-z_][A-Za-z0-9_./-]*", re.IGNORECASE)
 
 
-def run_ids(recipe: Mapping[str, Any]) -> RunIdOf:
-    """Return what names the run that a cell of a table and a seed would be with this recipe.
-
-    Hydra must know where the configuration is.
+def plan(
+    table: Table,
+    overrides: Sequence[str],
+    compose: Callable[[list[str]], DictConfig],
+    seeds: Iterable[int] | None = None,
+) -> list[PlannedRun]:
+    """Return the runs that a table asks for, in the order of their seeds, the cheapest first.
 
     Args:
-        recipe: resolved; its name is that of a file in `conf/recipe`.
+        table: what to run.
+        overrides: further ones of Hydra, for all cells, such as the recipe.
+        compose: makes the configuration of `conf/train.yaml` with overrides, not resolved.
+        seeds: by default 0 to the table's number less one.
+
+    Raises:
+        ValueError: an override is one that the table has itself.
     """
+    seeds = range(table.seeds) if seeds is None else [*seeds]
+    own = ["seed", *(key for part in (*table.rows, *table.columns) for key in part.overrides)]
+    own = [*dict.fromkeys(key.lstrip("+") for key in own)]
+    if taken := [o for o in overrides if o.lstrip("+~").partition("=")[0] in own]:
+        raise ValueError(
+            f"{', '.join(taken)}: a table sets {', '.join(own)} itself; choose with table.seeds=N"
+            " and table.only=[...], or sweep without +table"
+        )
+    runs = []
+    for column in table.columns:
+        for row in table.rows:
+            if not row.overrides:  # the paper's number only
+                continue
+            chosen = (column.overrides | row.overrides).items()
+            of_cell = [*overrides, *(f"{key}={written(value)}" for key, value in chosen)]
+            config = compose(of_cell)  # once a cell: seeds differ in what comes from `seed` alone
+            for seed in seeds:
+                config.seed = seed
+                plain: Any = OmegaConf.to_container(config, resolve=True)
+                of_run, cost = (*of_cell, f"seed={seed}"), row.cost * column.cost
+                run_id = cell_id(plain)
+                runs.append(PlannedRun(run_id, row.key, column.key, seed, of_run, cost, plain))
+    return sorted(runs, key=lambda run: (run.seed, run.cost))
 
-    @cache  # of a table's cells, whose seeds differ in what is interpolated from `seed` alone
-    def composed(model: str, transform: str | None, data: str) -> DictConfig:
-        chosen = [f"model={model}", f"data={data}", f"recipe={recipe['name']}"]
-        return compose("train", [*chosen, *([f"transform={transform}"] if transform else [])])
 
-    def run_id(row: Row, column: Column, seed: int) -> str:
-        config = composed(row.model, row.transform, column.data)
-        config.seed = seed
-        plain: Any = OmegaConf.to_container(config, resolve=True)
-        return cell_id(plain | {"recipe": recipe})
-
-    return run_id
+def written(value: Any) -> str:
+    """Write a value as Hydra's overrides have it."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{written(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(written, value)) + "]"
+    if not isinstance(value, str):
+        return json.dumps(value)
+    if _WORD.fullmatch(value):
+        return value
+    return "'" + re.sub(r"(\\*)('|\Z)", lambda m: 2 * m[1] + (m[2] and "\\'"), value) + "'"
