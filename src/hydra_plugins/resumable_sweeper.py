@@ -7,8 +7,7 @@ configured.
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -67,44 +66,31 @@ class ResumableSweeper(Sweeper):
         from stn.sweeping.sweep import sweep
 
         if self.max_batch_size is not None and self.max_batch_size < 1:
-            raise ValueError(f"max_batch_size must be at least 1, not {self.max_batch_size}")
-        title = config["table"]["title"] if "table" in config else "Sweep"
-        return Sweep(
-            jobs=list(jobs.values()),
-            title=title,
-            runs_dir=trials_dir(config) if config["tune"] else Path(config["runs_dir"]),
-            data_modules=list(data_modules.values()),
-            retry=config["retry"],
-        )
-
-    def _expanded(self, arguments: list[str]) -> list[tuple[list[str], float]]:
-        """Return the overrides of every job: the product of the lists, times the table's cells."""
-        from stn.results.table import parse_table
-        from stn.sweeping.planning import plan
+            sys.exit(f"max_batch_size must be at least 1, not {self.max_batch_size}")
+        sweep(self._products(arguments), self._compose, self._launch)
 
     def _products(self, arguments: list[str]) -> list[list[str]]:
         """Return the overrides of each job: the product of all comma lists."""
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        parsed = parser.parse_overrides(arguments)
-        (products,) = BasicSweeper.split_arguments(parsed, None)
-        names = [str(o.value()) for o in parsed if o.key_or_group == "table"]
-        if not names:
-            return [(overrides, 1.0) for overrides in products]
-        jobs = []
-        for overrides in products:
-            content: Any = OmegaConf.to_container(self._composed(overrides).table)
-            runs = plan(parse_table(names[0], content), overrides, self._composed)
-            jobs += [([*run.overrides], run.cost) for run in runs]
-        return jobs
+        (products,) = BasicSweeper.split_arguments(parser.parse_overrides(arguments), None)
+        return products
 
-    def _compose(self, overrides: Sequence[str]) -> dict[str, Any]:
-        plain: Any = OmegaConf.to_container(self._composed(overrides), resolve=True)
-        return plain
-
-    def _composed(self, overrides: Sequence[str]) -> DictConfig:
+    def _compose(self, overrides: Sequence[str]) -> DictConfig:
         loader = self.hydra_context.config_loader
         config = loader.load_sweep_config(self.config, list(overrides))
         return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+
+    def _launch(self, jobs: Sequence[Sequence[str]]) -> tuple[list[Any], Exception | None]:
+        """Launch cells; return what they returned or raised, and what stopped the launcher."""
+        outcomes: list[Any] = []
+        step = self.max_batch_size or max(1, len(jobs))
+        try:
+            for first in range(0, len(jobs), step):
+                batch = [list(overrides) for overrides in jobs[first : first + step]]
+                outcomes += map(_outcome, self.launcher.launch(batch, first))
+        except Exception as error:  # of any kind: a worker was killed, a queue refused, ...
+            return outcomes, error
+        return outcomes, None
 
 
 def _outcome(result: JobReturn) -> Any:

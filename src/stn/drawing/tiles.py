@@ -28,8 +28,8 @@ def tile(
     """Draw an image as large as fits into a square, in its middle, with lines and dots over it.
 
     Args:
-        image: (C, H, W) or (H, W) in [0, 1]: one channel is grey, two are red and green, three are a colour,
-            and of more the mean is drawn, as grey, its largest value white.
+        image: (C, H, W) or (H, W) in [0, 1]. One channel is grey, two are red and green, three are
+            a colour; of more the mean is drawn as grey, its largest value white.
         side_px: side of the square.
         margin_px: paper on each side of the square, where lines that leave the image go on.
         outline: closed line (4 n + 1, 2) that starts with its top side, which is drawn in

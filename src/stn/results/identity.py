@@ -12,6 +12,7 @@ HARMLESS = frozenset(
         "data_dir",
         "logger",
         "packages",
+        "reports_dir",
         "retry",
         "runs_dir",
         "table",

@@ -37,8 +37,14 @@ def restore(
     record = read_record(folder / RESULT)
     if record.status != "finished":
         raise ValueError(f"{folder} is {record.status}: {record.message}")
-    config = _read_config(folder / CONFIG, data_dir)
-    cell = Cell(config, folder.name, record.command, (), instantiate)
+    path = folder / CONFIG
+    try:
+        config: Any = OmegaConf.to_container(OmegaConf.load(path))
+    except (YAMLError, OmegaConfBaseException) as error:
+        raise ValueError(f"{path} is damaged ({type(error).__name__})") from error
+    if not isinstance(config, dict) or not config.keys() >= CONFIG_KEYS:
+        raise ValueError(f"{path} is not the configuration of a run")
+    cell = Cell(config | {"data_dir": str(data_dir)}, folder.name, record.command, tuple(packages))
     weights = load(folder / WEIGHTS)
     try:
         task = build_task(cell)

@@ -20,9 +20,7 @@ def make_record(
     config: Mapping[str, Any],
     stopwatch: Stopwatch,
     started_at: datetime,
-    test_error_percent: float | None = None,
-    val_error_percent: float | None = None,
-    num_test: int | None = None,
+    measured: Mapping[str, float] | None = None,
     **fields: Any,
 ) -> Record:
     """Make the record of a run that ends now.
@@ -34,28 +32,24 @@ def make_record(
         measured: the `Task.measured` of a run that finished.
         fields: the other fields of a record.
     """
-    recipe = config["recipe"]
-    metrics = {"test_error_percent": test_error_percent, "val_error_percent": val_error_percent}
-    uses_transform = "transform" in config["model"]["network"]["build"]
-    steps = recipe["max_steps"] if status == "finished" else stopwatch.steps
+    metrics = dict(measured or {})
+    num_test = metrics.pop("num_test", None)
     git_sha, git_dirty = provenance.git_state()
     trainer = config["trainer"]
     # The peak memory of this process, or of the largest of those that trained for it.
     who = resource.RUSAGE_SELF if trainer["devices"] == 1 else resource.RUSAGE_CHILDREN
     return Record(
-        status=status,
-        metrics={name: value for name, value in metrics.items() if value is not None},
-        num_test=num_test,
-        task="classification",
         model=config["model"]["name"],
         transform=config["model"]["transform"],
         data=config["data"]["name"],
         task=config["task"]["name"],
         recipe=config["recipe"]["name"],
         seed=config["seed"],
-        steps=steps,
-        samples=steps * recipe["batch_size"],
-        batch_size=recipe["batch_size"],
+        metrics=metrics,
+        num_test=None if num_test is None else int(num_test),
+        steps=stopwatch.steps,
+        samples=stopwatch.samples,
+        batch_size=config["recipe"]["batch_size"],
         step_ms=1000 * stopwatch.train_s / max(1, stopwatch.steps),
         wall_s=stopwatch.wall_s,
         cpu_s=stopwatch.cpu_s,

@@ -100,7 +100,9 @@ def split(sweep: Sweep) -> tuple[list[Job], list[str], str]:
     return missing, reasons, "\n".join([summary, *damaged])
 
 
-def run(sweep: Sweep, missing: Sequence[Job], launch: Launch, console: Console) -> list[str]:
+def run_missing(
+    sweep: Sweep, missing: Sequence[Job], launch: Launch, console: Console
+) -> list[str]:
     """Run cells; wait for those that another process runs, and take over what it leaves.
 
     Returns:

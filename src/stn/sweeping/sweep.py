@@ -1,20 +1,24 @@
 """A sweep from its command to its end: plan the cells, fetch their data, run what is missing."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from stn.results.comparison import compare
 from stn.results.identity import cell_id
-from stn.results.table import cells
+from stn.results.render import write_reports
+from stn.results.table import PlannedRun, Table, parse_table
 from stn.running.cell import Cell, build_data
 from stn.running.tuning import trials_dir
-from stn.sweeping.run import INTERRUPTED, Job, Sweep, run, split
+from stn.sweeping import planning
+from stn.sweeping.run import INTERRUPTED, Job, Sweep, record_of, run_missing, split
 from stn.sweeping.show import SweepDisplay
 
-Compose = Callable[[Sequence[str]], dict[str, Any]]
+Compose = Callable[[Sequence[str]], DictConfig]
 LaunchOverrides = Callable[[Sequence[Sequence[str]]], tuple[list[Any], Exception | None]]
 
 
@@ -23,12 +27,12 @@ def sweep(products: Sequence[Sequence[str]], compose: Compose, launch: LaunchOve
 
     Args:
         products: overrides of each job; with a `+table=`, of each time the whole table.
-        compose: gives the resolved configuration of overrides.
+        compose: gives the configuration of overrides, not resolved.
         launch: runs jobs, given by their overrides; see `run.Launch`.
     """
     console = Console()
     try:
-        planned, data = plan(products, compose)
+        planned, data, render = plan(products, compose)
         missing, left, summary = split(planned)
         console.print(summary, highlight=False, markup=False, soft_wrap=True)
         for config in data if missing else ():  # there, and verified, before the first cell
@@ -39,10 +43,10 @@ def sweep(products: Sequence[Sequence[str]], compose: Compose, launch: LaunchOve
     def launch_jobs(jobs: Sequence[Job]) -> tuple[list[Any], Exception | None]:
         return launch([job.overrides for job in jobs])
 
-    display = SweepDisplay(missing, planned.runs_dir, planned.title, console)
+    display = SweepDisplay(missing, planned.runs_dir, planned.title, console, render)
     try:
         with display.shown():
-            failures = run(planned, missing, launch_jobs, console)
+            failures = run_missing(planned, missing, launch_jobs, console)
     except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
         sys.exit(INTERRUPTED)
     if failures := left + failures:
@@ -52,42 +56,55 @@ def sweep(products: Sequence[Sequence[str]], compose: Compose, launch: LaunchOve
 
 def plan(
     products: Sequence[Sequence[str]], compose: Compose
-) -> tuple[Sweep, list[Mapping[str, Any]]]:
-    """Return a sweep, each cell once, and the configurations that its cells' data are built from.
+) -> tuple[Sweep, list[Mapping[str, Any]], Callable[[], None]]:
+    """Plan a sweep: the product of the lists, times the cells of a table where there is one.
+
+    Returns:
+        The sweep, each cell once; the configurations that its cells' data are built from; and what
+        renders its tables from the records there are.
 
     Raises:
         ValueError: there are no cells, or a command says what a table sets for each of its cells.
     """
-    jobs: dict[str, Job] = {}
-    data: dict[str, Mapping[str, Any]] = {}
-    for overrides, cost in _expanded(products, compose):
-        config = compose(overrides)
-        run_id = cell_id(config)
-        jobs.setdefault(run_id, Job(run_id, tuple(overrides), cost))
-        data.setdefault(config["data"]["module"]["_target_"], config)
-    if not jobs:
-        raise ValueError("this sweep has no cells")
-    runs_dir = trials_dir(config) if config["tune"] else Path(config["runs_dir"])
-    title = config["table"]["title"] if "table" in config else "Sweep"
-    return Sweep([*jobs.values()], title, runs_dir, config["retry"]), [*data.values()]
-
-
-def _expanded(
-    products: Sequence[Sequence[str]], compose: Compose
-) -> Iterator[tuple[list[str], float]]:
-    """Yield the overrides and the cost of every job: the product of the lists, times the table."""
+    planned: dict[str, PlannedRun] = {}
+    tables: list[tuple[Table, list[PlannedRun]]] = []
     for overrides in products:
-        asked = [override.lstrip("+~").partition("=")[0] for override in overrides]
-        if "table" not in asked:
-            yield [*overrides], 1.0
-            continue
-        for cell in cells(compose(overrides)["table"]):
-            if taken := [key for key in asked if key in cell.overrides]:
-                raise ValueError(
-                    f"{', '.join(taken)}: a table sets {', '.join(cell.overrides)} itself; choose "
-                    "with table.seeds=N and table.only=[...], or sweep without +table"
-                )
-            yield [*overrides, *(f"{k}={v}" for k, v in cell.overrides.items())], cell.cost
+        names = [o.removeprefix("+table=") for o in overrides if o.startswith("+table=")]
+        if names:
+            content: Any = OmegaConf.to_container(compose(overrides).table)
+            table = parse_table(names[0], content | {"only": None})  # what is rendered is whole
+            runs = planning.plan(table, overrides, compose)
+            tables.append((table, runs))
+            wanted = [column.key for column in parse_table(names[0], content).columns]
+            runs = [run for run in runs if run.column in wanted]
+        else:
+            config: Any = OmegaConf.to_container(compose(overrides), resolve=True)
+            runs = [PlannedRun(cell_id(config), "", "", 0, (*overrides,), 1.0, config)]
+        for run in runs:
+            planned.setdefault(run.run_id, run)
+    if not planned:
+        raise ValueError("this sweep has no cells")
+    configs = [run.config for run in planned.values()]
+    runs_dir = Path(configs[0]["runs_dir"])
+    sweep = Sweep(
+        jobs=[Job(run.run_id, run.overrides, run.cost) for run in planned.values()],
+        title=", ".join(dict.fromkeys(table.title for table, _ in tables)) or "Sweep",
+        runs_dir=trials_dir(configs[0]) if configs[0]["tune"] else runs_dir,
+        retry=configs[0]["retry"],
+    )
+
+    def render() -> None:
+        for table, runs in tables:
+            found = [record_of(runs_dir / run.run_id) for run in runs]
+            records = [record for record in found if record is not None]
+            comparison = compare(table, runs[0].config["recipe"]["name"], runs, records)
+            try:
+                write_reports(comparison, Path(configs[0]["reports_dir"]))
+            except OSError as error:  # no reason to stop what trains
+                print(f"no report of {table.name}: {error}", file=sys.stderr)
+
+    data = {config["data"]["module"]["_target_"]: config for config in configs}
+    return sweep, [*data.values()], render
 
 
 def _fetch(config: Mapping[str, Any]) -> None:
