@@ -17,6 +17,7 @@ from typing import Any
 
 PACKAGE = "stn"
 SOURCE = Path(__file__).parents[1]
+SAME_CODE = Path(__file__).with_name("same_code.json")
 TRAINING = ("stn.running.cell.prepare", "stn.running.cell.train_and_measure")
 # Rooms and modules that watch, keep and show what a cell gives, and decide nothing of it.
 WATCHING = (
@@ -45,7 +46,7 @@ def made_by_this_code(code: str | None, config: Mapping[str, Any]) -> bool:
     to leave every bit as it was (`benchmarks/same_results.py`).
     """
     known = {code} if code else set()
-    for proof in json.loads((Path(__file__).parent / "same_code.json").read_text()):
+    for proof in json.loads(SAME_CODE.read_text()):
         known |= {new for old, new in proof["codes"].items() if old in known}
     return code_id(config) in known
 
