@@ -1,80 +1,81 @@
-"""`python -m stn.pictures`: the right half of a table, from the runs there are; trains nothing.
+"""`python -m stn.pictures`: what a table's transformers do, from its runs; trains nothing.
 
-    python -m stn.pictures table=table1 [recipe=quick] [source=runs] [out=reports]
+    python -m stn.pictures table=table1 [recipe=quick] [baseline=cnn] [source=runs] [out=reports]
 
-For each column with a finished run of the baseline and one with a transformer, it writes
-`<out>/<table>_<column>.png`, digits that the former gets wrong and the latter right, and
-`<out>/<table>_<column>_alignment.png`, the mean digits before and after the transformer.
+For each baseline of the table and each column with finished runs of it and of a network that is
+compared with it, it writes `<out>/<table>_<recipe>_<column>_<baseline>.png`, images that the former
+gets wrong and the latter right, and `..._alignment.png`, the mean images before and after the
+transformer. Overrides are given as to `stn.report`.
 """
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import hydra
-from omegaconf import DictConfig, OmegaConf
+from hydra.errors import HydraException
+from omegaconf import DictConfig
 from PIL import Image
 
 from stn.drawing.examples import Rivals, draw_alignment, draw_examples, find_rivals, load
+from stn.report import CONF, chosen_recipe, filled, table_of
 from stn.results.collect import collect
-from stn.results.comparison import compare
-from stn.results.provenance import code_id
-from stn.results.table import parse_table
-from stn.running.building import instantiate
-
-CONF = str(Path(__file__).parents[2] / "conf")
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="pictures")
 def main(cfg: DictConfig) -> None:
     """Draw what there is to draw, and say what there is not."""
-    config: Any = OmegaConf.to_container(cfg, resolve=True)
     try:
-        problems = draw_table(config)
-    except ValueError as error:
+        problems = draw_table(cfg)
+    except (HydraException, ValueError) as error:
         sys.exit(str(error))
     sys.exit("\n".join(problems) or None)
 
 
-def draw_table(config: dict[str, Any]) -> list[str]:
+def draw_table(cfg: DictConfig) -> list[str]:
     """Write the pictures of each column that has them; return what went wrong.
 
     Raises:
         ValueError: the table has no such baseline.
     """
-    spec, source = parse_table(config["table"]), config["source"]
-    known = sorted({row.baseline for row in spec.rows if row.baseline})
-    if config["baseline"] not in known:
-        raise ValueError(f"unknown baseline {config['baseline']}; valid are {', '.join(known)}")
-    comparison = compare(spec, collect(source).records, config["recipe"]["name"], code_id())
-    found = {column: find_rivals(comparison, column, config["baseline"]) for column in spec.columns}
-    problems = [_draw_column(rivals, config) for rivals in found.values() if rivals is not None]
-    if missing := [column.key for column, rivals in found.items() if rivals is None]:
-        print(
-            f"no picture of {', '.join(missing)}: needs a finished {config['baseline']} and a rival"
-            f" with a transformer, of recipe {comparison.recipe} and the same seed, in {source}"
-        )
-    return [problem for problem in problems if problem is not None]
+    table, problems = table_of(cfg), []
+    known = list(dict.fromkeys(row.baseline for row in table.rows if row.baseline))
+    if cfg.baseline is not None and cfg.baseline not in known:
+        raise ValueError(f"unknown baseline {cfg.baseline}; valid are {', '.join(known)}")
+    if not known:
+        print("no picture: the table compares no row with a baseline")
+        return []
+    comparison = filled(cfg, table, collect(cfg.source), chosen_recipe())
+    for baseline in known if cfg.baseline is None else [cfg.baseline]:
+        missing = []
+        for column in table.columns:
+            rivals = find_rivals(comparison, column, baseline)
+            if rivals is None:
+                missing.append(column.key)
+                continue
+            name = f"{table.name}_{comparison.recipe}_{column.key}_{baseline}"
+            try:
+                _draw(cfg, rivals, f"{table.title}, {column.key} ({column.label})", name)
+            except (OSError, ValueError) as error:
+                problems.append(f"no picture of {column.key}: {type(error).__name__}: {error}")
+        if missing:
+            print(
+                f"no picture of {', '.join(missing)}: needs finished runs of one seed of {baseline}"
+                f" and of a row compared with it, of recipe {comparison.recipe}, in {cfg.source}"
+            )
+    return problems
 
 
-def _draw_column(rivals: Rivals, config: dict[str, Any]) -> str | None:
-    """Write the pictures of a column; return why not, if its runs cannot be used."""
-    key, folder = rivals.column.key, Path(config["out"])
-    try:
-        networks = load(rivals, Path(config["source"]), instantiate, config["data_dir"])
-    except (OSError, ValueError) as error:
-        return f"no picture of {key}: {type(error).__name__}: {error}"
-    title, name = (
-        f"{config['table']['title']}, {key} ({rivals.column.label})",
-        config["table"]["name"],
-    )
-    examples = draw_examples(rivals, networks, title, config["num_digits"])
+def _draw(cfg: DictConfig, rivals: Rivals, title: str, name: str) -> None:
+    """Write the pictures of a column and a baseline, and say what there is none of."""
+    networks = load(rivals, Path(cfg.source), cfg.data_dir, tuple(cfg.packages))
+    examples = draw_examples(rivals, networks, title, cfg.num_images)
+    alignment = draw_alignment(rivals, networks, title)
     if examples is None:
-        print(f"no digit of {key} is wrong by {config['baseline']} and right by its rivals")
-    else:
-        _save(examples, folder / f"{name}_{key}.png")
-    _save(draw_alignment(rivals, networks, title), folder / f"{name}_{key}_alignment.png")
-    return None
+        row = rivals.baseline[0].label
+        print(f"no image of {rivals.column.key} is wrong by {row} and right by a transformer's")
+    for picture, ending in ((examples, ""), (alignment, "_alignment")):
+        if picture is not None:
+            _save(picture, Path(cfg.out) / f"{name}{ending}.png")
 
 
 def _save(picture: Image.Image, path: Path) -> None:

@@ -2,30 +2,31 @@
 
     python -m stn.report table=table1 [recipe=quick] [source=DIR] [out=reports] [export=DIR]
 
-Writes `<out>/<table>.md`, `.csv` and `.tex`, a function of the records and of the code that renders
-them, and for the columns of `costs` `<out>/<table>_costs.png`, error against cost over all recipes
-in the source. `export` also copies the table's finished records to a folder, one file a run, to be
-committed; such a folder can be the `source` again.
+Writes `<out>/<table>_<recipe>.md`, `.csv` and `.tex`, a function of the records, of the
+configuration and of the code that renders them, and `<out>/<table>_costs.png`, what is measured
+against what it cost, over all recipes in the source. A table that was run with overrides is found
+with the same ones: those of the recipe as they are, such as `recipe.max_steps=100`, others as a
+list, such as `overrides=['data.module.num_val=99']`. `export` also copies the table's finished
+records to a folder, one file a run, to be committed; such a folder can be the `source` again.
 """
 
 import sys
-from collections import Counter
-from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import hydra
+from hydra import compose
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from stn.results.collect import Collection, collect, export
 from stn.results.comparison import Comparison, compare
-from stn.results.provenance import code_id
-from stn.results.records import Record
-from stn.results.render import to_csv, to_latex, to_markdown
-from stn.results.table import parse_table
+from stn.results.render import write_reports
+from stn.results.table import Table, parse_table
 from stn.results.terminal import summary, to_terminal
-from stn.sweeping.planning import run_ids
+from stn.sweeping.planning import plan
 
 CONF = str(Path(__file__).parents[2] / "conf")
 
@@ -33,89 +34,101 @@ CONF = str(Path(__file__).parents[2] / "conf")
 @hydra.main(version_base="1.3", config_path=CONF, config_name="report")
 def main(cfg: DictConfig) -> None:
     """Render the table that `cfg` names, and say what is missing."""
-    config: Any = OmegaConf.to_container(cfg, resolve=True)
     try:
-        report(config)
-    except (OSError, ValueError) as error:
+        table = table_of(cfg)
+        if unknown := sorted({*(cfg.costs or ())} - {column.key for column in table.columns}):
+            raise ValueError(f"costs: the table has no column {', '.join(unknown)}")
+        report(cfg, table, Console(highlight=False, soft_wrap=True))
+    except (HydraException, OSError, ValueError) as error:
         sys.exit(str(error))
 
 
-def report(config: dict[str, Any]) -> None:
+def table_of(cfg: DictConfig) -> Table:
+    """Return the table that a command was asked for, called as its file.
+
+    Raises:
+        ValueError: the table is not as it should be.
+    """
+    name = HydraConfig.get().runtime.choices["table"]
+    return parse_table(name, OmegaConf.to_container(cfg.table))  # type: ignore[arg-type]
+
+
+def chosen_recipe() -> str:
+    """Return the name of the recipe that a command was asked for."""
+    return str(HydraConfig.get().runtime.choices["recipe"])
+
+
+def filled(cfg: DictConfig, table: Table, found: Collection, recipe: str) -> Comparison:
+    """Fill a table with the records found: of its seeds, and of all others that records have."""
+    seeds = sorted({*range(table.seeds), *(record.seed for record in found.records)})
+    chosen = [f"recipe={recipe}", *cfg.overrides]
+    chosen += [o for o in HydraConfig.get().overrides.task if o.lstrip("+~").startswith("recipe.")]
+    runs = plan(table, chosen, lambda overrides: compose("train", overrides), seeds)
+    return compare(table, recipe, runs, found.records)
+
+
+def report(cfg: DictConfig, table: Table, console: Console) -> None:
     """Render a table, and say on the terminal what is in it and what is not.
 
     Raises:
+        HydraException: there is no such recipe, or the configuration does not take an override.
         OSError: a file cannot be written.
-        ValueError: the table has no such column.
+        ValueError: an override is the table's own.
     """
-    spec, recipe = parse_table(config["table"]), config["recipe"]
-    if unknown := sorted({*config["costs"]} - {column.key for column in spec.columns}):
-        raise ValueError(f"costs: the table has no column {', '.join(unknown)}")
-    console = Console(highlight=False, soft_wrap=True)
-    found = collect(config["source"])
-    comparison = compare(spec, found.records, recipe["name"], code_id(), run_ids(recipe))
+    found = collect(cfg.source)
+    comparison = filled(cfg, table, found, chosen_recipe())
     console.print(to_terminal(comparison))
     console.print(summary(comparison))
-    for line in notices(comparison, found, config["source"]):
+    for line in notices(comparison, found, cfg.source):
         console.print(line, markup=False)
-    paths = write_reports(comparison, Path(config["out"]))
-    paths += write_costs(comparison, found, config["costs"], Path(config["out"]))
+    paths = write_reports(comparison, Path(cfg.out))
+    if not paths:
+        kept = f"{cfg.out}/{table.name}_{comparison.recipe}.*"
+        console.print(f"left as they are: {kept}, for there is no run to write", markup=False)
+    paths += write_costs(cfg, comparison, found)
     for path in paths:
         console.print(f"wrote {path}", markup=False)
-    if config["export"] is not None:
-        paths = export(comparison.records, config["export"])
-        console.print(f"copied {len(paths)} records to {config['export']}", markup=False)
-
-
-def write_reports(comparison: Comparison, folder: Path) -> list[Path]:
-    """Write a comparison in all formats to a folder; return the paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    texts = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
-    paths = []
-    for suffix, render in texts.items():
-        paths.append(folder / f"{comparison.spec.name}.{suffix}")
-        paths[-1].write_text(render(comparison), encoding="utf-8", newline="\n")
-    return paths
-
-
-def write_costs(
-    comparison: Comparison, found: Collection, columns: Sequence[str], folder: Path
-) -> list[Path]:
-    """Draw error against cost over all recipes; return the path, if there was something to draw."""
-    from stn.results.cost_figure import draw_costs  # matplotlib takes a second to import
-
-    recipes = sorted({record.recipe for record in found.records})
-    all_recipes = [
-        compare(comparison.spec, found.records, recipe, comparison.code) for recipe in recipes
-    ]
-    figure = draw_costs(all_recipes, columns)
-    if figure is None:
-        return []
-    path = folder / f"{comparison.spec.name}_costs.png"
-    figure.savefig(path)
-    return [path]
+    if cfg.export is not None:
+        paths = export(comparison.records, cfg.export)
+        console.print(f"copied {len(paths)} records to {cfg.export}", markup=False)
 
 
 def notices(comparison: Comparison, found: Collection, source: str) -> list[str]:
-    """Say what was found and is not in the table."""
+    """Say what was found and is not in the table, and what a reader of it should know."""
     lines = [f"cannot use {problem.path}: {problem.reason}" for problem in found.problems]
-    others = _other_recipes(found.records, comparison.recipe)
-    if others:
-        lines.append(f"not in this table: {others}; choose with recipe=...")
+    if comparison.others:
+        others = ", ".join(f"{num} of recipe {name}" for name, num in comparison.others.items())
+        lines.append(f"runs that are not in this table: {others}")
     if not found.records and not found.problems:
         lines.append(f"there is no record in {source}")
-    return lines + _of_other_code(comparison) + [f"note: {r}" for r in comparison.remarks]
+    foreign, total = comparison.num_foreign, len(comparison.records)
+    if foreign:
+        lines.append(f"{foreign} of {total} runs: code that may give other results than today's")
+    return lines + [f"note: {remark}" for remark in comparison.remarks]
 
 
-def _of_other_code(comparison: Comparison) -> list[str]:
-    """Say how many records the code that renders them did not make."""
-    code = comparison.code
-    num, total = sum(r.code != code for r in comparison.records), len(comparison.records)
-    return [f"{num} of {total} runs: other code than here ({code})"] if num else []
+def write_costs(cfg: DictConfig, comparison: Comparison, found: Collection) -> list[Path]:
+    """Draw what is measured against its cost; return the path, if there was something to draw.
 
+    Drawn are all recipes in the source, unless they are no recipes here.
+    """
+    from stn.results.cost_figure import draw_costs, shows_something  # matplotlib takes a second
 
-def _other_recipes(records: Sequence[Record], recipe: str) -> str:
-    counts = Counter(record.recipe for record in records if record.recipe != recipe)
-    return ", ".join(f"{number} runs of recipe {name}" for name, number in sorted(counts.items()))
+    table = comparison.table
+    columns = [c.key for c in table.columns] if cfg.costs is None else [*cfg.costs]
+    recipes = {record.recipe for record in found.records if shows_something(record, table)}
+    if not columns or not recipes:
+        return []
+    comparisons = {comparison.recipe: comparison}
+    for recipe in recipes - comparisons.keys():
+        with suppress(MissingConfigException):
+            comparisons[recipe] = filled(cfg, table, found, recipe)
+    figure = draw_costs([comparisons[recipe] for recipe in sorted(comparisons)], columns)
+    if figure is None:
+        return []
+    path = Path(cfg.out) / f"{table.name}_costs.png"
+    figure.savefig(path)
+    return [path]
 
 
 if __name__ == "__main__":

@@ -1,27 +1,28 @@
-"""Digits that a network without a transformer gets wrong and those with one get right.
+"""Images that a network without a transformer gets wrong and those with one get right.
 
-The right half of Table 1, from finished runs: `rivals` finds runs to compare, `examine` their
-digits, `choose` the ones to show.
+The right half of Table 1, of any table of classes, from finished runs: `find_rivals` finds runs to
+compare, `load` their networks, `choose` the images to show.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from stn.data.mnist import NUM_CLASSES
 from stn.drawing.sheets import ExampleRow, alignment_sheet, class_means, example_sheet
-from stn.drawing.warps import first_transformer, warp
+from stn.drawing.warps import at_work, warp
 from stn.results.comparison import Comparison
+from stn.results.figures import number
 from stn.results.records import Record
-from stn.results.table import Column, Row
+from stn.results.table import Column, Metric, Row
+from stn.running.cell import build_data
 from stn.running.finished import restore
+from stn.transformers import SpatialTransformer
 
-NUM_ALIGNED = 1000
+NUM_ALIGNED, MAX_CLASSES = 1000, 10
 BATCH_SIZE = 500
 
 Entry = tuple[Row, Record]
@@ -29,16 +30,17 @@ Entry = tuple[Row, Record]
 
 @dataclass(frozen=True)
 class Rivals:
-    """Finished runs of one seed on one data set: of a baseline, and of what shall beat it."""
+    """Finished runs of one seed in one column: of a baseline, and of what shall beat it."""
 
     column: Column
+    metric: Metric
     baseline: Entry
     others: tuple[Entry, ...]
 
 
 @dataclass(frozen=True)
 class Networks:
-    """The networks of rivals, with their test set: images U (N, 1, H, W) and labels (N,)."""
+    """The networks of rivals, with their test set: images U (N, C, H, W) and classes (N,)."""
 
     baseline: nn.Module
     others: tuple[nn.Module, ...]
@@ -54,46 +56,56 @@ def find_rivals(comparison: Comparison, column: Column, baseline: str) -> Rivals
         column: its column.
         baseline: key of the row that the others are compared with.
     """
-    rows = [row for row in comparison.spec.rows if row.baseline == baseline]
-    ours = _finished(comparison, baseline, column)
-    theirs = {row: _finished(comparison, row.key, column) for row in rows}
-    num = {seed: sum(seed in runs for runs in theirs.values()) for seed in ours}
+
+    def runs_of(row: str) -> dict[int, Record]:
+        return {record.seed: record for record in comparison.cell(row, column.key).finished}
+
+    ours = runs_of(baseline)
+    theirs = [(r, runs_of(r.key)) for r in comparison.table.rows if r.baseline == baseline]
+    num = {seed: sum(seed in runs for _, runs in theirs) for seed in ours}
     if not any(num.values()):
         return None
     seed = min(num, key=lambda seed: (-num[seed], seed))
-    others = tuple((row, runs[seed]) for row, runs in theirs.items() if seed in runs)
-    return Rivals(column, (comparison.spec.row(baseline), ours[seed]), others)
+    others = tuple((row, runs[seed]) for row, runs in theirs if seed in runs)
+    entry = comparison.table.row(baseline), ours[seed]
+    return Rivals(column, comparison.table.metric, entry, others)
 
 
 def load(
-    rivals: Rivals, runs: Path, instantiate: Callable[..., Any], data_dir: str | Path
+    rivals: Rivals, runs: Path, data_dir: str | Path, packages: Sequence[str] = ()
 ) -> Networks:
     """Rebuild the networks of rivals, and draw their test set.
 
     Args:
         rivals: what to load.
         runs: folder of the runs.
-        instantiate: builds an object from a configuration with `_target_` (Hydra's).
         data_dir: where the data are now.
+        packages: whose classes may be built besides this project's.
 
     Raises:
-        OSError, ValueError: a run or the data are not there or not usable.
+        OSError: a run or the data are not there.
+        ValueError: they are not usable, or an image has not one class.
     """
     entries = (rivals.baseline, *rivals.others)
     cells, tasks = zip(
-        *(restore(runs / record.run_id, instantiate, data_dir) for _, record in entries),
+        *(restore(runs / record.run_id, data_dir, packages) for _, record in entries),
         strict=True,
     )
-    datamodule = instantiate(cells[0].config["data"]["module"])
+    datamodule = build_data(cells[0])
     datamodule.prepare_data()
     loader = datamodule.test_dataloader()
     images, labels = zip(*(datamodule.on_after_batch_transfer(b, 0) for b in loader), strict=True)
+    if not isinstance(labels[0], Tensor) or labels[0].ndim != 1 or labels[0].is_floating_point():
+        raise ValueError("pictures are of images that have one class each")
     first, *others = (task.network.eval() for task in tasks)
     return Networks(first, tuple(others), torch.cat(images), torch.cat(labels))
 
 
 def draw_examples(rivals: Rivals, networks: Networks, title: str, num: int) -> Image.Image | None:
-    """Draw up to `num` digits of each network that beats the baseline on any; None if none does."""
+    """Draw up to `num` images for each transformer whose network beats the baseline on any.
+
+    None if none does.
+    """
     guesses = classify(networks.baseline, networks.U)
     wrong = (guesses != networks.labels).nonzero()[:, 0]
     labels = networks.labels[wrong]
@@ -102,43 +114,46 @@ def draw_examples(rivals: Rivals, networks: Networks, title: str, num: int) -> I
     for (row, record), network, chosen in zip(
         rivals.others, networks.others, choose(labels, right, num), strict=True
     ):
-        transformer, numbers = first_transformer(network), wrong[chosen]
-        if transformer is None or not len(numbers):
-            continue
-        drawn = warp(transformer, networks.U[numbers])
-        error = _error(record)
+        numbers = wrong[chosen]
         answers = networks.labels[numbers], guesses[numbers]
-        rows.append(ExampleRow(row.label, error, drawn, numbers, *answers))
+        for name, transformer in _transformers(row, network, networks.U) if len(numbers) else ():
+            drawn = warp(transformer, networks.U[numbers])
+            rows.append(ExampleRow(name, _result(rivals, record), drawn, numbers, *answers))
     if not rows:
         return None
-    row, record = rivals.baseline
-    heading = f"{title}: test digits that the {row.label} gets wrong"
-    names = row.label, rivals.others[0][0].group
-    return example_sheet(f"{heading} and the {names[1]} right", _budget(rivals), names, rows)
+    names = rivals.baseline[0].label, rivals.others[0][0].group
+    heading = f"{title}: test images that the {names[0]} gets wrong and the {names[1]} right"
+    return example_sheet(heading, _budget(rivals), names, rows)
 
 
-def draw_alignment(rivals: Rivals, networks: Networks, title: str) -> Image.Image:
-    """Draw the mean test digit of each class, as it is and as each transformer hands it on."""
-    U, labels = networks.U[:NUM_ALIGNED], networks.labels[:NUM_ALIGNED]
-    rows = [("input", "", class_means(U, labels, NUM_CLASSES))]
+def draw_alignment(rivals: Rivals, networks: Networks, title: str) -> Image.Image | None:
+    """Draw the mean test image of the first classes, as it is and as transformers hand it on.
+
+    None if no network has a transformer of images.
+    """
+    shown = (networks.labels < MAX_CLASSES).nonzero()[:NUM_ALIGNED, 0]
+    U, labels = networks.U[shown], networks.labels[shown]
+    num_classes = int(labels.max()) + 1
+    rows = [("input", "", class_means(U, labels, num_classes))]
     for (row, record), network in zip(rivals.others, networks.others, strict=True):
-        transformer = first_transformer(network)
-        if transformer is not None:
-            means = class_means(warp(transformer, U).V, labels, NUM_CLASSES)
-            rows.append((row.label, _error(record), means))
-    heading = f"{title}: mean test digits before and after the transformer"
+        for name, transformer in _transformers(row, network, networks.U):
+            means = class_means(warp(transformer, U).V, labels, num_classes)
+            rows.append((name, _result(rivals, record), means))
+    if len(rows) == 1:
+        return None
+    heading = f"{title}: mean test images before and after the transformer"
     return alignment_sheet(heading, f"the first {len(U):,} by class; {_budget(rivals)}", rows)
 
 
 def choose(labels: Tensor, right: Tensor, num: int) -> list[Tensor]:
-    """Choose digits to show for each network, of those that the baseline gets wrong.
+    """Choose images to show for each network, of those that the baseline gets wrong.
 
     First those that all networks get right, so that their pictures can be compared, then its own;
     in either, one of each class before a second of any, in the order of the test set.
 
     Args:
-        labels: (M,) of the digits.
-        right: (R, M), whether network r gets digit m right.
+        labels: (M,) of the images.
+        right: (R, M), whether network r gets image m right.
         num: how many to choose, at most.
 
     Returns:
@@ -153,7 +168,7 @@ def choose(labels: Tensor, right: Tensor, num: int) -> list[Tensor]:
 
 @torch.no_grad()
 def classify(network: nn.Module, U: Tensor) -> Tensor:
-    """Return the most likely class (B,) of images U (B, 1, H, W)."""
+    """Return the most likely class (B,) of images U (B, C, H, W)."""
     parts = [network(batch).argmax(dim=1) for batch in U.split(BATCH_SIZE)]
     return torch.cat(parts) if parts else torch.empty(0, dtype=torch.int64)
 
@@ -169,18 +184,27 @@ def _spread(labels: Tensor, eligible: Tensor) -> Tensor:
     return positions[torch.tensor(rank, dtype=torch.int64).argsort(stable=True)]
 
 
-def _finished(comparison: Comparison, row: str, column: Column) -> dict[int, Record]:
-    return {record.seed: record for record in comparison.cell(row, column.key).finished}
+def _transformers(row: Row, network: nn.Module, U: Tensor) -> list[tuple[str, SpatialTransformer]]:
+    """The transformers that get the images themselves, by name: numbered if there are several.
+
+    Those further in warp feature maps, or what another one hands on.
+    """
+    found = [layer for layer, seen in at_work(network, U[:1]) if torch.equal(seen, U[:1])]
+    if len(found) == 1:
+        return [(row.label, found[0])]
+    return [(f"{row.label} {i + 1}/{len(found)}", t) for i, t in enumerate(found)]
 
 
-def _error(record: Record) -> str:
-    return f"error {record.test_error_percent:.2f} %"
+def _result(rivals: Rivals, record: Record) -> str:
+    metric = rivals.metric
+    value = number(record.metrics[metric.name], metric.digits)
+    return f"{metric.label.removeprefix('test ')} {value} {metric.unit}".rstrip()
 
 
 def _budget(rivals: Rivals) -> str:
-    """How the networks were trained, and the baseline's test error."""
+    """How the networks were trained, and what the baseline reached."""
     row, record = rivals.baseline
     return (
         f"recipe {record.recipe}: {record.steps:,} steps of {record.batch_size} images,"
-        f" seed {record.seed}; {row.label}: {_error(record)}"
+        f" seed {record.seed}; {row.label}: {_result(rivals, record)}"
     )

@@ -1,4 +1,4 @@
-"""Pictures with words: digits that one network gets right and another wrong; mean digits."""
+"""Pictures with words: images that one network gets right and another wrong; mean images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ Words = tuple[str, Colour]
 
 @dataclass(frozen=True)
 class ExampleRow:
-    """Digits that a network with a transformer gets right and its baseline gets wrong.
+    """Images that a network with a transformer gets right and its baseline gets wrong.
 
     Attributes:
         name: of the network; `error` is its test error, as text.
-        warp: what its transformer does to the n digits.
-        numbers: which digits of the test set they are (n,).
+        warp: what its transformer does to the n images.
+        numbers: which images of the test set they are (n,).
         labels: what they are (n,).
         baseline: what the baseline takes them for (n,).
     """
@@ -50,7 +50,7 @@ def example_sheet(
         title: first line.
         subtitle: second line.
         rivals: names of the baseline, which is wrong, and of the networks that are right.
-        rows: each with a digit or more.
+        rows: each with an image or more.
     """
     num = max(len(row.numbers) for row in rows)
     head, row_px = EDGE_PX + int(4.8 * LINE_PX), SIDE_PX + 2 * MARGIN_PX + LINE_PX
@@ -79,7 +79,7 @@ def alignment_sheet(
     Args:
         title: first line.
         subtitle: second line.
-        rows: name, further words, and images (classes, H, W). All are brightened alike.
+        rows: name, further words, and images (classes, C, H, W). All are brightened alike.
     """
     num = max(len(images) for _, _, images in rows)
     step, head = SIDE_PX + 12, EDGE_PX + int(3.8 * LINE_PX)
@@ -98,16 +98,16 @@ def alignment_sheet(
 
 
 def class_means(images: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """Return the mean image of each class (num_classes, H, W); that of an empty class is black.
+    """Return the mean image of each class (num_classes, C, H, W); that of an empty class is black.
 
     Args:
-        images: (B, 1, H, W).
-        labels: (B,).
+        images: (B, C, H, W).
+        labels: (B,), each below `num_classes`.
         num_classes: number of classes.
     """
-    sums = torch.zeros(num_classes, *images.shape[2:], dtype=images.dtype)
-    sums.index_add_(0, labels, images[:, 0])
-    return sums / labels.bincount(minlength=num_classes).clamp(min=1)[:, None, None]
+    sums = torch.zeros(num_classes, *images.shape[1:], dtype=images.dtype)
+    sums.index_add_(0, labels, images)
+    return sums / labels.bincount(minlength=num_classes).clamp(min=1)[:, None, None, None]
 
 
 def _titled(size: tuple[int, int], title: str, subtitle: str) -> Image.Image:

@@ -38,7 +38,7 @@ def tile(
     """
     side, margin = side_px * FINER, margin_px * FINER
     pixels = _colours(image.float().cpu())  # (H, W, 3)
-    height, width = fitted_size(pixels, side)
+    height, width = fitted_size(image, side)
     left, top = margin + (side - width) // 2, margin + (side - height) // 2
     sheet = Image.new("RGB", (side + 2 * margin, side + 2 * margin), PAPER)
     picture = Image.fromarray((pixels.clamp(0, 1) * 255).round().byte().numpy())
@@ -57,9 +57,9 @@ def tile(
 
 
 def fitted_size(image: Tensor, side_px: int) -> tuple[int, int]:
-    """Return (height, width) of an image (H, W, ...) that fills a square, in its proportions."""
-    scale = side_px / max(image.shape[:2])
-    height, width = (max(1, round(length * scale)) for length in image.shape[:2])
+    """Return (height, width) of an image (..., H, W) that fills a square, in its proportions."""
+    scale = side_px / max(image.shape[-2:])
+    height, width = (max(1, round(length * scale)) for length in image.shape[-2:])
     return height, width
 
 

@@ -66,8 +66,3 @@ def at_work(network: nn.Module, U: Tensor) -> list[tuple[SpatialTransformer, Ten
     for hook in hooks:
         hook.remove()
     return found
-
-
-def first_transformer(network: nn.Module) -> SpatialTransformer | None:
-    """Return the first spatial transformer of a network, if it has one."""
-    return next((m for m in network.modules() if isinstance(m, SpatialTransformer)), None)

@@ -114,6 +114,7 @@ class Comparison:
     """The whole table.
 
     Attributes:
+        num_foreign: how many of the runs code made that may give other results than today's.
         others: records that are not in the table, counted by their recipe.
         remarks: what a reader of the numbers should know besides.
     """
@@ -122,6 +123,7 @@ class Comparison:
     recipe: str
     cells: tuple[Cell, ...]
     claims: tuple[Claim, ...]
+    num_foreign: int
     others: Mapping[str, int]
     remarks: tuple[str, ...]
 
@@ -179,6 +181,7 @@ def compare(
         recipe=recipe,
         cells=cells,
         claims=tuple(_claims(table, cells)),
+        num_foreign=len(foreign),
         others=Counter(r.recipe for id_, r in sorted(by_id.items()) if id_ not in code_of),
         remarks=tuple(
             f"{id_} is finished and has no {table.metric.name}" for id_ in sorted(without)

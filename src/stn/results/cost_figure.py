@@ -1,6 +1,7 @@
-"""Error against cost: what each recipe buys, row by row, beside the paper's numbers."""
+"""What is measured against what it cost: what each recipe buys, row by row, beside the paper."""
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Any
 
@@ -11,39 +12,61 @@ from matplotlib.ticker import LogLocator
 
 from stn.results.comparison import Cell, Comparison
 from stn.results.costs import core_s
-from stn.results.table import Column, Row
+from stn.results.records import Record
+from stn.results.table import Column, Table
 
-MIN_SHARE = 1e-3  # of the paper's images: what trained on less, such as `smoke`, shows nothing
-COLOURS = ("#4477aa", "#ee6677", "#228833", "#aa3377")  # Tol's bright scheme, one a group
+MIN_SHARE = 1e-3  # of the paper's samples: what trained on less, such as `smoke`, shows nothing
+COLOURS = ("#4477aa", "#ee6677", "#228833", "#aa3377", "#66ccee", "#ccbb44")  # Tol's, one a group
 LINES = ("-", "--", ":", "-.")
 MARKERS = "osD^vPX"
-NOTE = (
-    "Ours are means over seeds, hollow where a run recorded wall time only. "
-    "The paper's errors stand at what its 150k steps of 256 images would cost here."
+NOTE = "Ours are means over seeds, hollow where a run recorded wall time only. "
+NOTE_ON_PAPER = (
+    "The paper's numbers stand at what its {steps:,} steps of {size:,} samples would cost here."
 )
+NOTE_CHARACTERS = 78  # below a panel
+
+
+def shows_something(record: Record, table: Table) -> bool:
+    """Tell whether a run trained long enough to be drawn, if the table knows how long that is."""
+    samples = table.paper.samples if table.paper else None
+    return samples is None or record.samples >= MIN_SHARE * samples
 
 
 def draw_costs(comparisons: Sequence[Comparison], columns: Sequence[str]) -> Figure | None:
     """Draw one panel a column, of one comparison a recipe; None where nothing is finished.
 
-    Both axes are logarithmic: minutes on one core (of the processor, or of the watch where runs do
-    not tell), and test error in percent.
+    The axes are minutes on one core (of the processor, or of the watch where runs do not tell), and
+    the table's metric; logarithmic, but for a metric that is good where it is high.
     """
-    shown = [
-        column
-        for column in (comparisons[0].spec.columns if comparisons else ())
+    table = comparisons[0].table
+    points = {
+        (row.key, column.key): _points(comparisons, row.key, column.key)
+        for row in table.rows
+        for column in table.columns
         if column.key in columns
-        and any(_points(comparisons, row, column) for row in _rows(comparisons))
-    ]
+    }
+    shown = [c for c in table.columns if any(points.get((r.key, c.key)) for r in table.rows)]
     if not shown:
         return None
-    figure = Figure(figsize=(5.5 * len(shown) + 1.8, 5), layout="constrained", dpi=110)
+    width = 5.5 * len(shown) + 1.8
+    figure = Figure(figsize=(width, 5), layout="constrained", dpi=110)
     panels = figure.subplots(1, len(shown), squeeze=False)[0]
+    markers = {c.recipe: MARKERS[i % len(MARKERS)] for i, c in enumerate(comparisons)}
     for axes, column in zip(panels, shown, strict=True):
-        _draw_column(axes, comparisons, column)
-    handles = [*panels[0].get_legend_handles_labels()[0], *_markers(comparisons)]
+        _draw_column(axes, table, column, points, markers)
+    drawn = {cell.finished[0].recipe for cells in points.values() for cell in cells}
+    legend = {recipe: marker for recipe, marker in markers.items() if recipe in drawn}
+    note = NOTE
+    if table.paper is not None and table.paper.steps is not None:
+        legend |= {"the paper": "*"}
+        note += NOTE_ON_PAPER.format(steps=table.paper.steps, size=table.paper.batch_size)
+    handles = panels[0].get_legend_handles_labels()[0]
+    handles += [
+        Line2D([], [], color="grey", linestyle="", marker=marker, label=label)
+        for label, marker in legend.items()
+    ]
     figure.legend(handles=handles, loc="outside right center", frameon=False)
-    figure.supxlabel(NOTE, fontsize=8)
+    figure.supxlabel(textwrap.fill(note, NOTE_CHARACTERS * len(shown)), fontsize=8)
     return figure
 
 
@@ -52,51 +75,48 @@ def minutes(cell: Cell) -> float:
     return mean(map(core_s, cell.finished)) / 60
 
 
-def _rows(comparisons: Sequence[Comparison]) -> Sequence[Row]:
-    return comparisons[0].spec.rows
+def _points(comparisons: Sequence[Comparison], row: str, column: str) -> list[Cell]:
+    """Cells with a number that shows something, the cheapest first."""
+    cells = [comparison.cell(row, column) for comparison in comparisons]
+    tell = [cell for cell in cells if cell.share is None or cell.share >= MIN_SHARE]
+    return sorted((cell for cell in tell if cell.finished), key=minutes)
 
 
-def _points(comparisons: Sequence[Comparison], row: Row, column: Column) -> list[Cell]:
-    """Cells with a number, the cheapest first."""
-    cells = [comparison.cell(row.key, column.key) for comparison in comparisons]
-    return sorted((c for c in cells if c.share is not None and c.share >= MIN_SHARE), key=minutes)
-
-
-def _markers(comparisons: Sequence[Comparison]) -> list[Line2D]:
-    """Legend of the markers: one a recipe that is drawn, and the paper's star."""
-    drawn = {
-        comparison.recipe: MARKERS[i % len(MARKERS)]
-        for i, comparison in enumerate(comparisons)
-        if any(cell.share is not None and cell.share >= MIN_SHARE for cell in comparison.cells)
-    } | {"the paper": "*"}
-    return [
-        Line2D([], [], color="grey", linestyle="", marker=marker, label=label)
-        for label, marker in drawn.items()
-    ]
-
-
-def _draw_column(axes: Axes, comparisons: Sequence[Comparison], column: Column) -> None:
-    groups = list(dict.fromkeys(row.group for row in _rows(comparisons)))
-    num_of_group = dict.fromkeys(groups, 0)
-    markers = {c.recipe: MARKERS[i % len(MARKERS)] for i, c in enumerate(comparisons)}
-    for row in _rows(comparisons):
+def _draw_column(
+    axes: Axes,
+    table: Table,
+    column: Column,
+    points: Mapping[tuple[str, str], list[Cell]],
+    markers: Mapping[str, str],
+) -> None:
+    groups: dict[str, int] = {}  # how many rows of each have had their line
+    for row in table.rows:
+        if not row.overrides:  # the paper's number only, which stands at no cost of ours
+            continue
+        nth = groups[row.group] = groups.get(row.group, -1) + 1
         style = {
-            "color": COLOURS[groups.index(row.group) % len(COLOURS)],
-            "linestyle": LINES[num_of_group[row.group] % len(LINES)],
+            "color": COLOURS[list(groups).index(row.group) % len(COLOURS)],
+            "linestyle": LINES[nth % len(LINES)],
         }
-        num_of_group[row.group] += 1
-        _draw_row(axes, _points(comparisons, row, column), row.label, style, markers)
-    axes.set(xscale="log", yscale="log", title=f"{column.key} ({column.label})")
-    axes.set(xlabel="minutes on one core", ylabel="test error (%)")
+        _draw_row(axes, points[row.key, column.key], row.label, style, markers)
+    scale = "log" if table.metric.better == "lower" else "linear"
+    unit = f" ({table.metric.unit})" if table.metric.unit else ""
+    axes.set(xscale="log", yscale=scale, title=f"{column.key} ({column.label})")
+    axes.set(xlabel="minutes on one core", ylabel=f"{table.metric.label}{unit}")
     axes.grid(which="both", alpha=0.25)
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter("{x:g}")
-        axis.set_minor_formatter("")
+        if axis.get_scale() == "log":
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter("")
 
 
 def _draw_row(
-    axes: Axes, cells: list[Cell], label: str, style: dict[str, Any], markers: dict[str, str]
+    axes: Axes,
+    cells: list[Cell],
+    label: str,
+    style: dict[str, Any],
+    markers: Mapping[str, str],
 ) -> None:
     numbers = [(minutes(cell), cell.ours.mean) for cell in cells if cell.ours is not None]
     axes.plot(*zip(*numbers, strict=True) if numbers else ([], []), label=label, **style)

@@ -43,7 +43,9 @@ MARKS = {
     "short": Mark("†", r"\dagger", lambda cell: cell.is_short, _short),
     "other_code": Mark(
         *("‡", r"\ddagger", lambda cell: cell.other_code),
-        lambda _: "made by code that is not today's and may give other results, or is not told",
+        lambda _: (
+            "made by other code than today's, which may give other results, or that is not told"
+        ),
     ),
     "uncommitted": Mark(
         *("§", r"\S", lambda cell: cell.uncommitted),

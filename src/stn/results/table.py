@@ -134,6 +134,8 @@ class Table(Checked):
                 f"{what}: {k} is there twice" for k in dict.fromkeys(keys) if keys.count(k) > 1
             )
         yield from _unknown("only: unknown column", self.only or (), columns)
+        if self.only == ():
+            yield "only: names no column, so there are no cells"
         for row in self.rows:
             place = f"rows.{row.key}"
             if row.baseline is not None:

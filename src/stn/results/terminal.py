@@ -6,35 +6,45 @@ from rich.table import Table
 from rich.text import Text
 
 from stn.results.comparison import Cell, Comparison
-from stn.results.figures import paper_percent, percent
+from stn.results.figures import NONE, number
 
-SHORT = {"missing": ("·", "dim"), "failed": ("fail", "red"), "diverged": ("div.", "red")}
+SHORT = {
+    "missing": ("·", "dim"),
+    "failed": ("fail", "red"),
+    "diverged": ("div.", "red"),
+    "paper only": (NONE, "dim"),
+}
 
 
 def to_terminal(comparison: Comparison) -> Table:
     """Return the table to print in 80 columns: paper/ours, means only."""
-    spec = comparison.spec
-    title = f"{spec.title}, recipe {comparison.recipe}: paper/ours, test error in percent"
-    table = Table(title=title, box=None, padding=(0, 0, 0, 1), pad_edge=False, title_justify="left")
-    table.add_column("", no_wrap=True)
-    for column in spec.columns:
-        table.add_column(column.key, justify="right", no_wrap=True)
-    for row in spec.rows:
-        entries = [_entry(comparison.cell(row.key, column.key)) for column in spec.columns]
-        table.add_row(row.label, *entries)
-    return table
+    planned, metric = comparison.table, comparison.table.metric
+    what = f"{'paper/ours, ' if planned.paper else ''}{metric.label}"
+    unit = f" ({metric.unit})" if metric.unit else ""
+    title = f"{planned.title}, recipe {comparison.recipe}: {what}{unit}"
+    shown = Table(title=title, box=None, padding=(0, 0, 0, 1), pad_edge=False, title_justify="left")
+    shown.add_column("", no_wrap=True)
+    for column in planned.columns:
+        shown.add_column(column.key, justify="right", no_wrap=True)
+    for row in planned.rows:
+        cells = [comparison.cell(row.key, column.key) for column in planned.columns]
+        shown.add_row(row.label, *(_entry(cell, planned.paper is not None) for cell in cells))
+    return shown
 
 
 def summary(comparison: Comparison) -> str:
     """Say in one line how many cells have which status."""
-    counts = Counter(cell.status for cell in comparison.cells)
-    parts = [f"{number} {status}" for status, number in sorted(counts.items())]
-    short = sum(cell.is_short for cell in comparison.cells)
+    cells = [cell for cell in comparison.cells if cell.row.overrides]
+    counts = Counter(cell.status for cell in cells)
+    parts = [f"{count} {status}" for status, count in sorted(counts.items())]
+    short = sum(cell.is_short for cell in cells)
     budget = f"; {short} with less than the paper's training budget" if short else ""
-    return f"{len(comparison.cells)} cells: {', '.join(parts)}{budget}."
+    return f"{len(cells)} cells: {', '.join(parts)}{budget}."
 
 
-def _entry(cell: Cell) -> Text:
-    text, style = SHORT.get(cell.status, (percent(cell.ours.mean if cell.ours else None), ""))
-    style = "yellow" if cell.status == "incomplete" else style
-    return Text(f"{paper_percent(cell.paper)}/{text}", style)
+def _entry(cell: Cell, has_paper: bool) -> Text:
+    ours = number(cell.ours.mean if cell.ours else None, cell.metric.digits)
+    text, style = SHORT.get(cell.status, (ours, "yellow" if cell.status == "incomplete" else ""))
+    return Text(
+        f"{number(cell.paper, cell.metric.paper_digits)}/{text}" if has_paper else text, style
+    )

@@ -31,9 +31,10 @@ def plan(
         ValueError: an override is one that the table has itself.
     """
     seeds = range(table.seeds) if seeds is None else [*seeds]
-    own = ["seed", *(key for part in (*table.rows, *table.columns) for key in part.overrides)]
-    own = [*dict.fromkeys(key.lstrip("+") for key in own)]
-    if taken := [o for o in overrides if o.lstrip("+~").partition("=")[0] in own]:
+    parts = [*(key for part in (*table.rows, *table.columns) for key in part.overrides), "seed"]
+    own = [*dict.fromkeys(key.lstrip("+") for key in parts)]
+    asked = [override.lstrip("+~").partition("=")[0] for override in overrides]
+    if taken := [key for key in asked if key in own]:
         raise ValueError(
             f"{', '.join(taken)}: a table sets {', '.join(own)} itself; choose with table.seeds=N"
             " and table.only=[...], or sweep without +table"
