@@ -13,7 +13,7 @@ LAUNCHER ?= joblib
 LAUNCHER_ARGS ?=
 ## RETRY    failed | diverged: run such cells again (default: leave them, and say so)
 RETRY ?=
-## COLUMNS  columns of the table to run, such as R,RTS (default: all of conf/table/table1.yaml)
+## COLUMNS  columns of the table to run, such as R,RTS (default: all of conf/table/<table>.yaml)
 ## LOGGER   wandb | csv; wandb stays offline unless you are logged in (default wandb)
 LOGGER ?= wandb
 ## PYTHON   the Python, 3.11 to 3.13, that .venv is built from (default: the newest that works)
@@ -48,12 +48,14 @@ INTACT := import importlib.util, os, sys; stn = importlib.util.find_spec("stn");
 REBUILD := $(shell [ ! -e $(INSTALLING) ] && $(PY) -c '$(SUITABLE)' 2>/dev/null \
 	&& $(PY) -c '$(INTACT)' 2>/dev/null || echo .new-environment)
 
-.PHONY: help setup .new-environment test check smoke reproduce-table1 report bench clean
+.PHONY: help setup .new-environment test check smoke report bench clean
 
 help: ## this list
 	@echo 'Usage: make TARGET [VARIABLE=value ...]'
 	@echo
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' Makefile
+	@for table in $(TABLES); do printf '  %-17s %s\n' "reproduce-$$table" \
+		"$$(sed -n 's/^title: //p' conf/table/$$table.yaml): run its missing cells and render it"; done
 	@echo
 	@awk '/^## / {sub(/^## /, "  "); print}' Makefile
 
@@ -91,22 +93,24 @@ check: $(INSTALLED) ## what CI runs: format, lint, types, then the test suite
 	$(PY) -m mypy
 	@$(MAKE) --no-print-directory test
 
+TABLES := $(patsubst conf/table/%.yaml,%,$(wildcard conf/table/*.yaml))
+
 # Report and pictures show what there is, even after failed cells; make then fails as training did.
-reproduce-table1: $(INSTALLED) ## run the missing cells of Table 1 and render reports/table1.md
+reproduce-%: conf/table/%.yaml $(INSTALLED) ## run the missing cells of a table and render it
 	@failed=0; \
-	$(PY) -m stn.train -m +table=table1 recipe=$(RECIPE) table.seeds=$(SEEDS) logger=$(LOGGER) \
+	$(PY) -m stn.train -m +table=$* recipe=$(RECIPE) table.seeds=$(SEEDS) logger=$(LOGGER) \
 		hydra/launcher=$(LAUNCHER) $(JOBS_$(LAUNCHER)) $(LAUNCHER_ARGS) \
 		$(if $(RETRY),retry=$(RETRY)) \
 		$(if $(ONLY_COLUMNS),'table.only=[$(ONLY_COLUMNS)]') || failed=$$?; \
-	$(PY) -m stn.report table=table1 recipe=$(RECIPE) table.seeds=$(SEEDS) || failed=$$?; \
-	$(PY) -m stn.pictures table=table1 recipe=$(RECIPE) || failed=$$?; \
+	$(PY) -m stn.report table=$* recipe=$(RECIPE) table.seeds=$(SEEDS) || failed=$$?; \
+	$(PY) -m stn.pictures table=$* recipe=$(RECIPE) || failed=$$?; \
 	exit $$failed
 
 smoke: ## Table 1 with seconds of training a cell: does everything run?
 	@$(MAKE) --no-print-directory reproduce-table1 RECIPE=smoke
 
-report: $(INSTALLED) ## render reports/table1.md from the runs there are; trains nothing
-	@$(PY) -m stn.report table=table1 recipe=$(RECIPE)
+report: $(INSTALLED) ## render all tables from the runs there are; trains nothing
+	@$(foreach table,$(TABLES),$(PY) -m stn.report table=$(table) recipe=$(RECIPE) &&) true
 
 bench: $(INSTALLED) ## measure speed against targets and other libraries: reports/bench.md
 	OMP_NUM_THREADS=1 $(PY) -m benchmarks

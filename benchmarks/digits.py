@@ -1,11 +1,12 @@
 """Random bytes in the place of MNIST: what is timed does not depend on what the digits show."""
 
 import hashlib
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 
-from stn.data.mnist import MnistDataModule, Split
+from stn.data.mnist import MnistDataModule
+from stn.data.pool import Split
 
 
 class RandomDigits(MnistDataModule):
@@ -16,15 +17,14 @@ class RandomDigits(MnistDataModule):
     def prepare_data(self) -> None:
         """Do nothing: there are no files."""
 
-    def setup(self, stage: Any = None) -> None:
+    def load(self) -> tuple[dict[str, Split], str]:
         """Draw images and labels, the same every time."""
-        if self._splits:
-            return
         random = torch.Generator().manual_seed(0)
+        splits = {}
         for split, num in self.num_images.items():
             pixels = torch.randint(256, (num, 1, 28, 28), dtype=torch.uint8, generator=random)
-            self._splits[split] = Split(pixels, torch.randint(10, (num,), generator=random))
-        self._sha256 = hashlib.sha256(b"random digits").hexdigest()
+            splits[split] = Split(pixels, torch.randint(10, (num,), generator=random))
+        return splits, hashlib.sha256(b"random digits").hexdigest()
 
 
 class FewRandomDigits(RandomDigits):

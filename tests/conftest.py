@@ -102,6 +102,6 @@ def make_cell(
             *overrides,
         )
         config: Any = OmegaConf.to_container(cfg, resolve=True)
-        return Cell(config, cell_id(config), "python -m stn.train", (), instantiate)
+        return Cell(config, cell_id(config), "python -m stn.train")
 
     return make

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 ROOT = Path(__file__).parents[1]
-SMOKE = ["recipe=smoke", "logger=csv"]
+SMOKE = ["recipe=smoke", "logger=csv", "packages=[benchmarks]"]
 DIGITS = "data.module._target_=benchmarks.digits"
 # Both take ten steps an epoch, and write a checkpoint after each epoch: one slowly, one quickly.
 TINY = [*SMOKE, f"{DIGITS}.RandomDigits", "recipe.batch_size=5500", "model=fcn"]

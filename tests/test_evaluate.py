@@ -1,4 +1,3 @@
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -30,11 +29,12 @@ def test_the_recorded_error_exactly(
 ) -> None:
     cell = make_cell("model=fcn", "recipe.max_steps=3")
     run_cell(cell)
-    recorded = read_record(cell.folder / "result.json").test_error_percent
+    recorded = read_record(cell.folder / "result.json").metrics["test_error_percent"]
     capsys.readouterr()
     call(f"run={cell.folder}")
-    numbers = re.findall(r"([\d.]+) %", capsys.readouterr().out)
-    assert [float(number) for number in numbers] == [recorded, recorded]
+    said = capsys.readouterr().out
+    assert f"test_error_percent {recorded:.10g}; the record says {recorded:.10g}" in said
+    assert "num_test 150; the record says 150" in said
 
 
 def test_other_weights_are_not_the_run(make_cell: MakeCell, call: Evaluate) -> None:

@@ -118,19 +118,18 @@ def test_a_table_of_another_metric_with_rows_of_the_paper_alone(
 
 
 @pytest.mark.parametrize(
-    ("overrides", "is_there"),
+    ("override", "is_there"),
     [
-        (["recipe.max_steps=4290"], True),
-        (["recipe.watch.log_every_n_steps=7"], True),
-        (["recipe.max_steps=100"], False),
-        (["overrides=['recipe.max_steps=100']"], False),
-        (["overrides=['recipe.batch_size=128']"], True),
+        ("overrides=['recipe.max_steps=4290']", True),
+        ("overrides=['recipe.watch.log_every_n_steps=7','trainer.threads=2']", True),
+        ("overrides=['recipe.max_steps=100']", False),
+        ("++recipe.max_steps=100", False),
     ],
 )
 def test_a_table_is_found_with_the_overrides_that_it_was_run_with(
-    report: Report, runs: Path, overrides: list[str], is_there: bool
+    report: Report, runs: Path, override: str, is_there: bool
 ) -> None:
-    said = report("table.only=[R]", "costs=[]", *overrides)
+    said = report("table.only=[R]", "costs=[]", override)
     assert ("1 finished" in said) is is_there
 
 

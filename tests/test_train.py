@@ -24,6 +24,7 @@ Run = Callable[..., None]
 @pytest.fixture
 def run(mnist_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("STN_RUNS_DIR", str(tmp_path / "runs"))
+    monkeypatch.setenv("STN_REPORTS_DIR", str(tmp_path / "reports"))
 
     def run_with(*overrides: str) -> None:
         monkeypatch.setattr(sys, "argv", ["stn.train", *overrides, *SMALL])
@@ -41,7 +42,7 @@ def test_one_cell(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     (record,) = collect(tmp_path / "runs").records
     assert record.run_id.startswith("st_fcn-projective-mnist_p-smoke-s4-")
     assert record.command.startswith("python -m stn.train model=st_fcn transform=projective")
-    assert all(override in record.command for override in SMALL)
+    assert record.config["recipe"]["max_steps"] == record.steps == 3
     assert "test error" in capsys.readouterr().out
 
 
@@ -62,6 +63,8 @@ def test_a_table_is_run_then_found_done(
 ) -> None:
     run("-m", "+table=table1", "table.only=[R]")
     assert len(names(tmp_path)) == 8
+    report = (tmp_path / "reports/table1_smoke.md").read_text()
+    assert report.count("(missing)") + report.count("*missing*") > 8  # the other columns
     capsys.readouterr()
     run("-m", "+table=table1", "table.only=[R]")
     assert "8 cells, 8 already done" in capsys.readouterr().out
@@ -81,12 +84,14 @@ def test_a_sweep_goes_on_after_a_failure_and_fails_at_the_end(run: Run, tmp_path
     [
         (["-m", "+table=table1", "table.only=[R,XX]"], "unknown column XX; there are: R, RTS"),
         (["model=fcn", "recipe.optimizer.lr=1e30"], "DivergedError: the loss became"),
-        (["-m", "+table=table1", "table.only=[]"], "only: names no column, so there are no cells"),
+        (["-m", "+table=table1", "table.only=[]"], "no cells"),
         (["-m", "retry=all"], "unknown retry=all; valid are failed, diverged"),
         (["retry=all"], "unknown retry=all; valid are failed, diverged"),
-        (["-m", "+table=table1", "seed=5"], "seed: a table sets model, transform, data, seed"),
-        (["-m", "+table=table1", "model=cnn", "data=mnist"], "model, data: a table sets model"),
+        (["-m", "+table=table1", "seed=5"], "seed=5: a table sets seed, model, transform, data"),
+        (["-m", "+table=table1", "model=cnn", "data=mnist"], "model=cnn, data=mnist: a table sets"),
         (["trainer.accelerator=abacus"], "TrainerError: "),
+        (["+table=table1"], "a table is a sweep over its cells: say -m +table=..."),
+        (["+data.module.batch_size=64"], "batch_size is the cell's"),
         (["seed=-1"], "seed must be a whole number from 0 up, not -1"),
         (["runs_dir=/dev/null/runs"], "NotADirectoryError"),
     ],
@@ -105,7 +110,7 @@ def test_trials_are_run_though_their_cells_are_done(
         run("-m", "model=fcn", "tune=true")
         said = capsys.readouterr().out
         assert "1 cells, 0 already done" in said
-        assert "validation error" in said
+        assert "val_error_percent" in said
     assert len(names(tmp_path)) == 1
 
 

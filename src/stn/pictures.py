@@ -19,7 +19,6 @@ from PIL import Image
 from stn.drawing.examples import Rivals, draw_alignment, draw_examples, find_rivals, load
 from stn.report import CONF, chosen_recipe, filled, table_of
 from stn.results.collect import collect
-from stn.running.building import instantiate
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="pictures")
@@ -68,7 +67,7 @@ def draw_table(cfg: DictConfig) -> list[str]:
 
 def _draw(cfg: DictConfig, rivals: Rivals, title: str, name: str) -> None:
     """Write the pictures of a column and a baseline, and say what there is none of."""
-    networks = load(rivals, Path(cfg.source), instantiate, cfg.data_dir)
+    networks = load(rivals, Path(cfg.source), cfg.data_dir, tuple(cfg.packages))
     examples = draw_examples(rivals, networks, title, cfg.num_images)
     alignment = draw_alignment(rivals, networks, title)
     if examples is None:

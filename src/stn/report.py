@@ -5,8 +5,7 @@
 Writes `<out>/<table>_<recipe>.md`, `.csv` and `.tex`, a function of the records, of the
 configuration and of the code that renders them, and `<out>/<table>_costs.png`, what is measured
 against what it cost, over all recipes in the source. A table that was run with overrides is found
-with the same ones: those of the recipe as they are, such as `recipe.max_steps=100`, others as a
-list, such as `overrides=['data.module.num_val=99']`. `export` also copies the table's finished
+with the same ones: "overrides=['recipe.max_steps=100']". `export` also copies the table's finished
 records to a folder, one file a run, to be committed; such a folder can be the `source` again.
 """
 
@@ -63,7 +62,7 @@ def filled(cfg: DictConfig, table: Table, found: Collection, recipe: str) -> Com
     seeds = sorted({*range(table.seeds), *(record.seed for record in found.records)})
     chosen = [f"recipe={recipe}", *cfg.overrides]
     chosen += [o for o in HydraConfig.get().overrides.task if o.lstrip("+~").startswith("recipe.")]
-    runs = plan(table, chosen, lambda overrides: compose("train", overrides), seeds)
+    runs = plan(table, chosen, lambda overrides: compose("train", [*overrides]), seeds)
     return compare(table, recipe, runs, found.records)
 
 

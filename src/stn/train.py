@@ -4,6 +4,7 @@ A cell is model x transform x data x recipe x seed. Its folder is `runs/<run_id>
 there, written last, means that the cell is done.
 """
 
+import math
 import shlex
 import sys
 from pathlib import Path
@@ -17,68 +18,58 @@ from rich.console import Console
 
 from stn.files.locks import BUSY, CellBusyError
 from stn.results.identity import cell_id
-from stn.running.building import instantiate
 from stn.running.cell import Cell, run_cell
 from stn.running.ranks import RankError
 from stn.running.tuning import run_trial
-from stn.sweeping.show import INTERRUPTED, Job, SweepDisplay, check_retry
+from stn.sweeping.run import INTERRUPTED, Job, check_retry
+from stn.sweeping.show import SweepDisplay
 
 CONF = str(Path(__file__).parents[2] / "conf")
-# Overrides that say which cell it is, or that change no result: the rest is told in the record.
-NAMING = {"model", "transform", "data", "recipe", "seed", "table", "logger", "trainer"}
-HARMLESS = ("table.", "logger.", "trainer.", "recipe.watch.", "runs_dir", "data_dir", "retry")
-
-
-def build(cfg: DictConfig) -> Cell:
-    """Turn Hydra's configuration into a cell; nothing is built before the cell runs."""
-    job = HydraConfig.get()
-    config: Any = OmegaConf.to_container(cfg, resolve=True)
-    keys = {override: override.lstrip("+~").split("=")[0] for override in job.overrides.task}
-    return Cell(
-        config=config,
-        run_id=cell_id(config),
-        command=f"python -m stn.train {shlex.join(job.overrides.task)}",
-        overrides=tuple(
-            override
-            for override, key in keys.items()
-            if key not in NAMING and not key.startswith(HARMLESS)
-        ),
-        instantiate=instantiate,
-    )
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="train")
 def main(cfg: DictConfig) -> float | str | None:
-    """Run the cell that `cfg` describes; return its validation error in percent, or BUSY."""
+    """Run the cell that `cfg` describes; return its metric on the validation set, or BUSY."""
+    job = HydraConfig.get()
+    is_sweep = job.mode == RunMode.MULTIRUN  # the sweeper shows progress and failures
     try:
-        cell = build(cfg)
-        check_retry(cfg.retry)
-        _check_search(cfg)
+        config: Any = OmegaConf.to_container(cfg, resolve=True)
+        _check(config, job.runtime.choices["hydra/sweeper"], is_sweep)
+        command = f"python -m stn.train {shlex.join(job.overrides.task)}"
+        cell = Cell(config, cell_id(config), command, (*config["packages"],))
     except ValueError as error:
         sys.exit(f"ValueError: {error}")
-    run = run_trial if cfg.tune else run_cell
-    if HydraConfig.get().mode == RunMode.MULTIRUN:  # the sweeper shows progress and failures
+    if is_sweep:
         try:
-            return run(cell)
+            return _run(cell)
         except CellBusyError:
             return BUSY
     display = SweepDisplay([Job(cell.run_id, ())], Path(cfg.runs_dir), cell.run_id, Console())
     try:
         with display.shown():
-            return run(cell)
+            return _run(cell)
     except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
         sys.exit(INTERRUPTED)
     except (ArithmeticError, CellBusyError, OSError, RankError, ValueError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
 
 
-def _check_search(cfg: DictConfig) -> None:
-    """Refuse a search that would look at the test set with every trial."""
-    sweeper = HydraConfig.get().runtime.choices["hydra/sweeper"]
-    if sweeper not in ("resumable", "basic") and not cfg.tune:
+def _run(cell: Cell) -> float:
+    """Run a cell, or a trial of a search; return its metric, NaN if an old record lacks it."""
+    if cell.config["tune"]:
+        return run_trial(cell)
+    return run_cell(cell).metrics.get(f"val_{cell.config['task']['metric']}", math.nan)
+
+
+def _check(config: dict[str, Any], sweeper: str, is_sweep: bool) -> None:
+    """Refuse a search that would look at the test set with every trial, and half a command."""
+    check_retry(config["retry"])
+    if sweeper not in ("resumable", "basic") and not config["tune"]:
         raise ValueError("a search must leave the test set alone: say tune=true, or +tuning=...")
-    if cfg.tune and cfg.trainer.devices != 1:
+    if config["tune"] and config["trainer"]["devices"] != 1:
         raise ValueError("a trial runs on one device: leave trainer.devices=1")
+    if "table" in config and not is_sweep:
+        raise ValueError("a table is a sweep over its cells: say -m +table=...")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from stn.drawing.warps import warp
 from stn.models.mnist import Fcn, StFcn
 from stn.transformers import Affine
 
-from ..tasks.test_classification import task_of
+from ..tasks.test_task import task_of
 
 
 def test_a_row_for_each_stage_and_a_column_for_each_digit() -> None:
@@ -28,7 +28,7 @@ def test_a_row_for_each_stage_and_a_column_for_each_digit() -> None:
 def test_pictures_before_during_and_after_training(
     tmp_path: Path, mnist_dir: Path, has_transformer: bool
 ) -> None:
-    data = MnistDataModule(Rotate(max_deg=90, size=(28, 28)), 64, 128, 0, 0, mnist_dir)
+    data = MnistDataModule(Rotate(max_deg=90, size=(28, 28)), 128, 64, 0, 0, mnist_dir)
     network = StFcn((28, 28), 4, Affine(), (28, 28)) if has_transformer else Fcn((28, 28), 4)
     trainer = pl.Trainer(
         accelerator="cpu",
@@ -48,7 +48,7 @@ def test_pictures_before_during_and_after_training(
 
 
 def test_fast_dev_run_without_a_logger(tmp_path: Path, mnist_dir: Path) -> None:
-    data = MnistDataModule(Rotate(max_deg=90, size=(28, 28)), 64, 128, 0, 0, mnist_dir)
+    data = MnistDataModule(Rotate(max_deg=90, size=(28, 28)), 128, 64, 0, 0, mnist_dir)
     pl.Trainer(
         accelerator="cpu",
         fast_dev_run=True,

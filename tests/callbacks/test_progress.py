@@ -4,33 +4,26 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import torch
 
 from stn.callbacks import progress
 from stn.callbacks.progress import ProgressFile, Stopwatch
 
 
 def test_a_stopwatch_goes_on_from_its_state() -> None:
-    first, second = Stopwatch(), Stopwatch()
-    for _ in range(3):
+    first, second = Stopwatch("0123456789ab"), Stopwatch("0123456789ab")
+    for step in (1, 2, 3):
         first.on_train_batch_start()
-        first.on_train_batch_end()
+        trainer = SimpleNamespace(global_step=step, world_size=2)
+        first.on_train_batch_end(trainer, None, None, ([0] * 5, [0] * 5))  # type: ignore[arg-type]
     state = first.state_dict()
     second.load_state_dict(state)
-    assert (second.steps, second.train_s) == (3, first.train_s)
+    assert (second.steps, second.samples, second.train_s) == (3, 30, first.train_s)
     assert second.wall_s >= state["wall_s"] >= first.train_s
     assert second.cpu_s >= state["cpu_s"] >= 0
 
 
-def test_a_checkpoint_of_older_code_tells_no_processor_time() -> None:
-    stopwatch = Stopwatch()
-    stopwatch.load_state_dict({"train_s": 1.0, "steps": 2, "wall_s": 3.0})
-    assert stopwatch.cpu_s is None
-    assert stopwatch.state_dict()["cpu_s"] is None
-
-
 def test_a_sleeping_run_takes_no_processor_time() -> None:
-    stopwatch = Stopwatch()
+    stopwatch = Stopwatch(None)
     time.sleep(0.2)
     assert stopwatch.cpu_s < 0.1 < stopwatch.wall_s
 
@@ -39,17 +32,22 @@ def test_progress_is_written_now_and_then(tmp_path: Path, monkeypatch: pytest.Mo
     clock = iter([100.0, 100.1, 102.0])
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
     path, seen = tmp_path / "progress.json", []
-    file = ProgressFile(path)
+    file = ProgressFile(path, "error_percent")
     for step in (1, 2, 3):
         file.on_train_batch_end(
             SimpleNamespace(
                 is_global_zero=True,
                 global_step=step,
                 max_steps=9,
-                callback_metrics={"val_error_percent": torch.tensor(2.5)},
-            )
+            ),
+            SimpleNamespace(measured={"val_error_percent": 2.5}),
         )
         seen.append(json.loads(path.read_text()))
     assert [state["step"] for state in seen] == [1, 1, 3]
-    assert seen[-1] == {"step": 3, "max_steps": 9, "val_error_percent": 2.5}
+    assert seen[-1] == {
+        "step": 3,
+        "max_steps": 9,
+        "metric": "val_error_percent",
+        "value": 2.5,
+    }
     assert list(tmp_path.iterdir()) == [path]

@@ -1,13 +1,15 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
 import torch
-from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from stn.data.distortions import Clutter, Rotate
 from stn.data.mnist import MnistDataModule
+from stn.running.cell import Cell
+from tests.data.test_contract import check_contract
 
 BATCH = 64
 
@@ -107,8 +109,8 @@ def test_the_splits_are_the_official_ones_and_validation_is_the_end_of_training(
     data = module(mnist_dir)
     data.setup()
     train, val, test = (data._splits[name] for name in ("train", "val", "test"))
-    assert [len(split.labels) for split in (train, val, test)] == [540, 100, 150]
-    assert train.images.dtype == torch.uint8
+    assert [len(split.targets) for split in (train, val, test)] == [540, 100, 150]
+    assert train.pool.dtype == torch.uint8
     loaded = torch.cat([batch.numbers for batch in data.val_dataloader()])
     assert torch.equal(loaded, torch.arange(100))
 
@@ -199,25 +201,9 @@ def test_the_checksum_is_that_of_the_data(mnist_dir):
     assert len(bytes.fromhex(digest)) == 32
 
 
-def test_the_data_folder_is_that_of_the_environment_by_default(mnist_dir):
-    assert module(None).data_dir == mnist_dir
-
-
-CONF = Path(__file__).parents[2] / "conf/data"
 COLUMNS = ("mnist", "mnist_r", "mnist_rts", "mnist_p", "mnist_e", "mnist_tc")
 
 
 @pytest.mark.parametrize("name", COLUMNS)
-def test_every_column_is_configured_and_draws(name, mnist_dir):
-    instantiate = pytest.importorskip("hydra.utils").instantiate
-    column = OmegaConf.load(CONF / f"{name}.yaml")
-    config = OmegaConf.create(
-        {"data": column, "recipe": {"batch_size": 32}, "seed": 0, "data_dir": str(mnist_dir)}
-    )
-    config.data.module.num_val = 50
-    data = instantiate(config.data.module)
-    images, labels = data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
-    assert config.data.name == name
-    assert isinstance(config.data.num_params, int)
-    assert images.shape == (32, 1, *config.data.image_size)
-    assert labels.shape == (32,)
+def test_every_column_keeps_the_contract(name: str, make_cell: Callable[..., Cell]) -> None:
+    check_contract(make_cell("model=fcn", f"data={name}"))

@@ -30,7 +30,7 @@ def comparison_of(folder: Path) -> Comparison:
     assert not found.problems
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         seeds = sorted({*range(table.seeds), *(record.seed for record in found.records)})
-        runs = plan(table, [f"recipe={recipe}"], lambda chosen: compose("train", chosen), seeds)
+        runs = plan(table, [f"recipe={recipe}"], lambda chosen: compose("train", [*chosen]), seeds)
     return compare(table, recipe, runs, found.records)
 
 

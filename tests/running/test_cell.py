@@ -10,14 +10,13 @@ import torch
 from filelock import FileLock
 from torch import nn
 
-from stn.callbacks import progress
 from stn.callbacks.progress import Stopwatch
 from stn.files.locks import CellBusyError
-from stn.results.provenance import code_id
+from stn.results.code import code_id
 from stn.results.records import Record, read_record
 from stn.running import cell as cell_module
 from stn.running.cell import Cell, run_cell
-from stn.tasks.classification import DivergedError
+from stn.tasks.task import DivergedError
 
 MakeCell = Callable[..., Cell]
 
@@ -28,13 +27,12 @@ def record_of(cell: Cell) -> Record:
 
 def test_a_cell_leaves_what_it_promises(make_cell: MakeCell) -> None:
     cell = make_cell("model=st_cnn", "transform=tps")
-    val_error_percent = run_cell(cell)
-    record = record_of(cell)
+    record = run_cell(cell)
+    assert record_of(cell).metrics == record.metrics
     assert record.status == "finished"
-    assert record.val_error_percent == val_error_percent
+    assert record.metrics.keys() == {"val_error_percent", "test_error_percent"}
     assert (record.model, record.transform, record.data) == ("st_cnn", "tps", "mnist_r")
     assert (record.steps, record.num_test, record.samples) == (20, 150, 20 * 64)
-    assert record.metrics.keys() == {"test_error_percent", "val_error_percent"}
     left = {path.name for path in cell.folder.iterdir()}
     assert {"config.yaml", "metrics.csv", "last.ckpt", "weights.pt", "panels"} <= left
 
@@ -43,7 +41,7 @@ def test_a_finished_cell_is_not_run_again(make_cell: MakeCell) -> None:
     cell = make_cell("model=fcn")
     first = run_cell(cell)
     before = (cell.folder / "result.json").stat().st_mtime_ns
-    assert run_cell(cell) == first
+    assert run_cell(cell).metrics == first.metrics
     assert (cell.folder / "result.json").stat().st_mtime_ns == before
 
 
@@ -78,7 +76,7 @@ def test_a_cell_that_goes_on_with_other_code_tells_no_code(
 ) -> None:
     changed, same = make_cell("model=fcn"), make_cell("model=fcn", "seed=1")
     with monkeypatch.context() as patch:
-        patch.setattr(progress, "code_id", lambda: "0ddc0de" * 2)
+        patch.setattr(cell_module, "code_id", lambda config: "0ddc0de00000")
         stop_at(changed, 13, monkeypatch)
     stop_at(changed, 18, monkeypatch)  # whoever goes on from its checkpoint knows no better
     stop_at(same, 13, monkeypatch)
@@ -86,7 +84,7 @@ def test_a_cell_that_goes_on_with_other_code_tells_no_code(
     for cell in (changed, same):
         run_cell(cell)
     assert record_of(changed).code is None
-    assert record_of(same).code == code_id()
+    assert record_of(same).code == code_id(same.config)
     said = capsys.readouterr().err
     assert said.count("other code") == said.count(changed.run_id) == 1
 
@@ -101,11 +99,9 @@ class WithDropout(nn.Sequential):
 
 
 def with_dropout(cell: Cell) -> Cell:
-    def instantiate(config: Any) -> Any:
-        is_network = config == cell.config["model"]["network"]
-        return WithDropout() if is_network else cell.instantiate(config)
-
-    return replace(cell, instantiate=instantiate)
+    network = {"_target_": f"{__name__}.WithDropout"}
+    model = {**cell.config["model"], "network": network}
+    return replace(cell, config={**cell.config, "model": model}, packages=("tests",))
 
 
 def test_dropout_of_a_resumed_cell_is_that_of_an_uninterrupted_one(
@@ -139,7 +135,7 @@ def test_a_cell_killed_after_training_ends_the_same(
         raise SystemExit("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(cell_module, "test_error", kill)
+        patch.setattr(cell_module, "save", kill)
         with pytest.raises(SystemExit):
             run_cell(killed)
     run_cell(killed)
@@ -176,7 +172,7 @@ def test_divergence_gives_a_record_without_a_number(make_cell: MakeCell) -> None
     with pytest.raises(DivergedError, match="the loss became"):
         run_cell(cell)
     record = record_of(cell)
-    assert (record.status, record.test_error_percent) == ("diverged", None)
+    assert (record.status, record.metrics) == ("diverged", {})
     assert "the loss became" in str(record.message)
 
 
@@ -204,7 +200,10 @@ def test_a_failure_is_recorded_and_raised(make_cell: MakeCell, monkeypatch: Any)
 def stop_at(cell: Cell, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a cell and kill it at a step."""
 
+    count = Stopwatch.on_train_batch_end
+
     def stop(self: Stopwatch, trainer: Any, *args: Any) -> None:
+        count(self, trainer, *args)
         if trainer.global_step == step:
             raise SystemExit("the power failed")
 
@@ -254,7 +253,10 @@ def test_a_cell_goes_on_from_the_last_good_checkpoint(
         patch.setattr(
             Stopwatch,
             "on_train_batch_end",
-            lambda self, trainer, *args: (steps.append(trainer.global_step), count(self)),
+            lambda self, trainer, *args: (
+                steps.append(trainer.global_step),
+                count(self, trainer, *args),
+            ),
         )
         run_cell(cell)
     assert steps[0] == (9 if names == ["last.ckpt"] else 1)
@@ -326,7 +328,7 @@ def test_a_record_tells_neither_home_nor_token(
     plain = make_cell("model=fcn", "recipe.max_steps=2", f"runs_dir={home}/runs")
     config = {**plain.config, "logger": {**plain.config["logger"], "note": token}}
     command = f"python -m stn.train data_dir={home}/data +logger.api_key=s3cret-word {token}"
-    cell = replace(plain, config=config, command=command, overrides=(f"a={home}/b",))
+    cell = replace(plain, config=config, command=command)
     run_cell(cell)
     failing = replace(cell, run_id="failing", config={**config, "model": plain.config["model"]})
 

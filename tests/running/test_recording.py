@@ -29,17 +29,19 @@ def record_of(cell: Cell, status: str, stopwatch: Stopwatch, **fields: Any) -> R
 
 @pytest.fixture
 def stopwatch() -> Stopwatch:
-    watch = Stopwatch()
-    watch.steps, watch.train_s = 7, 0.35
+    watch = Stopwatch("0123456789ab")
+    watch.steps, watch.samples, watch.train_s = 7, 7 * 64, 0.35
     return watch
 
 
-def test_a_finished_run_saw_all_its_images(make_cell: MakeCell, stopwatch: Stopwatch) -> None:
+def test_a_record_tells_what_ran(make_cell: MakeCell, stopwatch: Stopwatch) -> None:
     cell = make_cell("model=st_cnn", "transform=tps", "seed=3")
-    record = record_of(cell, "finished", stopwatch, test_error_percent=1.0, num_test=10)
+    record = record_of(
+        cell, "finished", stopwatch, measured={"test_error_percent": 1.0, "num_test": 10.0}
+    )
     assert (record.model, record.transform, record.data) == ("st_cnn", "tps", "mnist_r")
-    assert (record.seed, record.steps, record.samples) == (3, 20, 20 * 64)
-    assert record.metrics == {"test_error_percent": 1.0}
+    assert (record.seed, record.steps, record.samples) == (3, 7, 7 * 64)
+    assert (record.metrics, record.num_test) == ({"test_error_percent": 1.0}, 10)
     assert record.step_ms == pytest.approx(50)
 
 

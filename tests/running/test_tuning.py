@@ -22,4 +22,4 @@ def test_a_trial_never_asks_for_the_test_set(
     trial = cell.folder.parent / "tuning" / cell.run_id
     assert "test_error" not in (trial / "metrics.csv").read_text()
     assert not (trial / "result.json").exists()
-    assert run_cell(cell) == error_percent
+    assert run_cell(cell).metrics["val_error_percent"] == error_percent

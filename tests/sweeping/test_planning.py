@@ -21,7 +21,7 @@ PART = parse_table("part", TABLE1 | {"only": ["R"], "rows": TABLE1["rows"][:2], 
 
 def runs_of(table: Table, *overrides: str, seeds: list[int] | None = None) -> list[PlannedRun]:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return plan(table, overrides, lambda chosen: compose("train", chosen), seeds)
+        return plan(table, overrides, lambda chosen: compose("train", [*chosen]), seeds)
 
 
 @pytest.fixture(scope="module")

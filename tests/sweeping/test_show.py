@@ -1,6 +1,5 @@
 import io
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from stn.results.records import read_record, write_record
+from stn.results.records import Record, read_record, write_record
 from stn.running.cell import Cell, run_cell
-from stn.sweeping.show import Job, Sweep, SweepDisplay, split
-from stn.tasks.classification import DivergedError
+from stn.sweeping.run import Job
+from stn.sweeping.show import SweepDisplay, shown
+from stn.tasks.task import DivergedError
 
 
 def display_of(cells: list[Cell], **kwargs: Any) -> tuple[SweepDisplay, io.StringIO]:
@@ -40,7 +40,7 @@ def test_a_terminal_shows_the_running_cells(tmp_path: Path, make_cell: Callable[
     cell = make_cell("model=fcn")
     display, out = display_of([cell], force_terminal=True)
     cell.folder.mkdir(parents=True)
-    state = {"step": 3, "max_steps": 20, "val_error_percent": 12.345}
+    state = {"step": 3, "max_steps": 20, "metric": "val_error_percent", "value": 12.345}
     (cell.folder / "progress.json").write_text(json.dumps(state))
     with display.shown():
         display.poll()
@@ -70,14 +70,14 @@ def test_brackets_in_a_message_and_a_torn_file_do_not_stop_the_display(
         run_cell(cell)
     record = read_record(cell.folder / "result.json")
     message = "[enforce fail at alloc_cpu.cpp:117] and [/gloo/pair.cc:553] Connection closed"
-    write_record(cell.folder / "result.json", record.model_copy(update={"message": message}))
+    write_record(cell.folder / "result.json", Record(**{**vars(record), "message": message}))
     display.poll()
     assert message in out.getvalue()
 
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[1]", "7", '{"x": 1}', '{"step": 1, "max_steps": null, "val_error_percent": 2}'],
+    ["", "{", "[1]", "7", '{"x": 1}', '{"step": 1, "max_steps": null, "metric": "", "value": 2}'],
 )
 def test_progress_that_cannot_be_read_is_no_progress(
     make_cell: Callable[..., Cell], content: str
@@ -91,37 +91,6 @@ def test_progress_that_cannot_be_read_is_no_progress(
     assert cell.run_id not in out.getvalue()
 
 
-def test_only_what_is_not_finished_is_missing(make_cell: Callable[..., Cell]) -> None:
-    done, diverged = make_cell("model=fcn"), make_cell("model=fcn", "recipe.optimizer.lr=1e30")
-    never, torn = make_cell("model=fcn", "seed=5"), make_cell("model=fcn", "seed=6")
-    run_cell(done)
-    with pytest.raises(DivergedError):
-        run_cell(diverged)
-    torn.folder.mkdir(parents=True)
-    (torn.folder / "result.json").write_text("")
-    foreign = make_cell("model=fcn", "seed=7")
-    foreign.folder.mkdir()
-    shutil.copy(diverged.folder / "result.json", foreign.folder)
-
-    def found(retry: str | None) -> tuple[list[bool], list[str]]:
-        cells = [done, diverged, never, torn, foreign]
-        sweep = Sweep([Job(c.run_id, ()) for c in cells], "T", done.folder.parent, [], retry)
-        missing, left, summary = split(sweep)
-        summary, *damaged = summary.splitlines()
-        assert damaged == [
-            f"{torn.folder}/result.json: is empty: the cell is run again",
-            f"{foreign.folder}/result.json: holds the record of another run, {diverged.run_id}: "
-            "the cell is run again",
-        ]
-        assert summary.startswith("T: 5 cells, 1 already done")
-        assert ("1 left as failed or diverged" in summary) == bool(left)
-        return [job in missing for job in sweep.jobs], left
-
-    (said,) = found(None)[1]
-    assert said.startswith(f"{diverged.run_id}: diverged in an earlier sweep: DivergedError(")
-    again = [True, True, True]
-    assert found(None) == ([False, False, *again], [said])
-    assert found("diverged") == ([False, True, *again], [])
-    assert found("failed") == ([False, False, *again], [said])
-    with pytest.raises(ValueError, match="unknown retry=all; valid are failed, diverged"):
-        found("all")
+def test_a_metric_is_said_as_one_says_it() -> None:
+    assert shown("test_error_percent", 1.949) == "test error 1.95 %"
+    assert shown("val_residual_deg", 3) == "val residual deg 3.00"

@@ -10,7 +10,6 @@ import pytorch_lightning as pl
 from pytorch_lightning import Callback
 
 from stn.files.atomic import write_atomically
-from stn.results.provenance import code_id
 
 WRITE_EVERY_S = 1.0
 
@@ -22,14 +21,15 @@ class Stopwatch(Callback):
         train_s: seconds in training steps.
         wall_s: seconds since the run was first started, pauses left out.
         cpu_s: seconds of processor time in that time, all threads of the process together.
-        steps: training steps measured.
-        code: `provenance.code_id` of the code that ran all of it; None if it was not the same.
+        steps: optimiser steps.
+        samples: training samples, over all processes.
+        code: `code_id` of the code that ran all of it; None if it was not the same.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, code: str | None) -> None:
         self.train_s = 0.0
-        self.steps = 0
-        self.code: str | None = code_id()
+        self.steps, self.samples = 0, 0
+        self.code = code
         self._before_s = 0.0
         self._cpu_before_s: float | None = 0.0
         self._start, self._cpu_start = time.perf_counter(), time.process_time()
@@ -50,17 +50,21 @@ class Stopwatch(Callback):
         """Start the clock of a step."""
         self._step_start = time.perf_counter()
 
-    def on_train_batch_end(self, *args: Any) -> None:
-        """Stop the clock of a step."""
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, task: pl.LightningModule, outputs: Any, batch: Any, *args: Any
+    ) -> None:
+        """Stop the clock of a step, and count it."""
         self.train_s += time.perf_counter() - self._step_start
-        self.steps += 1
+        self.steps = trainer.global_step
+        self.samples += trainer.world_size * len(batch[0])
 
     def take_steps(self, other: "Stopwatch") -> None:
         """Take over what another process measured of this run; its start is here.
 
         The processor time of a run in several processes is not known.
         """
-        self.train_s, self.steps, self._before_s = other.train_s, other.steps, other._before_s
+        self.train_s, self.steps, self.samples = other.train_s, other.steps, other.samples
+        self._before_s = other._before_s
         self.code = other.code
         self._cpu_before_s = None
 
@@ -71,7 +75,7 @@ class Stopwatch(Callback):
     def state_dict(self) -> dict[str, Any]:
         """Return the times so far."""
         times = {"train_s": self.train_s, "wall_s": self.wall_s, "cpu_s": self.cpu_s}
-        return {**times, "steps": self.steps, "code": self.code}
+        return {**times, "steps": self.steps, "samples": self.samples, "code": self.code}
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -86,7 +90,8 @@ class Stopwatch(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from earlier times."""
-        self.train_s, self.steps = state_dict["train_s"], int(state_dict["steps"])
+        self.train_s = state_dict["train_s"]
+        self.steps, self.samples = state_dict["steps"], state_dict["samples"]
         self._before_s, self._cpu_before_s = state_dict["wall_s"], state_dict.get("cpu_s")
 
 
@@ -95,24 +100,22 @@ class ProgressFile(Callback):
 
     Args:
         path: the file, replaced atomically.
+        metric: of the validation set, which is told, too.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, metric: str) -> None:
+        self.path, self.metric = path, f"val_{metric}"
         self._last = 0.0
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
-        """Write the step, if the last time was long enough ago."""
+    def on_train_batch_end(self, trainer: pl.Trainer, task: pl.LightningModule, *args: Any) -> None:
+        """Write the step and the metric, if the last time was long enough ago."""
         now = time.monotonic()
         if trainer.is_global_zero and now - self._last >= WRITE_EVERY_S:
             self._last = now
-            self._write(trainer)
-
-    def _write(self, trainer: pl.Trainer) -> None:
-        error = trainer.callback_metrics.get("val_error_percent")
-        state = {
-            "step": trainer.global_step,
-            "max_steps": trainer.max_steps,
-            "val_error_percent": None if error is None else float(error),
-        }
-        write_atomically(self.path, json.dumps(state).encode())
+            state = {
+                "step": trainer.global_step,
+                "max_steps": trainer.max_steps,
+                "metric": self.metric,
+                "value": task.measured.get(self.metric),  # type: ignore[operator,union-attr]
+            }
+            write_atomically(self.path, json.dumps(state).encode())

@@ -34,7 +34,7 @@ def write_sheet(columns: list[DictConfig], data_dir: Path, seed: int, path: Path
         top = MARGIN_PX + HEADER_PX + row * (CELL_PX + GAP_PX)
         _draw_label(sheet, top, column)
         for digit, label in zip(digits, labels.tolist(), strict=True):
-            sheet.paste(tile(digit[0], CELL_PX), (_left(label), top))
+            sheet.paste(tile(digit, CELL_PX), (_left(label), top))
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path)
 

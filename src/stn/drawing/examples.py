@@ -4,21 +4,21 @@ The right half of Table 1, of any table of classes, from finished runs: `find_ri
 compare, `load` their networks, `choose` the images to show.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
 from stn.drawing.sheets import ExampleRow, alignment_sheet, class_means, example_sheet
-from stn.drawing.warps import transformers_of_images, warp
+from stn.drawing.warps import at_work, warp
 from stn.results.comparison import Comparison
 from stn.results.figures import number
 from stn.results.records import Record
 from stn.results.table import Column, Metric, Row
+from stn.running.cell import build_data
 from stn.running.finished import restore
 from stn.transformers import SpatialTransformer
 
@@ -72,15 +72,15 @@ def find_rivals(comparison: Comparison, column: Column, baseline: str) -> Rivals
 
 
 def load(
-    rivals: Rivals, runs: Path, instantiate: Callable[..., Any], data_dir: str | Path
+    rivals: Rivals, runs: Path, data_dir: str | Path, packages: Sequence[str] = ()
 ) -> Networks:
     """Rebuild the networks of rivals, and draw their test set.
 
     Args:
         rivals: what to load.
         runs: folder of the runs.
-        instantiate: builds an object from a configuration with `_target_` (Hydra's).
         data_dir: where the data are now.
+        packages: whose classes may be built besides this project's.
 
     Raises:
         OSError: a run or the data are not there.
@@ -88,10 +88,10 @@ def load(
     """
     entries = (rivals.baseline, *rivals.others)
     cells, tasks = zip(
-        *(restore(runs / record.run_id, instantiate, data_dir) for _, record in entries),
+        *(restore(runs / record.run_id, data_dir, packages) for _, record in entries),
         strict=True,
     )
-    datamodule = instantiate(cells[0].config["data"]["module"])
+    datamodule = build_data(cells[0])
     datamodule.prepare_data()
     loader = datamodule.test_dataloader()
     images, labels = zip(*(datamodule.on_after_batch_transfer(b, 0) for b in loader), strict=True)
@@ -185,8 +185,11 @@ def _spread(labels: Tensor, eligible: Tensor) -> Tensor:
 
 
 def _transformers(row: Row, network: nn.Module, U: Tensor) -> list[tuple[str, SpatialTransformer]]:
-    """The transformers of a row's network that warp images, by name: numbered if there are more."""
-    found = transformers_of_images(network, U[:1])
+    """The transformers that get the images themselves, by name: numbered if there are several.
+
+    Those further in warp feature maps, or what another one hands on.
+    """
+    found = [layer for layer, seen in at_work(network, U[:1]) if torch.equal(seen, U[:1])]
     if len(found) == 1:
         return [(row.label, found[0])]
     return [(f"{row.label} {i + 1}/{len(found)}", t) for i, t in enumerate(found)]

@@ -28,8 +28,8 @@ def tile(
     """Draw an image as large as fits into a square, in its middle, with lines and dots over it.
 
     Args:
-        image: (H, W) or (C, H, W) in [0, 1]; three channels are red, green and blue, and so are
-            two, without blue.
+        image: (C, H, W) or (H, W) in [0, 1]. One channel is grey, two are red and green, three are
+            a colour; of more the mean is drawn as grey, its largest value white.
         side_px: side of the square.
         margin_px: paper on each side of the square, where lines that leave the image go on.
         outline: closed line (4 n + 1, 2) that starts with its top side, which is drawn in
@@ -37,16 +37,16 @@ def tile(
         points: dots (K, 2).
     """
     side, margin = side_px * FINER, margin_px * FINER
+    pixels = _colours(image.float().cpu())  # (H, W, 3)
     height, width = fitted_size(image, side)
     left, top = margin + (side - width) // 2, margin + (side - height) // 2
     sheet = Image.new("RGB", (side + 2 * margin, side + 2 * margin), PAPER)
-    pixels = _rgb((image.clamp(0, 1) * 255).round().byte().cpu())
-    enlarged = Image.fromarray(pixels.numpy()).resize((width, height), Image.Resampling.NEAREST)
-    sheet.paste(enlarged, (left, top))
+    picture = Image.fromarray((pixels.clamp(0, 1) * 255).round().byte().numpy())
+    sheet.paste(picture.resize((width, height), Image.Resampling.NEAREST), (left, top))
 
     def place(positions: Tensor) -> Tensor:
         sides = torch.tensor([image.shape[-1], image.shape[-2]])
-        shares = ((positions.double().cpu().clamp(-FAR, FAR) + 1) / 2 * (sides - 1) + 0.5) / sides
+        shares = ((positions.cpu().double().clamp(-FAR, FAR) + 1) / 2 * (sides - 1) + 0.5) / sides
         return shares * torch.tensor([width, height]) + torch.tensor([left, top])
 
     if outline is not None:
@@ -63,12 +63,15 @@ def fitted_size(image: Tensor, side_px: int) -> tuple[int, int]:
     return height, width
 
 
-def _rgb(image: Tensor) -> Tensor:
-    """Return an image (H, W) or (C, H, W), C from 1 to 3, as (H, W, 3)."""
-    channels = image[None] if image.ndim == 2 else image
-    if len(channels) == 2:
-        channels = torch.cat([channels, torch.zeros_like(channels[:1])])
-    return channels.expand(3, *channels.shape[1:]).movedim(0, -1).contiguous()
+def _colours(image: Tensor) -> Tensor:
+    """Turn an image (C, H, W) or (H, W) into colours (H, W, 3)."""
+    image = image if image.ndim == 3 else image[None]
+    if len(image) == 2:
+        image = torch.cat([image, torch.zeros_like(image[:1])])
+    elif len(image) != 3:
+        mean = image.mean(dim=0, keepdim=True)
+        image = (mean if len(image) == 1 else mean / mean.max().clamp(min=1e-12)).expand(3, -1, -1)
+    return image.permute(1, 2, 0)
 
 
 def table_of(tiles: Sequence[Sequence[Image.Image]], gap_px: int) -> Image.Image:

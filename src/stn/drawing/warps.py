@@ -49,28 +49,20 @@ def warp(transformer: SpatialTransformer, U: Tensor, theta: Tensor | None = None
     )
 
 
-def first_transformer(network: nn.Module) -> SpatialTransformer | None:
-    """Return the first spatial transformer of a network, if it has one."""
-    return next((m for m in network.modules() if isinstance(m, SpatialTransformer)), None)
-
-
 @torch.no_grad()
-def transformers_of_images(network: nn.Module, U: Tensor) -> list[SpatialTransformer]:
-    """Return the transformers that get the images U (B, C, H, W) themselves, in their order.
+def at_work(network: nn.Module, U: Tensor) -> list[tuple[SpatialTransformer, Tensor]]:
+    """Return the spatial transformers of a network in the order of their work on the inputs U.
 
-    Those further in warp feature maps, or what another one hands on.
+    Beside each stands what reached it (B, C, H, W): U, or the maps of an inner layer.
     """
-    found: list[SpatialTransformer] = []
-
-    def look(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        if isinstance(module, SpatialTransformer) and torch.equal(inputs[0], U):
-            found.append(module)
-
-    transformers = [m for m in network.modules() if isinstance(m, SpatialTransformer)]
-    hooks = [transformer.register_forward_pre_hook(look) for transformer in transformers]
-    try:
+    found: list[tuple[SpatialTransformer, Tensor]] = []
+    hooks = [
+        module.register_forward_pre_hook(lambda layer, inputs: found.append((layer, inputs[0])))
+        for module in network.modules()
+        if isinstance(module, SpatialTransformer)
+    ]
+    if hooks:
         network(U)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    for hook in hooks:
+        hook.remove()
     return found

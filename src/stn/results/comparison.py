@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
-from stn.results.provenance import made_by_this_code
+from stn.results.code import made_by_this_code
 from stn.results.records import Record
 from stn.results.statistics import PairedTest, Summary, paired_test, summarise
 from stn.results.table import Column, Metric, PlannedRun, Row, Table

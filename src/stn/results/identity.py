@@ -5,28 +5,55 @@ from typing import Any
 
 from stn.results.records import run_id
 
-NOT_DECISIVE = ("name", "watch", "paper_steps")  # of a recipe: what changes no result
+# What changes no result, by its place in the configuration. All else does, and enters the hash.
+# What a network takes of transform, budgets and sizes stands, resolved, in `model.network`.
+HARMLESS = frozenset(
+    {
+        "data_dir",
+        "logger",
+        "packages",
+        "reports_dir",
+        "retry",
+        "runs_dir",
+        "table",
+        "trainer",
+        "transform",
+        "tune",
+        "data.label",
+        "data.name",
+        "model.budgets",
+        "model.label",
+        "model.name",
+        "model.transform",
+        "recipe.name",
+        "recipe.watch",
+        "task.metric",
+        "task.name",
+    }
+)
 
 
 def cell_id(config: Mapping[str, Any]) -> str:
     """Name a cell after its resolved configuration.
 
-    Where files lie, what is logged and how a sweep is run do not enter. Neither does the
-    transform of a network that has none: `model=cnn transform=tps` is `model=cnn`.
+    The transform of a network that has none does not enter: `model=cnn transform=tps` is
+    `model=cnn`.
 
     Raises:
-        ValueError: the seed is no whole number from 0 up.
+        ValueError: the seed is no whole number from 0 up, or a value is none that JSON can say.
     """
-    model, data, recipe = config["model"], config["data"], config["recipe"]
-    if type(config["seed"]) is not int or config["seed"] < 0:
-        raise ValueError(f"seed must be a whole number from 0 up, not {config['seed']!r}")
-    uses_transform = "transform" in model["network"]["build"]
-    name = [model["name"], *([config["transform"]["name"]] if uses_transform else [])]
-    name += [data["name"], recipe["name"], f"s{config['seed']}"]
-    identity = {
-        "network": model["network"],
-        "data": {k: v for k, v in data["module"].items() if k != "data_dir"},
-        "recipe": {k: v for k, v in recipe.items() if k not in NOT_DECISIVE},
-        "seed": config["seed"],
+    seed = config["seed"]
+    if type(seed) is not int or not 0 <= seed < 2**63:
+        raise ValueError(f"seed must be a whole number from 0 up, not {seed!r}")
+    names = [config["model"]["name"], config["model"]["transform"]]
+    names += [config["data"]["name"], config["recipe"]["name"], f"s{seed}"]
+    return run_id([str(name) for name in names if name is not None], decisive(config))
+
+
+def decisive(config: Mapping[str, Any], place: str = "") -> dict[str, Any]:
+    """Return a resolved configuration without what changes no result."""
+    return {
+        key: decisive(value, f"{place}{key}.") if isinstance(value, Mapping) else value
+        for key, value in config.items()
+        if f"{place}{key}" not in HARMLESS
     }
-    return run_id(name, identity)

@@ -1,18 +1,13 @@
 """Where a record comes from: commit, versions, machine."""
 
-import hashlib
 import platform
 import subprocess
-from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchmetrics", "numpy")
 PACKAGE = Path(__file__).parents[1]
-DECISIVE = ("data", "fast", "models", "tasks", "transformers")  # and the modules:
-DECISIVE_MODULES = ("running/cell.py", "running/ranks.py")
 
 
 @cache
@@ -27,26 +22,6 @@ def git_state() -> tuple[str, bool]:
     sha, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "-uno")
     new = _git("status", "--porcelain", "-unormal", "--", ":/src", ":/conf")
     return (sha or "unknown"), (sha is None or bool(changes) or bool(new))
-
-
-@cache
-def code_id() -> str:
-    """Return twelve digits of a hash of the source that decides a result.
-
-    Two commits that differ in documentation, reports or commands have the same. Asked once a
-    process, as the commit is; it needs no git.
-    """
-    paths = [path for part in DECISIVE for path in (PACKAGE / part).rglob("*.py")]
-    found = hashlib.sha256()
-    for path in sorted([*paths, *(PACKAGE / name for name in DECISIVE_MODULES)]):
-        found.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0")
-        found.update(hashlib.sha256(path.read_bytes()).digest())
-    return found.hexdigest()[:12]
-
-
-def made_by_this_code(code: str | None, config: Mapping[str, Any]) -> bool:
-    """Tell whether the code of a record gives the same result as today's, for a cell's `config`."""
-    return code == code_id()
 
 
 def versions() -> dict[str, str]:

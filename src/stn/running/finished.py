@@ -1,6 +1,6 @@
 """What a finished run can still do: give its network back, and be tested again."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +11,22 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from stn.results.records import RESULT, read_record
-from stn.running.cell import CONFIG, WEIGHTS, Cell, build_task, test_error
+from stn.running.cell import CONFIG, WEIGHTS, Cell, build_data, build_task
 from stn.running.checkpoints import load
-from stn.tasks.classification import ClassificationTask
+from stn.tasks.task import Task
 
-CONFIG_GROUPS = {"data", "model", "recipe", "seed", "trainer"}
+CONFIG_KEYS = {"data", "model", "recipe", "seed", "task", "trainer"}
 
 
 def restore(
-    folder: Path, instantiate: Callable[..., Any], data_dir: str | Path
-) -> tuple[Cell, ClassificationTask]:
+    folder: Path, data_dir: str | Path = "data", packages: Sequence[str] = ()
+) -> tuple[Cell, Task]:
     """Rebuild a finished run: its cell, and its task with the weights it ended with.
 
     Args:
         folder: of the run.
-        instantiate: builds an object from a configuration with `_target_` (Hydra's).
         data_dir: where the data are now.
+        packages: whose classes may be built besides this project's.
 
     Raises:
         OSError: a file of the run is not there, or cannot be read.
@@ -37,8 +37,14 @@ def restore(
     record = read_record(folder / RESULT)
     if record.status != "finished":
         raise ValueError(f"{folder} is {record.status}: {record.message}")
-    config = _read_config(folder / CONFIG, data_dir)
-    cell = Cell(config, folder.name, record.command, (), instantiate)
+    path = folder / CONFIG
+    try:
+        config: Any = OmegaConf.to_container(OmegaConf.load(path))
+    except (YAMLError, OmegaConfBaseException) as error:
+        raise ValueError(f"{path} is damaged ({type(error).__name__})") from error
+    if not isinstance(config, dict) or not config.keys() >= CONFIG_KEYS:
+        raise ValueError(f"{path} is not the configuration of a run")
+    cell = Cell(config | {"data_dir": str(data_dir)}, folder.name, record.command, tuple(packages))
     weights = load(folder / WEIGHTS)
     try:
         task = build_task(cell)
@@ -49,27 +55,15 @@ def restore(
     return cell, task
 
 
-def _read_config(path: Path, data_dir: str | Path) -> dict[str, Any]:
-    try:
-        config: Any = OmegaConf.to_container(OmegaConf.load(path))
-    except (YAMLError, OmegaConfBaseException) as error:
-        raise ValueError(f"{path} is damaged ({type(error).__name__})") from error
-    try:
-        config["data"]["module"]["data_dir"] = str(data_dir)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not the configuration of a run") from error
-    if not config.keys() >= CONFIG_GROUPS:
-        raise ValueError(f"{path} is not the configuration of a run")
-    return config
-
-
-def evaluate(folder: Path, instantiate: Callable[..., Any], data_dir: str | Path) -> dict[str, Any]:
-    """Recompute the test error of a finished run, taken as in `restore`, from its weights.
+def evaluate(
+    folder: Path, data_dir: str | Path, packages: Sequence[str] = ()
+) -> dict[str, tuple[float, float]]:
+    """Measure a finished run, taken as in `restore`, on the test set again, from its weights.
 
     Returns:
-        `test_error_percent`, `recorded_error_percent` and `num_test`.
+        For each metric of the test set what was found now, and what the record says.
     """
-    cell, task = restore(folder, instantiate, data_dir)
+    cell, task = restore(folder, data_dir, packages)
     torch.set_num_threads(cell.config["trainer"]["threads"])
     trainer = pl.Trainer(
         accelerator=cell.config["trainer"]["accelerator"],
@@ -79,5 +73,7 @@ def evaluate(folder: Path, instantiate: Callable[..., Any], data_dir: str | Path
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    found = test_error(trainer, task, instantiate(cell.config["data"]["module"]))
-    return {**found, "recorded_error_percent": read_record(folder / RESULT).test_error_percent}
+    trainer.test(task, datamodule=build_data(cell), verbose=False)
+    record = read_record(folder / RESULT)
+    recorded = {**record.metrics, "num_test": float(record.num_test or 0)}
+    return {name: (value, recorded[name]) for name, value in task.measured.items()}

@@ -53,8 +53,16 @@ def check_num_ranks(num_ranks: Any, batch_size: int) -> None:
         raise ValueError(f"recipe.batch_size {batch_size} is not divisible by {num_ranks} devices")
 
 
-def run_ranks(num_ranks: int, train: Callable[..., dict[str, Any]], *arguments: Any) -> Ended:
+def run_ranks(
+    num_ranks: int, train: Callable[..., dict[str, Any]], code: str | None, *arguments: Any
+) -> Ended:
     """Run `train(*arguments, stopwatch, rank)` in processes that Lightning's "ddp" will connect.
+
+    Args:
+        num_ranks: processes.
+        train: returns what it measured.
+        code: of the stopwatches.
+        arguments: of `train`.
 
     Returns:
         How the first rank to fail ended, or rank zero if none did. No rank is left running.
@@ -77,7 +85,9 @@ def run_ranks(num_ranks: int, train: Callable[..., dict[str, Any]], *arguments: 
         for rank in range(num_ranks):
             reader, writer = spawn.Pipe(duplex=False)
             process = spawn.Process(
-                target=_run_rank, args=(writer, rank, store.port, train, arguments), daemon=True
+                target=_run_rank,
+                args=(writer, rank, store.port, train, Stopwatch(code), arguments),
+                daemon=True,
             )
             with _starting():
                 process.start()
@@ -112,7 +122,12 @@ def _first_failure(ranks: dict[Connection, BaseProcess]) -> Ended:
 
 
 def _run_rank(
-    writer: Connection, rank: int, port: int, train: Callable[..., dict], arguments: tuple
+    writer: Connection,
+    rank: int,
+    port: int,
+    train: Callable[..., dict],
+    stopwatch: Stopwatch,
+    arguments: tuple,
 ) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ |= {
@@ -122,7 +137,6 @@ def _run_rank(
         "MASTER_PORT": str(port),
         "TORCHELASTIC_USE_AGENT_STORE": "True",  # torch's word for a store that is held elsewhere
     }
-    stopwatch = Stopwatch()
     try:
         ended = Ended(train(*arguments, stopwatch, rank), None, stopwatch)
     except Exception as error:

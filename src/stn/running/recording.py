@@ -1,7 +1,8 @@
-"""Makes the record of a run from its configuration and from what was measured."""
+"""Makes the record of a run from its configuration and from what ran."""
 
 import resource
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,64 +17,53 @@ RSS_UNITS_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10
 
 def make_record(
     *,
-    config: dict[str, Any],
-    status: str,
+    config: Mapping[str, Any],
     stopwatch: Stopwatch,
     started_at: datetime,
-    test_error_percent: float | None = None,
-    val_error_percent: float | None = None,
-    num_test: int | None = None,
+    measured: Mapping[str, float] | None = None,
     **fields: Any,
 ) -> Record:
     """Make the record of a run that ends now.
 
     Args:
         config: the resolved configuration; a table's own numbers in it are left out.
-        status: "finished", "failed" or "diverged".
-        stopwatch: the times of the run; it also knows how far a failed run came, and its code.
+        stopwatch: what ran: times, steps, images and code, also of a run that failed.
         started_at: when the run, or its last resumption, began.
-        test_error_percent: None for a run that did not finish, and so is `num_test`.
-        num_test: test images.
+        measured: the `Task.measured` of a run that finished.
         fields: the other fields of a record.
     """
-    recipe = config["recipe"]
-    metrics = {"test_error_percent": test_error_percent, "val_error_percent": val_error_percent}
-    uses_transform = "transform" in config["model"]["network"]["build"]
-    steps = recipe["max_steps"] if status == "finished" else stopwatch.steps
+    metrics = dict(measured or {})
+    num_test = metrics.pop("num_test", None)
     git_sha, git_dirty = provenance.git_state()
+    trainer = config["trainer"]
+    # The peak memory of this process, or of the largest of those that trained for it.
+    who = resource.RUSAGE_SELF if trainer["devices"] == 1 else resource.RUSAGE_CHILDREN
     return Record(
-        status=status,
-        metrics={name: value for name, value in metrics.items() if value is not None},
-        num_test=num_test,
-        task="classification",
         model=config["model"]["name"],
-        transform=config["transform"]["name"] if uses_transform else None,
+        transform=config["model"]["transform"],
         data=config["data"]["name"],
-        recipe=recipe["name"],
+        task=config["task"]["name"],
+        recipe=config["recipe"]["name"],
         seed=config["seed"],
-        steps=steps,
-        samples=steps * recipe["batch_size"],
-        batch_size=recipe["batch_size"],
+        metrics=metrics,
+        num_test=None if num_test is None else int(num_test),
+        steps=stopwatch.steps,
+        samples=stopwatch.samples,
+        batch_size=config["recipe"]["batch_size"],
         step_ms=1000 * stopwatch.train_s / max(1, stopwatch.steps),
         wall_s=stopwatch.wall_s,
         cpu_s=stopwatch.cpu_s,
-        peak_rss_mib=_peak_rss_mib(config["trainer"]["devices"]),
+        peak_rss_mib=resource.getrusage(who).ru_maxrss / RSS_UNITS_PER_MIB,
         config={key: value for key, value in config.items() if key != "table"},
         git_sha=git_sha,
         git_dirty=git_dirty,
         code=stopwatch.code,
         versions=provenance.versions(),
-        device=_device(config["trainer"]["accelerator"], config["trainer"]["devices"]),
+        device=_device(trainer["accelerator"], trainer["devices"]),
         started_at=started_at.isoformat(timespec="seconds"),
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         **fields,
     )
-
-
-def _peak_rss_mib(num_devices: int) -> float:
-    """Return the peak memory of this process, or of the largest of those that trained for it."""
-    who = resource.RUSAGE_SELF if num_devices == 1 else resource.RUSAGE_CHILDREN
-    return resource.getrusage(who).ru_maxrss / RSS_UNITS_PER_MIB
 
 
 def _device(accelerator: str, num_devices: int) -> str:

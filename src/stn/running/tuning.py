@@ -21,20 +21,20 @@ def trials_dir(config: Mapping[str, Any]) -> Path:
 
 
 def run_trial(cell: Cell) -> float:
-    """Train a cell from the start in `<runs_dir>/tuning`; return its validation error in percent.
+    """Train a cell from the start in `<runs_dir>/tuning`; return its metric on the validation set.
 
     Raises:
         ValueError: a number of the configuration cannot be.
         DivergedError, NonFiniteThetaError: training diverged.
     """
     check(cell.config)
-    cell = replace(cell, config=cell.config | {"runs_dir": str(trials_dir(cell.config))})
+    cell = replace(cell, config={**cell.config, "runs_dir": str(trials_dir(cell.config))})
     cell.folder.mkdir(parents=True, exist_ok=True)
-    task, datamodule = prepare(cell)
+    task, data = prepare(cell)
     with FileLock(cell.folder / ".lock"):
-        trainer = build_trainer(cell, Stopwatch(), [])
-        trainer.fit(task, datamodule=datamodule)
-        trainer.validate(task, datamodule=datamodule, verbose=False)
-    error_percent = trainer.callback_metrics["val_error_percent"].item()
-    print(f"{cell.run_id}: validation error {error_percent:.2f} %")
-    return error_percent
+        trainer = build_trainer(cell, Stopwatch(None), [])
+        trainer.fit(task, datamodule=data)
+        trainer.validate(task, datamodule=data, verbose=False)
+    name = f"val_{cell.config['task']['metric']}"
+    print(f"{cell.run_id}: {name} {task.measured[name]:.4g}")
+    return task.measured[name]

@@ -16,7 +16,7 @@ _WORD = re.compile(r"(?!(?:true|false|null|nan|inf)$)[A-Za-z_][A-Za-z0-9_./-]*",
 def plan(
     table: Table,
     overrides: Sequence[str],
-    compose: Callable[[list[str]], DictConfig],
+    compose: Callable[[Sequence[str]], DictConfig],
     seeds: Iterable[int] | None = None,
 ) -> list[PlannedRun]:
     """Return the runs that a table asks for, in the order of their seeds, the cheapest first.

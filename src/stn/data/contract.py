@@ -1,0 +1,44 @@
+"""What a cell needs of its data module."""
+
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor
+
+
+@runtime_checkable
+class CellData(Protocol):
+    """A Lightning data module that cells can be trained on.
+
+    It is built with `batch_size`, `seed` and `data_dir` (of the cell) besides what `data.module` in
+    its configuration says. After Lightning has moved a batch, and `on_after_batch_transfer` has had
+    it, it is (U, targets): U (B, channels, *image_size) in the order of `conf/data`, and targets as
+    loss and evaluators of its task want them.
+
+    Every random draw is a function of (seed, purpose, epoch, sample): use `stn.data.randomness`,
+    not a generator with a history, or a resumed run will not equal an uninterrupted one. All
+    methods work without a trainer, and without `setup` having been called.
+    """
+
+    def prepare_data(self) -> None:
+        """Fetch and verify files, in one process, before anything else; raise DataError if not."""
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the files; a second call does nothing."""
+
+    def train_dataloader(self) -> Any:
+        """Batches of an epoch; its length is known, and all batches are full."""
+
+    def val_dataloader(self) -> Any:
+        """All samples held out of training, the same every time, in the same order."""
+
+    def test_dataloader(self) -> Any:
+        """All test samples, the same every time, in the same order."""
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> tuple[Tensor, Any]:
+        """Return (U, targets) of a batch, on the device where it now is."""
+
+    def panel_batch(self, num: int) -> tuple[Tensor, Any]:
+        """The same `num` validation samples for every picture: (U, targets) on the processor."""
+
+    def data_sha256(self) -> str:
+        """One checksum of all that is read from files."""

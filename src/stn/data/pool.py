@@ -1,0 +1,180 @@
+"""Samples that live on the training device as bytes, and are drawn there a batch at a time.
+
+Light loaders give the numbers of samples; only those travel to the device, where `draw` makes
+images of them.
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from stn.data.randomness import permutation, stream
+
+
+class Split(NamedTuple):
+    """The samples of a split as they are stored, and what they are."""
+
+    pool: Tensor  # (N, ...) uint8
+    targets: Tensor  # (N, ...) int64
+
+
+class Samples(NamedTuple):
+    """A batch before it is drawn: which samples of which split, and the key of their draws."""
+
+    numbers: Tensor  # (B,) int64
+    targets: Tensor  # (B, ...) int64
+    split: str
+    key: int
+
+
+class SampleLoader:
+    """Batches of sample numbers, of which each process of a distributed run takes its share.
+
+    Sized and iterable, and all that Lightning needs: there are no workers, for there is no work.
+
+    Args:
+        split: name of the split.
+        targets: (N, ...) of the split.
+        batch_size: samples of a whole batch, over all processes.
+        drop_last: leave out a last batch that is not full.
+        draw: called when an epoch starts: the order of the samples (N,) and the key of the draws.
+        rank: this process, of `world_size`.
+        world_size: number of processes.
+    """
+
+    def __init__(
+        self,
+        split: str,
+        targets: Tensor,
+        batch_size: int,
+        drop_last: bool,
+        draw: Callable[[], tuple[Tensor, int]],
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.split, self.targets, self.batch_size, self.draw = split, targets, batch_size, draw
+        self.rank, self.world_size = rank, world_size
+        self.num_batches = (math.floor if drop_last else math.ceil)(len(targets) / batch_size)
+
+    def __len__(self) -> int:
+        return self.num_batches
+
+    def __iter__(self) -> Iterator[Samples]:
+        order, key = self.draw()
+        for batch in order.split(self.batch_size)[: self.num_batches]:
+            share = batch.tensor_split(self.world_size)[self.rank]
+            yield Samples(share, self.targets[share], self.split, key)
+
+
+class PoolDataModule(pl.LightningDataModule):
+    """Keeps the splits "train", "val" and "test" on the device, and draws batches there.
+
+    Every draw is a function of seed, epoch and sample, so a run resumed at the start of an epoch
+    sees what an uninterrupted one sees, and so does each process of a distributed run. Validation
+    and test samples are drawn once and for all, by `data_seed`. A subclass says where samples come
+    from (`load`) and how they are drawn (`draw`); the rest of `contract.CellData` is here.
+
+    Args:
+        batch_size: samples of a whole batch, over all processes.
+        seed: of the order and of the draws of training.
+        data_seed: of the draws of validation and test, which runs to be compared share.
+        data_dir: folder with all data sets.
+
+    Raises:
+        ValueError: a number is out of range.
+    """
+
+    def __init__(self, batch_size: int, seed: int, data_seed: int, data_dir: str | Path) -> None:
+        super().__init__()
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be positive, got {batch_size}")
+        self.batch_size, self.seed, self.data_seed = batch_size, seed, data_seed
+        self.data_dir = Path(data_dir)
+        self._splits: Mapping[str, Split] = {}
+        self._pools: dict[tuple[str, torch.device], Tensor] = {}
+        self._sha256 = ""
+
+    @abstractmethod
+    def load(self) -> tuple[Mapping[str, Split], str]:
+        """Read the files: the three splits by name, and one checksum of all that was read."""
+
+    @abstractmethod
+    def draw(self, split: str, pool: Tensor, numbers: Tensor, key: int) -> Tensor:
+        """Draw the samples U (B, ...) of these numbers of a split, on the pool's device."""
+
+    def setup(self, stage: str | None = None) -> None:
+        """Reads the files, once."""
+        if self._splits:
+            return
+        splits, self._sha256 = self.load()
+        num_train = len(splits["train"].targets)
+        if num_train < self.batch_size:
+            raise ValueError(
+                f"batch_size {self.batch_size} exceeds the {num_train} training images"
+            )
+        self._splits = splits
+
+    def train_dataloader(self) -> SampleLoader:
+        """Every epoch in an order and with draws of its own; all batches full."""
+        _, world_size = self._rank_and_world_size()
+        if self.batch_size % world_size:
+            raise ValueError(f"batch_size {self.batch_size} is not divisible by {world_size}")
+        return self._loader("train", self._draw_epoch, drop_last=True)
+
+    def val_dataloader(self) -> SampleLoader:
+        """All validation samples, always the same, in order."""
+        return self._loader("val", lambda: self._draw_fixed("val"), drop_last=False)
+
+    def test_dataloader(self) -> SampleLoader:
+        """All test samples, always the same, in order."""
+        return self._loader("test", lambda: self._draw_fixed("test"), drop_last=False)
+
+    def on_after_batch_transfer(self, batch: Samples, dataloader_idx: int) -> tuple[Tensor, Tensor]:
+        """Draws the samples where the batch now is."""
+        device = batch.numbers.device
+        if (batch.split, device) not in self._pools:  # copied there once
+            self._pools[batch.split, device] = self._splits[batch.split].pool.to(device)
+        pool = self._pools[batch.split, device]
+        return self.draw(batch.split, pool, batch.numbers, batch.key), batch.targets
+
+    def panel_batch(self, num: int) -> tuple[Tensor, Tensor]:
+        """The same samples for every picture: the first of validation."""
+        return self.drawn("val", torch.arange(num))
+
+    def drawn(self, split: str, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """These samples of validation or test as every run sees them, on the processor."""
+        self.setup()
+        pool, targets = self._splits[split]
+        key = stream(self.data_seed, split)
+        return self.draw(split, pool, numbers, key), targets[numbers]
+
+    def data_sha256(self) -> str:
+        """One checksum of all that was read."""
+        self.setup()
+        return self._sha256
+
+    def _loader(
+        self, split: str, draw: Callable[[], tuple[Tensor, int]], drop_last: bool
+    ) -> SampleLoader:
+        self.setup()
+        rank, world_size = self._rank_and_world_size()
+        targets = self._splits[split].targets
+        return SampleLoader(split, targets, self.batch_size, drop_last, draw, rank, world_size)
+
+    def _draw_epoch(self) -> tuple[Tensor, int]:
+        """Order and key of the epoch that is now; read when it starts, so that none can repeat."""
+        epoch = self.trainer.current_epoch if self.trainer else 0
+        order = permutation(stream(self.seed, "order", epoch), len(self._splits["train"].targets))
+        return order, stream(self.seed, "train", epoch)
+
+    def _draw_fixed(self, split: str) -> tuple[Tensor, int]:
+        return torch.arange(len(self._splits[split].targets)), stream(self.data_seed, split)
+
+    def _rank_and_world_size(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

@@ -1,0 +1,175 @@
+"""The code that decides a cell's result, as a hash: what its computation can reach, and no more.
+
+Python is read and not run. From the classes and functions that the configuration names, and from
+the function that trains a cell, every definition is followed to those that it mentions, through the
+imports of this package. A new file, a new class beside the ones in use, a comment, a docstring and
+the format of the source change nothing; a change of anything that is reached does.
+"""
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+PACKAGE = "stn"
+SOURCE = Path(__file__).parents[1]
+SAME_CODE = Path(__file__).with_name("same_code.json")
+TRAINING = ("stn.running.cell.prepare", "stn.running.cell.train_and_measure")
+# Rooms and modules that watch, keep and show what a cell gives, and decide nothing of it.
+WATCHING = (
+    *("stn.callbacks", "stn.drawing", "stn.files", "stn.results", "stn.sweeping"),
+    *("stn.running.building", "stn.running.checkpoints", "stn.running.recording"),
+)
+
+Place = tuple[str, str]  # module and name; "" for what a module does when it is imported
+
+
+def code_id(config: Mapping[str, Any]) -> str:
+    """Return twelve digits of a hash of the source that decides the result of a cell.
+
+    Of classes from other packages their names count, which are in the configuration, too.
+
+    Args:
+        config: the resolved configuration of the cell.
+    """
+    return _hash(frozenset({*TRAINING, *_targets(config)}))
+
+
+def made_by_this_code(code: str | None, config: Mapping[str, Any]) -> bool:
+    """Tell whether code gives the same result for a cell as the code that is here.
+
+    It does if it is the same, or if `same_code.json` says so, which lists changes that were shown
+    to leave every bit as it was (`benchmarks/same_results.py`).
+    """
+    known = {code} if code else set()
+    for proof in json.loads(SAME_CODE.read_text()):
+        known |= {new for old, new in proof["codes"].items() if old in known}
+    return code_id(config) in known
+
+
+def _targets(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        if isinstance(value.get("_target_"), str):
+            yield value["_target_"]
+        value = list(value.values())
+    for item in value if isinstance(value, list | tuple) else ():
+        yield from _targets(item)
+
+
+@cache
+def _hash(roots: frozenset[str]) -> str:
+    reached: dict[Place, str] = {}
+    waiting = [place for root in sorted(roots) for place in _find(root)]
+    while waiting:
+        module, name = waiting.pop()
+        if (module, name) in reached or f"{module}.".startswith(tuple(f"{w}." for w in WATCHING)):
+            continue
+        source = _read(module)
+        statements = source.loose if not name else source.names.get(name, ())
+        text = "\n".join(ast.unparse(statement) for statement in statements)
+        reached[module, name] = text.replace("'", '"')  # which quotes, depends on the Python
+        waiting.append((module, ""))
+        for statement in statements:
+            waiting += _mentioned(source, module, statement)
+    digest = hashlib.sha256()
+    for (module, name), text in sorted(reached.items()):
+        if text:
+            digest.update(f"{module}\0{name}\0{text}\0".encode())
+    return digest.hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A module: the statements that define each of its names, imports apart, and all others."""
+
+    names: Mapping[str, list[ast.stmt]]
+    imports: Mapping[str, str]  # from a name to what it stands for, with dots
+    loose: list[ast.stmt]
+
+
+@cache
+def _read(module: str) -> _Source:
+    names: dict[str, list[ast.stmt]] = {}
+    imports: dict[str, str] = {}
+    loose: list[ast.stmt] = []
+    for statement in _WithoutDocstrings().visit(ast.parse(_file(module).read_bytes())).body:
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            imports |= _imported(statement)
+        elif defined := _defined(statement):
+            for name in defined:
+                names.setdefault(name, []).append(statement)
+        else:
+            loose.append(statement)
+    return _Source(names, imports, loose)
+
+
+def _defined(statement: ast.stmt) -> list[str]:
+    """Return the names that a statement at the top of a module defines, and does no more."""
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        return [statement.name]
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    targets = [statement.target] if isinstance(statement, ast.AnnAssign) else targets
+    found = [node for target in targets for node in ast.walk(target)]
+    names = [node.id for node in found if isinstance(node, ast.Name)]
+    return [] if any(isinstance(node, ast.Attribute | ast.Subscript) for node in found) else names
+
+
+def _imported(statement: ast.Import | ast.ImportFrom) -> dict[str, str]:
+    """Return what an import binds, if it is of this package; imports in it are absolute."""
+    prefix = f"{statement.module}." if isinstance(statement, ast.ImportFrom) else ""
+    pairs = [(alias.asname or alias.name, f"{prefix}{alias.name}") for alias in statement.names]
+    return {name: target for name, target in pairs if f"{target}.".startswith(f"{PACKAGE}.")}
+
+
+def _mentioned(source: _Source, module: str, statement: ast.stmt) -> Iterator[Place]:
+    """Yield all places that a statement mentions, imports inside of functions included."""
+    imports = dict(source.imports)
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            imports |= _imported(node)
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name):
+            if node.id in imports:
+                yield from _find(imports[node.id])
+            elif node.id in source.names:
+                yield module, node.id
+
+
+def _find(target: str) -> Iterator[Place]:
+    """Yield the place of a dotted name, through re-exports; all names of a whole module."""
+    parts = target.split(".")
+    if parts[0] != PACKAGE:
+        return
+    for length in range(len(parts), 0, -1):
+        module = ".".join(parts[:length])
+        if not _file(module).exists():
+            continue
+        if length == len(parts):
+            yield from ((module, name) for name in _read(module).names)
+        elif (name := parts[length]) in _read(module).imports:
+            yield from _find(".".join([_read(module).imports[name], *parts[length + 1 :]]))
+        else:
+            yield module, name
+        return
+
+
+def _file(module: str) -> Path:
+    path = SOURCE.joinpath(*module.split(".")[1:])
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+class _WithoutDocstrings(ast.NodeTransformer):
+    def visit(self, node: ast.AST) -> Any:
+        self.generic_visit(node)
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [
+                s
+                for i, s in enumerate(body)
+                if not (i == 0 and isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))
+            ] or [ast.Pass()]
+        return node
