@@ -68,18 +68,23 @@ def _hash(roots: frozenset[str]) -> str:
         module, name = waiting.pop()
         if (module, name) in reached or f"{module}.".startswith(tuple(f"{w}." for w in WATCHING)):
             continue
-        source = _read(module)
-        statements = source.loose if not name else source.names.get(name, ())
-        text = "\n".join(ast.unparse(statement) for statement in statements)
-        reached[module, name] = text.replace("'", '"')  # which quotes, depends on the Python
-        waiting.append((module, ""))
-        for statement in statements:
-            waiting += _mentioned(source, module, statement)
+        reached[module, name], mentioned = _definition(module, name)
+        waiting += [(module, ""), *mentioned]
     digest = hashlib.sha256()
     for (module, name), text in sorted(reached.items()):
         if text:
             digest.update(f"{module}\0{name}\0{text}\0".encode())
     return digest.hexdigest()[:12]
+
+
+@cache
+def _definition(module: str, name: str) -> tuple[str, list[Place]]:
+    """Return the text of a place, and the places that it mentions."""
+    source = _read(module)
+    statements = source.loose if not name else source.names.get(name, ())
+    text = "\n".join(ast.unparse(statement) for statement in statements)
+    mentioned = [place for s in statements for place in _mentioned(source, module, s)]
+    return text.replace("'", '"'), mentioned  # which quotes, depends on the Python
 
 
 @dataclass(frozen=True)
