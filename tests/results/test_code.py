@@ -28,6 +28,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def forget() -> None:
     code._hash.cache_clear()
+    code._definition.cache_clear()
     code._read.cache_clear()
 
 

@@ -5,8 +5,10 @@ from stn.results.costs import commit, core_s, costs, cpu_s, hours_for
 
 def test_costs_of_nothing():
     nothing = costs([])
-    assert (nothing.num_runs, nothing.wall_s, nothing.samples) == (0, 0, 0)
-    assert nothing.cpu_s is nothing.peak_rss_mib is nothing.first is nothing.last is None
+    assert (nothing["num_runs"], nothing["wall_s"], nothing["samples"]) == (0, 0, 0)
+    assert (
+        nothing["cpu_s"] is nothing["peak_rss_mib"] is nothing["first"] is nothing["last"] is None
+    )
 
 
 def test_costs_add_up_over_every_run_that_was_paid_for(make_record):
@@ -16,8 +18,8 @@ def test_costs_add_up_over_every_run_that_was_paid_for(make_record):
         make_record(seed=2, wall_s=10.0, samples=0, peak_rss_mib=700.0, status="failed"),
     ]
     total = costs(runs)
-    assert (total.num_runs, total.wall_s, total.samples) == (3, 100.0, 150)
-    assert total.peak_rss_mib == 700.0
+    assert (total["num_runs"], total["wall_s"], total["samples"]) == (3, 100.0, 150)
+    assert total["peak_rss_mib"] == 700.0
 
 
 def test_the_order_of_runs_changes_nothing(make_record):
@@ -30,7 +32,7 @@ def test_first_and_last_are_of_all_runs(make_record):
         seed=1, started_at="2015-06-05T20:00:00+00:00", finished_at="2015-06-06T01:00:00+00:00"
     )
     total = costs([late, make_record(finished_at="2015-06-05T23:59:59+00:00")])
-    assert (total.first, total.last) == ("2015-06-05 12:00", "2015-06-06 01:00")
+    assert (total["first"], total["last"]) == ("2015-06-05 12:00", "2015-06-06 01:00")
 
 
 @pytest.mark.parametrize(
@@ -49,7 +51,10 @@ def test_the_commonest_commit_comes_first_and_differences_are_marked(make_record
     dirty = make_record(git_sha="d" * 40, git_dirty=True)
     assert commit(dirty) == "ddddddd+"
     clean = [make_record(seed=s, git_sha="c" * 40) for s in (1, 2)]
-    assert costs([dirty, *clean]).commits == (("ccccccc", 2), ("ddddddd+", 1))
+    assert costs([dirty, *clean])["made_of"]["commit (+: with changes)"] == [
+        ("ccccccc", 2),
+        ("ddddddd+", 1),
+    ]
 
 
 def test_hours_for_samples_are_those_of_training_steps_on_one_core(make_record):

@@ -2,7 +2,7 @@
 
 import json
 import math
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -24,18 +24,6 @@ class Checked(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    @classmethod
-    def of(cls, content: dict[str, Any]) -> Self:
-        """Make one of what a file holds.
-
-        Raises:
-            ValueError: something is missing, unknown or wrong; one line, which names it.
-        """
-        try:
-            return cls.model_validate(content)
-        except ValidationError as error:
-            raise ValueError(reason(error)) from error
 
 
 def reason(error: ValidationError) -> str:
@@ -72,13 +60,11 @@ def plain(value: Any) -> Any:
     return value
 
 
-def in_range(name: str, value: float) -> float:
-    """Return the value of a metric; refuse what a metric of this name cannot be."""
+def out_of_range(name: str, value: float) -> str | None:
+    """Say why a metric of this name cannot have a value, if it cannot."""
     ends = [RANGES[suffix] for suffix in RANGES if name.endswith(suffix)]
     low, high = ends[0] if ends else (-math.inf, math.inf)
-    if not low <= value <= high or not math.isfinite(value):
-        raise ValueError(f"{shown(value)} is not in [{low:g}, {high:g}]")
-    return value
+    return None if low <= value <= high else f"{value:g} is not in [{low:g}, {high:g}]"
 
 
 def _depth(value: Any) -> int:

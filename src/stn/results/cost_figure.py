@@ -24,6 +24,7 @@ NOTE_ON_PAPER = (
     "The paper's numbers stand at what its {steps:,} steps of {size:,} samples would cost here."
 )
 NOTE_CHARACTERS = 78  # below a panel
+MAX_ACROSS = 3  # panels
 
 
 def shows_something(record: Record, table: Table) -> bool:
@@ -48,9 +49,10 @@ def draw_costs(comparisons: Sequence[Comparison], columns: Sequence[str]) -> Fig
     shown = [c for c in table.columns if any(points.get((r.key, c.key)) for r in table.rows)]
     if not shown:
         return None
-    width = 5.5 * len(shown) + 1.8
-    figure = Figure(figsize=(width, 5), layout="constrained", dpi=110)
-    panels = figure.subplots(1, len(shown), squeeze=False)[0]
+    across = min(len(shown), MAX_ACROSS)
+    down = -(-len(shown) // across)
+    figure = Figure(figsize=(5.5 * across + 1.8, 5 * down), layout="constrained", dpi=110)
+    panels = [figure.add_subplot(down, across, i + 1) for i in range(len(shown))]
     markers = {c.recipe: MARKERS[i % len(MARKERS)] for i, c in enumerate(comparisons)}
     for axes, column in zip(panels, shown, strict=True):
         _draw_column(axes, table, column, points, markers)
@@ -66,7 +68,7 @@ def draw_costs(comparisons: Sequence[Comparison], columns: Sequence[str]) -> Fig
         for label, marker in legend.items()
     ]
     figure.legend(handles=handles, loc="outside right center", frameon=False)
-    figure.supxlabel(textwrap.fill(note, NOTE_CHARACTERS * len(shown)), fontsize=8)
+    figure.supxlabel(textwrap.fill(note, NOTE_CHARACTERS * across), fontsize=8)
     return figure
 
 

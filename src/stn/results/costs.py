@@ -2,58 +2,38 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from stn.results.records import Record
 
-Counted = tuple[tuple[str, int], ...]  # the most frequent first
 
+def costs(records: Sequence[Record]) -> dict[str, Any]:
+    """Add up what runs cost, failed and diverged ones included, and count what made them.
 
-@dataclass(frozen=True)
-class Costs:
-    """Totals over runs, failed and diverged ones included.
-
-    Attributes:
-        wall_s: time of all runs, added up; runs side by side count each.
-        cpu_s: processor time of all runs; None if a run does not tell.
-        samples: training images seen.
-        peak_rss_mib: of the largest run; None if no run tells.
-        first, last: when the first run started and the last one ended (UTC); None without runs.
+    Returns:
+        `num_runs`; `wall_s`, in which runs side by side count each; `cpu_s`; `samples`; the largest
+        `peak_rss_mib`; when the `first` one started and the `last` one ended (UTC); and what
+        they were `made_of`, such as machines, with how many runs each, the most frequent first.
+        What no run tells is None; of `cpu_s`, what one does not tell.
     """
-
-    num_runs: int
-    wall_s: float
-    cpu_s: float | None
-    samples: int
-    peak_rss_mib: float | None
-    first: str | None
-    last: str | None
-    commits: Counted
-    codes: Counted
-    commands: Counted
-    devices: Counted
-    versions: Counted
-    data: Counted
-
-
-def costs(records: Sequence[Record]) -> Costs:
-    """Add up what runs cost."""
-    return Costs(
-        num_runs=len(records),
-        wall_s=sum(sorted(record.wall_s for record in records)),
-        cpu_s=cpu_s(records),
-        samples=sum(record.samples for record in records),
-        peak_rss_mib=max((r.peak_rss_mib for r in records if r.peak_rss_mib), default=None),
-        first=min((_minute(record.started_at) for record in records), default=None),
-        last=max((_minute(record.finished_at) for record in records), default=None),
-        commits=_counted(commit(record) for record in records),
-        codes=_counted(record.code or "not told" for record in records),
-        commands=_counted(record.command for record in records),
-        devices=_counted(record.device for record in records),
-        versions=_counted(f"{k} {v}" for record in records for k, v in record.versions.items()),
-        data=_counted(r.data_sha256[:12] for r in records if r.data_sha256),
-    )
+    return {
+        "num_runs": len(records),
+        "wall_s": sum(sorted(record.wall_s for record in records)),
+        "cpu_s": cpu_s(records),
+        "samples": sum(record.samples for record in records),
+        "peak_rss_mib": max((r.peak_rss_mib for r in records if r.peak_rss_mib), default=None),
+        "first": min((_minute(record.started_at) for record in records), default=None),
+        "last": max((_minute(record.finished_at) for record in records), default=None),
+        "commands": _counted(record.command for record in records),
+        "made_of": {
+            "machine": _counted(record.device for record in records),
+            "commit (+: with changes)": _counted(commit(record) for record in records),
+            "code": _counted(record.code or "not told" for record in records),
+            "data, SHA-256": _counted(r.data_sha256[:12] for r in records if r.data_sha256),
+            "versions": _counted(f"{k} {v}" for r in records for k, v in r.versions.items()),
+        },
+    }
 
 
 def cpu_s(records: Sequence[Record]) -> float | None:
@@ -84,8 +64,8 @@ def commit(record: Record) -> str:
     return record.git_sha[:7] + ("+" if record.git_dirty else "")
 
 
-def _counted(items: Iterable[str]) -> Counted:
-    return tuple(sorted(Counter(items).items(), key=lambda pair: (-pair[1], pair[0])))
+def _counted(items: Iterable[str]) -> list[tuple[str, int]]:
+    return sorted(Counter(items).items(), key=lambda pair: (-pair[1], pair[0]))
 
 
 def _minute(timestamp: str) -> str:

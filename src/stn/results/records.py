@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
@@ -24,7 +24,7 @@ from stn.results.checks import (
     Line,
     Name,
     Positive,
-    in_range,
+    out_of_range,
     plain,
     reason,
     shown,
@@ -120,10 +120,8 @@ class Record(Checked):
     def _agree(self) -> Self:
         """Check what the fields say of each other."""
         for name, value in self.metrics.items():
-            try:
-                in_range(name, value)
-            except ValueError as error:
-                raise ValueError(f"metrics.{name}: {error}") from error
+            if why := out_of_range(name, value):
+                raise ValueError(f"metrics.{name}: {why}")
         if datetime.fromisoformat(self.finished_at) < datetime.fromisoformat(self.started_at):
             raise ValueError("finished_at: is before started_at")
         if self.cpu_s is not None and self.cpu_s > MAX_CORES * (self.wall_s + 1):
@@ -234,13 +232,11 @@ def _canonical(value: Any) -> Any:
 
 
 def _parse(raw: bytes) -> dict[str, Any]:
-    """Parse strict JSON (no NaN, no key twice) whose outermost value is an object."""
+    """Parse JSON without a key twice, whose outermost value is an object."""
     if not raw.strip():
         raise RecordError("is empty")
     try:
-        content = json.loads(
-            raw.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_unique_keys
-        )
+        content = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique_keys)
     except RecordError:
         raise
     except (ValueError, RecursionError) as error:  # also UnicodeDecodeError, JSONDecodeError
@@ -248,10 +244,6 @@ def _parse(raw: bytes) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RecordError(f"is a JSON {type(content).__name__}, not a record")
     return content
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise RecordError(f"holds {name}, which is no number")
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

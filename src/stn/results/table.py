@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from stn.results.checks import Checked, Count, Finite, Line, Name, Positive, in_range
+from stn.results.checks import Checked, Count, Finite, Line, Name, Positive, out_of_range, reason
 
 Cost = Annotated[Finite, Field(gt=0)]
 Overrides = dict[Annotated[str, Field(pattern=r"^\+{0,2}[A-Za-z_][A-Za-z0-9_.@/]*$")], Any]
@@ -164,10 +164,8 @@ class Table(Checked):
             yield from _unknown("paper: unknown row", named, rows)
         for column, numbers in paper.numbers.items():
             for row, number in numbers.items():
-                try:
-                    in_range(self.metric.name, number)
-                except ValueError as error:
-                    yield f"paper.numbers.{column}.{row}: {error}"
+                if why := out_of_range(self.metric.name, number):
+                    yield f"paper.numbers.{column}.{row}: {why}"
 
 
 def _unknown(what: str, names: Iterable[str], known: list[str]) -> Iterator[str]:
@@ -182,9 +180,9 @@ def parse_table(name: str, content: Mapping[str, Any]) -> Table:
         ValueError: a key is missing, unknown or wrong; one line, which names the file and the key.
     """
     try:
-        table = Table.of({"name": name, **content})
-    except ValueError as error:
-        raise ValueError(f"table/{name}.yaml: {error}") from error
+        table = Table.model_validate({"name": name, **content})
+    except ValidationError as error:
+        raise ValueError(f"table/{name}.yaml: {reason(error)}") from error
     if table.name != name:
         raise ValueError(
             f"table/{name}.yaml: name: a table is called as its file, not {table.name}"
