@@ -94,7 +94,7 @@ def report(cfg: DictConfig, table: Table, console: Console) -> None:
 
 def notices(comparison: Comparison, found: Collection, source: str) -> list[str]:
     """Say what was found and is not in the table, and what a reader of it should know."""
-    lines = [f"cannot use {problem.path}: {problem.reason}" for problem in found.problems]
+    lines = [f"cannot use {path}: {why}" for path, why in found.problems.items()]
     if comparison.others:
         others = ", ".join(f"{num} of recipe {name}" for name, num in comparison.others.items())
         lines.append(f"runs that are not in this table: {others}")

@@ -33,26 +33,26 @@ def test_what_cannot_be_read_is_named(tmp_path, make_record):
         (tmp_path / name / "result.json").write_text(content)
     found = collect(tmp_path)
     assert len(found.records) == 1
-    assert {p.path.parent.name for p in found.problems} == {"empty", "cut", "foreign"}
-    assert all(str(tmp_path) not in problem.reason for problem in found.problems)
+    assert {path.parent.name for path in found.problems} == {"empty", "cut", "foreign"}
+    assert all(str(tmp_path) not in why for why in found.problems.values())
 
 
 def test_record_under_a_wrong_name_is_named(tmp_path, make_record):
     write_record(tmp_path / "cnn-other-0000000000.json", make_record())
     found = collect(tmp_path)
     assert not found.records
-    assert "another run" in found.problems[0].reason
+    assert "another run" in found.problems[tmp_path / "cnn-other-0000000000.json"]
 
 
 def test_copies_count_once_and_contradictions_are_named(tmp_path, make_record):
     record = make_record()
     write_record(tmp_path / "a/result.json", record)
     shutil.copytree(tmp_path / "a", tmp_path / "b")
-    assert collect(tmp_path).problems == ()
+    assert collect(tmp_path).problems == {}
     write_record(tmp_path / "c/result.json", make_record(9.0))
     found = collect(tmp_path)
     assert found.records == (record,)
-    assert "the same run" in found.problems[0].reason
+    assert "the same run" in found.problems[tmp_path / "c/result.json"]
 
 
 def test_other_files_of_a_run_are_left_alone(tmp_path, make_record):
@@ -62,4 +62,4 @@ def test_other_files_of_a_run_are_left_alone(tmp_path, make_record):
     (run / "wandb").mkdir()
     (run / "wandb/result.json").write_text("{}")
     (run / ".result.json.1.part").write_text("{")
-    assert collect(tmp_path).problems == ()
+    assert collect(tmp_path).problems == {}

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,19 +13,11 @@ NOT_RECORDS = {"wandb", "checkpoints", "panels", "__pycache__"}
 
 
 @dataclass(frozen=True)
-class Problem:
-    """A file that is in the place of a record and is none."""
-
-    path: Path
-    reason: str
-
-
-@dataclass(frozen=True)
 class Collection:
-    """The records of a tree, ordered by run and each run once; and what could not be read."""
+    """The records of a tree, ordered by run and each run once; and what could not be read, why."""
 
     records: tuple[Record, ...]
-    problems: tuple[Problem, ...]
+    problems: Mapping[Path, str]
 
 
 def collect(source: Path | str) -> Collection:
@@ -34,19 +26,22 @@ def collect(source: Path | str) -> Collection:
     A folder that does not exist has none. The outcome does not depend on the order of the files.
     """
     found: dict[str, tuple[Record, Path]] = {}
-    problems = []
+    problems = {}
     for path in sorted(_candidates(Path(source))):
         try:
-            record = _read(path)
+            record = read_record(path)
         except RecordError as error:
-            problems.append(Problem(path, str(error).removeprefix(f"{path}: ")))
+            problems[path] = str(error).removeprefix(f"{path}: ")
+            continue
         except FileNotFoundError:  # removed since it was listed
             continue
-        else:
-            other = found.setdefault(record.run_id, (record, path))
-            if other[0] != record:
-                problems.append(Problem(path, f"differs from {other[1]}, which is the same run"))
-    return Collection(tuple(found[run][0] for run in sorted(found)), tuple(problems))
+        if path.name not in (RESULT, f"{record.run_id}.json"):
+            problems[path] = f"holds the record of another run, {record.run_id}"
+            continue
+        other = found.setdefault(record.run_id, (record, path))
+        if other[0] != record:
+            problems[path] = f"differs from {other[1]}, which is the same run"
+    return Collection(tuple(found[run][0] for run in sorted(found)), problems)
 
 
 def export(records: Iterable[Record], folder: Path | str) -> list[Path]:
@@ -68,10 +63,3 @@ def _candidates(source: Path) -> Iterator[Path]:
             is_loose = at_top and name.endswith(".json") and not name.startswith(".")
             if name == RESULT or RUN_ID_FILE.fullmatch(name) or is_loose:
                 yield Path(folder) / name
-
-
-def _read(path: Path) -> Record:
-    record = read_record(path)
-    if path.name not in (RESULT, f"{record.run_id}.json"):
-        raise RecordError(f"{path}: holds the record of another run, {record.run_id}")
-    return record

@@ -20,12 +20,11 @@ from stn.files.scrubbing import scrub
 from stn.results.checks import (
     Checked,
     Count,
-    Finite,
+    Json,
     Line,
     Name,
     Positive,
     out_of_range,
-    plain,
     reason,
     shown,
 )
@@ -53,7 +52,7 @@ def _timestamp(value: str) -> str:
 
 
 MetricName = Annotated[str, Field(pattern=r"^(train|val|test)_[A-Za-z0-9_]{1,100}$")]
-Duration = Annotated[Finite, Field(ge=0, le=1e12)]
+Duration = Annotated[float, Field(ge=0, le=1e12)]
 Timestamp = Annotated[str, AfterValidator(_timestamp)]
 
 
@@ -88,7 +87,7 @@ class Record(Checked):
     data: Name
     recipe: Name
     seed: Count
-    metrics: dict[MetricName, Finite]
+    metrics: dict[MetricName, float]
     num_test: Positive | None
     num_params: Positive | None
     steps: Count
@@ -96,7 +95,7 @@ class Record(Checked):
     batch_size: Positive
     step_ms: Duration | None
     wall_s: Duration
-    config: Annotated[dict[str, Any], AfterValidator(plain)]
+    config: Json
     git_sha: Annotated[str, Field(pattern=r"^([0-9a-f]{7,64}|unknown)$")]
     git_dirty: bool
     versions: dict[Line, Line]
@@ -108,7 +107,7 @@ class Record(Checked):
     peak_rss_mib: Duration | None = None
     cpu_s: Duration | None = None
     code: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")] | None = None
-    message: Annotated[str, AfterValidator(plain)] | None = None
+    message: str | None = None
 
     def __init__(self, /, **fields: Any) -> None:
         try:
@@ -140,16 +139,6 @@ class Record(Checked):
         if self.samples != self.steps * self.batch_size:
             raise ValueError("samples: must be steps x batch_size in a finished run")
         return self
-
-    @property
-    def test_error_percent(self) -> float | None:
-        """The metric of this name, if the run has it."""
-        return self.metrics.get("test_error_percent")
-
-    @property
-    def val_error_percent(self) -> float | None:
-        """The metric of this name, if the run has it."""
-        return self.metrics.get("val_error_percent")
 
 
 def write_record(path: Path | str, record: Record) -> None:

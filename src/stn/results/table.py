@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, JsonValue, ValidationError, model_validator
 
-from stn.results.checks import Checked, Count, Finite, Line, Name, Positive, out_of_range, reason
+from stn.results.checks import Checked, Count, Line, Name, Positive, out_of_range, reason
 
-Cost = Annotated[Finite, Field(gt=0)]
-Overrides = dict[Annotated[str, Field(pattern=r"^\+{0,2}[A-Za-z_][A-Za-z0-9_.@/]*$")], Any]
+Cost = Annotated[float, Field(gt=0)]
+Overrides = dict[Annotated[str, Field(pattern=r"^\+{0,2}[A-Za-z_][A-Za-z0-9_.@/]*$")], JsonValue]
 Names = Annotated[tuple[Name, ...], Field(strict=False)]
 OF_A_RUN = ("seed", "recipe", "table")  # what a sweep says, and no row or column
 
@@ -86,7 +86,7 @@ class Paper(Checked):
     seeds: Positive | None = None
     steps: Positive | None = None
     batch_size: Positive | None = None
-    numbers: dict[Name, dict[Name, Finite]]
+    numbers: dict[Name, dict[Name, float]]
     notes: Annotated[tuple[Note, ...], Field(strict=False)] = ()
 
     @property
