@@ -99,7 +99,7 @@ def test_chosen_columns_are_shown_and_drawn(report: Report, runs: Path) -> None:
 
 def test_a_table_from_outside_that_shares_runs(report: Report, runs: Path, tables: str) -> None:
     said = report(tables, "table=study", "recipe=quick")
-    assert "2 cells: 1 incomplete, 1 missing." in said
+    assert "2 cells: 1 incomplete, 1 missing" in said
     written = {path.name for path in (runs / "reports").iterdir()}
     assert written == {"study_quick.md", "study_quick.csv", "study_quick.tex", "study_costs.png"}
 
@@ -113,7 +113,7 @@ def test_a_table_of_another_metric_with_rows_of_the_paper_alone(
     said = report(tables, "table=birds")
     assert re.search(r"Simon 2015 +81\.0/–", said)
     assert "82.3/82.2" in said
-    assert "2 cells: 1 finished, 1 missing." in said
+    assert "2 cells: 1 finished, 1 missing" in said
     assert (runs / "reports/birds_costs.png").exists()
 
 

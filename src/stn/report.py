@@ -93,17 +93,14 @@ def report(cfg: DictConfig, table: Table, console: Console) -> None:
 
 
 def notices(comparison: Comparison, found: Collection, source: str) -> list[str]:
-    """Say what was found and is not in the table, and what a reader of it should know."""
+    """Say what was found and is not in the table."""
     lines = [f"cannot use {path}: {why}" for path, why in found.problems.items()]
     if comparison.others:
         others = ", ".join(f"{num} of recipe {name}" for name, num in comparison.others.items())
         lines.append(f"runs that are not in this table: {others}")
     if not found.records and not found.problems:
         lines.append(f"there is no record in {source}")
-    foreign, total = comparison.num_foreign, len(comparison.records)
-    if foreign:
-        lines.append(f"{foreign} of {total} runs: code that may give other results than today's")
-    return lines + [f"note: {remark}" for remark in comparison.remarks]
+    return lines
 
 
 def write_costs(cfg: DictConfig, comparison: Comparison, found: Collection) -> list[Path]:

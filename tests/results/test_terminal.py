@@ -62,3 +62,11 @@ def test_a_table_without_the_paper_shows_ours_alone(study, make_record):
     lines = printed(comparison_of(study, [make_record(1.5)]))
     assert lines[0] == "Kernel size, recipe quick: test error (%)"
     assert lines[2].split() == ["CNN", "1.50"]
+
+
+def test_how_many_cells_other_code_made_is_said(study, make_record):
+    records = [make_record(code=None), make_record(seed=1)]
+    said = summary(comparison_of(study, records))
+    assert said == (
+        "2 cells: 1 finished, 1 missing; 1 by code that may give other results than today's."
+    )

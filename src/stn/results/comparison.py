@@ -71,13 +71,25 @@ class Cell:
 
     @property
     def status(self) -> str:
-        """One of paper only, missing, failed, diverged, incomplete (too few seeds), finished."""
+        """One of finished, incomplete (too few seeds), diverged, failed, missing, ...
+
+        Without a run of ours also `paper only`, and `unmeasured` if runs do not have the metric.
+        """
         if not self.row.overrides:
             return "paper only"
         if self.finished:
             return "finished" if len(self.finished) >= self.num_wanted else "incomplete"
         statuses = {record.status for record in self.records}
-        return next((s for s in ("diverged", "failed") if s in statuses), "missing")
+        known = (s for s in ("diverged", "failed") if s in statuses)
+        return next(known, "unmeasured" if statuses else "missing")
+
+    @property
+    def verdict(self) -> str | None:
+        """Whether ours is better than the baseline, worse or equal; None if not known yet."""
+        if self.test is None:
+            return None
+        loss = self.metric.sign * self.test.difference
+        return "better" if loss < 0 else "worse" if loss > 0 else "equal"
 
 
 @dataclass(frozen=True)
@@ -95,37 +107,20 @@ class Claim:
     best: Cell | None
     num_candidates: int
 
-    @property
-    def difference(self) -> float | None:
-        """Best minus baseline, over their common seeds; None without any."""
-        return None if self.best is None or self.best.test is None else self.best.test.difference
-
-    @property
-    def verdict(self) -> str | None:
-        """Whether the best is better than the baseline, worse or equal; None if not known yet."""
-        if self.difference is None:
-            return None
-        loss = self.baseline.metric.sign * self.difference
-        return "better" if loss < 0 else "worse" if loss > 0 else "equal"
-
 
 @dataclass(frozen=True)
 class Comparison:
     """The whole table.
 
     Attributes:
-        num_foreign: how many of the runs code made that may give other results than today's.
         others: records that are not in the table, counted by their recipe.
-        remarks: what a reader of the numbers should know besides.
     """
 
     table: Table
     recipe: str
     cells: tuple[Cell, ...]
     claims: tuple[Claim, ...]
-    num_foreign: int
     others: Mapping[str, int]
-    remarks: tuple[str, ...]
 
     def cell(self, row: str, column: str) -> Cell:
         """Return the cell of these keys."""
@@ -166,31 +161,17 @@ def compare(
             as it is now gives the same result.
     """
     by_id = {record.run_id: record for record in records}
-    found = [run for run in runs if run.run_id in by_id]
+    found = [run for run in sorted(runs, key=lambda run: run.seed) if run.run_id in by_id]
     places: dict[Place, dict[int, Record]] = {}
-    for run in sorted(found, key=lambda run: run.seed):
+    for run in found:
         places.setdefault((run.row, run.column), {})[run.seed] = by_id[run.run_id]
-    code_of = {run.run_id: by_id[run.run_id].code for run in found}
-    foreign = {run.run_id for run in found if not is_current(code_of[run.run_id], run.config)}
+    foreign = {r.run_id for r in found if not is_current(by_id[r.run_id].code, r.config)}
     cells = tuple(
         _cell(table, row, column, places, foreign) for column in table.columns for row in table.rows
     )
-    without = [id_ for id_ in code_of if _lacks(by_id[id_], table.metric)]
-    return Comparison(
-        table=table,
-        recipe=recipe,
-        cells=cells,
-        claims=tuple(_claims(table, cells)),
-        num_foreign=len(foreign),
-        others=Counter(r.recipe for id_, r in sorted(by_id.items()) if id_ not in code_of),
-        remarks=tuple(
-            f"{id_} is finished and has no {table.metric.name}" for id_ in sorted(without)
-        ),
-    )
-
-
-def _lacks(record: Record, metric: Metric) -> bool:
-    return record.status == "finished" and metric.name not in record.metrics
+    others = by_id.keys() - {run.run_id for run in found}
+    num_others = Counter(by_id[run_id].recipe for run_id in sorted(others))
+    return Comparison(table, recipe, cells, tuple(_claims(table, cells)), num_others)
 
 
 def _cell(

@@ -96,11 +96,20 @@ def _draw_column(
         if not row.overrides:  # the paper's number only, which stands at no cost of ours
             continue
         nth = groups[row.group] = groups.get(row.group, -1) + 1
-        style = {
+        style: dict[str, Any] = {
             "color": COLOURS[list(groups).index(row.group) % len(COLOURS)],
             "linestyle": LINES[nth % len(LINES)],
         }
-        _draw_row(axes, points[row.key, column.key], row.label, style, markers)
+        cells = points[row.key, column.key]
+        numbers = [(minutes(cell), cell.ours.mean) for cell in cells if cell.ours is not None]
+        axes.plot(*zip(*numbers, strict=True) if numbers else ([], []), label=row.label, **style)
+        for cell, point in zip(cells, numbers, strict=True):
+            measured = all(run.cpu_s is not None for run in cell.finished)
+            look = {"color": style["color"], "marker": markers[cell.finished[0].recipe]}
+            axes.plot(*point, **look, markerfacecolor=style["color"] if measured else "none")
+        if cells and cells[-1].paper is not None and cells[-1].share is not None:
+            at = minutes(cells[-1]) / cells[-1].share
+            axes.plot([at], [cells[-1].paper], "*", color=style["color"], markersize=11)
     scale = "log" if table.metric.better == "lower" else "linear"
     unit = f" ({table.metric.unit})" if table.metric.unit else ""
     axes.set(xscale="log", yscale=scale, title=f"{column.key} ({column.label})")
@@ -111,24 +120,3 @@ def _draw_column(
             axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.set_major_formatter("{x:g}")
             axis.set_minor_formatter("")
-
-
-def _draw_row(
-    axes: Axes,
-    cells: list[Cell],
-    label: str,
-    style: dict[str, Any],
-    markers: Mapping[str, str],
-) -> None:
-    numbers = [(minutes(cell), cell.ours.mean) for cell in cells if cell.ours is not None]
-    axes.plot(*zip(*numbers, strict=True) if numbers else ([], []), label=label, **style)
-    for cell, point in zip(cells, numbers, strict=True):
-        measured = all(run.cpu_s is not None for run in cell.finished)
-        fill = style["color"] if measured else "none"
-        marker = markers[cell.finished[0].recipe]
-        axes.plot(*point, marker, color=style["color"], markerfacecolor=fill)
-    last = cells[-1] if cells else None
-    if last is not None and last.paper is not None and last.share is not None:
-        axes.plot(
-            [minutes(last) / last.share], [last.paper], "*", color=style["color"], markersize=11
-        )

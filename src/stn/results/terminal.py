@@ -13,6 +13,7 @@ SHORT = {
     "missing": ("·", "dim"),
     "failed": ("fail", "red"),
     "diverged": ("div.", "red"),
+    "unmeasured": ("?", "red"),
     "paper only": (NONE, "dim"),
 }
 
@@ -38,9 +39,12 @@ def summary(comparison: Comparison) -> str:
     cells = [cell for cell in comparison.cells if cell.row.overrides]
     counts = Counter(cell.status for cell in cells)
     parts = [f"{count} {status}" for status, count in sorted(counts.items())]
-    short = sum(cell.is_short for cell in cells)
-    budget = f"; {short} with less than the paper's training budget" if short else ""
-    return f"{len(cells)} cells: {', '.join(parts)}{budget}."
+    said = f"{len(cells)} cells: {', '.join(parts)}"
+    if short := sum(cell.is_short for cell in cells):
+        said += f"; {short} with less than the paper's training budget"
+    if foreign := sum(cell.other_code for cell in cells):
+        said += f"; {foreign} by code that may give other results than today's"
+    return f"{said}."
 
 
 def _entry(cell: Cell, has_paper: bool) -> Text:
