@@ -11,7 +11,7 @@ from stn.drawing.tiles import OUTLINE_COLOUR, PAPER, TOP_COLOUR, Colour, tile
 from stn.drawing.warps import Warp
 
 SIDE_PX, MARGIN_PX, GAP_PX, EDGE_PX = 112, 36, 2, 24
-LABEL_PX, LINE_PX = 180, 32
+LABEL_PX, LINE_PX = 210, 32
 TITLE_SIZE, TEXT_SIZE = 32, 24
 INK, FAINT, GOOD, BAD = (20, 20, 20), (105, 105, 105), (0, 120, 60), (200, 30, 30)
 TRIO = ("(a) input", "(b) grid", "(c) output")

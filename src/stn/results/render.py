@@ -156,7 +156,8 @@ def _view(comparison: Comparison) -> Mapping[str, Any]:
     notes = [note for column in table.columns for note in table.notes(column)]
     letters = {note: chr(ord("a") + i) for i, note in enumerate(notes)}
     reached = [cell.reaches_paper for cell in cells if cell.reaches_paper is not None]
-    hours = [hours_for(samples, r) for c in filled for r in c.finished] if samples else []
+    runs = [run for run in comparison.records if run.status == "finished"] if samples else []
+    hours = [hours_for(samples or 0, run) for run in runs]
 
     def letters_of(column: Column, row: str | None) -> str:
         """Of the notes on the paper's number of a cell, or of those on a column as a whole."""

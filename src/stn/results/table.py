@@ -53,6 +53,11 @@ class Column(Checked):
     cost: Cost = 1.0
     overrides: Overrides = Field(default_factory=dict)
 
+    @property
+    def keys(self) -> list[str]:
+        """What the overrides set."""
+        return [key.lstrip("+") for key in self.overrides]
+
 
 class Row(Column):
     """A network of the table; one without overrides has the paper's numbers only.
@@ -145,12 +150,10 @@ class Table(Checked):
             if not row.overrides and all(self.paper_number(row, c) is None for c in self.columns):
                 yield f"{place}: has neither overrides nor a number of the paper"
             for column in self.columns:
-                if both := {k.lstrip("+") for k in row.overrides} & {
-                    k.lstrip("+") for k in column.overrides
-                }:
-                    yield f"{place}: column {column.key} overrides {', '.join(sorted(both))}, too"
+                if both := [key for key in row.keys if key in column.keys]:
+                    yield f"{place}: column {column.key} overrides {', '.join(both)}, too"
         for part in (*self.columns, *self.rows):
-            if taken := [key for key in part.overrides if key.lstrip("+") in OF_A_RUN]:
+            if taken := [key for key in part.keys if key in OF_A_RUN]:
                 yield f"{part.key}.overrides: {taken[0]} is chosen by the command"
         if self.paper is not None:
             yield from self._faults_of_paper(self.paper, columns, rows)

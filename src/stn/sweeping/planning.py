@@ -31,8 +31,8 @@ def plan(
         ValueError: an override is one that the table has itself.
     """
     seeds = range(table.seeds) if seeds is None else [*seeds]
-    parts = [*(key for part in (*table.rows, *table.columns) for key in part.overrides), "seed"]
-    own = [*dict.fromkeys(key.lstrip("+") for key in parts)]
+    own = [key for part in (*table.rows, *table.columns) for key in part.keys]
+    own = [*dict.fromkeys([*own, "seed"])]
     asked = [override.lstrip("+~").partition("=")[0] for override in overrides]
     if taken := [key for key in asked if key in own]:
         raise ValueError(
