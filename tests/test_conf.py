@@ -33,8 +33,9 @@ def test_a_file_has_the_name_it_states(compose_train: Compose, group: str) -> No
 def test_every_model_takes_every_data_set(compose_train: Compose, model: str, data: str) -> None:
     cfg = compose_train(f"model={model}", f"data={data}")
     network = instantiate(cfg.model.network)
-    assert network(torch.zeros(2, 1, *cfg.data.image_size)).shape == (2, 10)
-    datamodule = instantiate(cfg.data.module)
+    U = torch.zeros(2, cfg.data.channels, *cfg.data.image_size)
+    assert network(U).shape == (2, cfg.data.num_classes)
+    datamodule = instantiate(cfg.data.module, batch_size=2, seed=0, data_dir=".")
     assert list(datamodule.distortion.size) == cfg.data.image_size
 
 
@@ -49,6 +50,69 @@ def test_every_transform_goes_into_every_st_network(
     U = torch.rand(2, 1, 42, 42)
     assert network.transformer.theta(U).shape == (2, layer.num_params)
     assert network(U).shape == (2, 10)
+
+
+@pytest.mark.parametrize("model", names("model"))
+def test_a_data_set_of_ones_own_gets_the_stated_budget_and_outputs_as_large_as_its_images(
+    compose_train: Compose, model: str
+) -> None:
+    own = ("data.name=own", "data.image_size=[33,30]", "data.channels=3", "data.num_classes=4")
+    cfg = compose_train(f"model={model}", *own)
+    assert cfg.model.network.num_params == cfg.model.budgets.otherwise
+    network = instantiate(cfg.model.network)
+    assert network(torch.zeros(2, 3, 33, 30)).shape == (2, 4)
+    if cfg.model.transform is not None:
+        assert network.transformer.output_size == (33, 30)
+        assert isinstance(network.pool, torch.nn.Identity)
+
+
+@pytest.mark.parametrize("budgets", names("model/budgets"))
+def test_every_column_of_table_1_has_a_budget_for_every_recipe(
+    compose_train: Compose, budgets: str
+) -> None:
+    table = OmegaConf.load(CONF / "model/budgets" / f"{budgets}.yaml")
+    assert table.keys() == {*names("data"), "otherwise"}
+    for data in names("data"):
+        assert table[data].keys() == {*names("recipe")}
+        for recipe in names("recipe"):
+            cfg = compose_train(f"data={data}", f"recipe={recipe}", "model=cnn")
+            assert cfg.model.network.num_params == table[data][recipe]
+
+
+def test_settings_of_the_networks_are_overrides(compose_train: Compose) -> None:
+    chosen = {
+        "localisation": "{filters:4,kernel_size:3,hidden:7,downsample:1}",
+        **{"kernel": "integer", "place": 1, "kernel_sizes": "[7,5]", "output_size": "[9,10]"},
+    }
+    build = [f"model.network.build.{key}={value}" for key, value in chosen.items()]
+    network = instantiate(compose_train("model=st_cnn", *build).model.network)
+    assert network.before[0].kernel_size == (7, 7)
+    transformer = network.transformer
+    assert (transformer.kernel, transformer.output_size) == ("integer", (9, 10))
+    assert transformer.localisation.regression.in_features == 7
+    cfg = compose_train("model=st_fcn", "model.network.build.localisation.hidden=[5,6]")
+    assert instantiate(cfg.model.network).transformer.localisation.regression.in_features == 6
+
+
+@pytest.mark.parametrize("trainer", names("trainer"))
+def test_networks_are_fast_unless_told_otherwise(compose_train: Compose, trainer: str) -> None:
+    assert compose_train(f"trainer={trainer}").trainer.fast is True
+
+
+@pytest.mark.parametrize("task", names("task"))
+def test_every_task_makes_a_loss_and_metrics(compose_train: Compose, task: str) -> None:
+    described = OmegaConf.load(CONF / "task" / f"{task}.yaml")
+    cfg = OmegaConf.merge(compose_train(), {"task": described}).task
+    assert callable(instantiate(cfg.loss))
+    assert cfg.metric in cfg.evaluators
+    for evaluator in cfg.evaluators.values():
+        instantiate(evaluator).reset()
+
+
+@pytest.mark.parametrize("logger", names("logger"))
+def test_every_logger_can_be_started(compose_train: Compose, logger: str) -> None:
+    for loggers in compose_train(f"logger={logger}").logger.loggers:
+        assert callable(instantiate(loggers))
 
 
 @pytest.mark.parametrize("recipe", names("recipe"))

@@ -13,9 +13,11 @@ from stn.transformers import Affine
 
 from ..tasks.test_task import task_of
 
+SHAPE = (1, 28, 28)
+
 
 def test_a_row_for_each_stage_and_a_column_for_each_digit() -> None:
-    transformer = StFcn((20, 40), 4, Affine(), (30, 10)).transformer
+    transformer = StFcn((1, 20, 40), 10, 4, Affine(), output_size=(30, 10)).transformer
     drawn = warp(transformer, torch.ones(2, 1, 20, 40))
     sheet, step = draw_panels(drawn), SIDE_PX + 2 * MARGIN_PX + GAP_PX
     assert sheet.size == (2 * step + GAP_PX, 3 * step + GAP_PX)
@@ -29,7 +31,7 @@ def test_pictures_before_during_and_after_training(
     tmp_path: Path, mnist_dir: Path, has_transformer: bool
 ) -> None:
     data = MnistDataModule(Rotate(max_deg=90, size=(28, 28)), 128, 64, 0, 0, mnist_dir)
-    network = StFcn((28, 28), 4, Affine(), (28, 28)) if has_transformer else Fcn((28, 28), 4)
+    network = StFcn(SHAPE, 10, 4, Affine()) if has_transformer else Fcn(SHAPE, 10, 4)
     trainer = pl.Trainer(
         accelerator="cpu",
         max_epochs=3,
@@ -55,5 +57,5 @@ def test_fast_dev_run_without_a_logger(tmp_path: Path, mnist_dir: Path) -> None:
         callbacks=[Panels(tmp_path)],
         enable_progress_bar=False,
         enable_model_summary=False,
-    ).fit(task_of(StFcn((28, 28), 4, Affine(), (28, 28))), data)
+    ).fit(task_of(StFcn(SHAPE, 10, 4, Affine())), data)
     assert list(tmp_path.glob("*.png"))

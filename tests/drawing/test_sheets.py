@@ -11,7 +11,7 @@ from stn.transformers import ThinPlateSpline
 
 def example_row(num: int, seed: int = 0) -> ExampleRow:
     random = torch.Generator().manual_seed(seed)
-    transformer = StFcn((20, 28), 4, ThinPlateSpline(), (14, 14)).transformer
+    transformer = StFcn((1, 20, 28), 10, 4, ThinPlateSpline(), output_size=(14, 14)).transformer
     drawn: Warp = warp(transformer, torch.rand(num, 1, 20, 28, generator=random))
     labels = torch.randint(0, 10, (num,), generator=random)
     return ExampleRow("ST-CNN TPS", "error 0.50 %", drawn, torch.arange(num), labels, labels + 1)

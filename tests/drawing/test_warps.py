@@ -15,7 +15,7 @@ SIZE = (20, 28)
     [(Affine(), 4), (Projective(), 4), (ThinPlateSpline(), 16), (ThinPlateSpline((3, 5)), 15)],
 )
 def test_a_warp_has_all_that_is_drawn(transform: Transform, num_points: int) -> None:
-    transformer = StFcn(SIZE, 4, transform, (30, 14)).transformer
+    transformer = StFcn((1, *SIZE), 10, 4, transform, output_size=(30, 14)).transformer
     U = torch.rand(3, 1, *SIZE, generator=torch.Generator().manual_seed(0))
     drawn = warp(transformer, U)
     assert len(drawn) == 3
@@ -30,14 +30,14 @@ def test_a_warp_has_all_that_is_drawn(transform: Transform, num_points: int) -> 
 
 
 def test_a_given_theta_is_used() -> None:
-    transformer = StFcn(SIZE, 4, Affine(), SIZE).transformer
+    transformer = StFcn((1, *SIZE), 10, 4, Affine()).transformer
     U = torch.rand(2, 1, *SIZE)
     mirror = torch.tensor([[-1.0, 0, 0, 0, 1, 0]]).repeat(2, 1)
     assert torch.allclose(warp(transformer, U, mirror).V, U.flip(-1), atol=1e-5)
 
 
 def test_transformers_are_found_in_the_order_of_their_work() -> None:
-    first, second = (StFcn(SIZE, 4, t, SIZE).transformer for t in (Affine(), Projective()))
+    first, second = (StFcn((1, *SIZE), 10, 4, t).transformer for t in (Affine(), Projective()))
     network = nn.ModuleDict({"b": second, "a": first})
     U = torch.rand(2, 1, *SIZE)
     network.forward = lambda U: second(first(U) + 1)  # type: ignore[method-assign]
@@ -46,4 +46,4 @@ def test_transformers_are_found_in_the_order_of_their_work() -> None:
     assert torch.equal(found[0][1], U)
     torch.testing.assert_close(found[1][1], U + 1)
     assert not first._forward_pre_hooks
-    assert at_work(Fcn(SIZE, 4), U) == []
+    assert at_work(Fcn((1, *SIZE), 10, 4), U) == []

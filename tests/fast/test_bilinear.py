@@ -1,7 +1,7 @@
 import torch
 
-from stn.fast import conv_max_pool_plain
 from stn.fast.bilinear import BilinearConvMaxPool
+from stn.fast.convolution import conv_max_pool_plain
 from tests.fast.cases import arguments
 
 

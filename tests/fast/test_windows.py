@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from stn.fast import conv_max_pool_plain
+from stn.fast.convolution import conv_max_pool_plain
 from stn.fast.windows import WindowsConvMaxPool
 from tests.fast.cases import SHAPES, arguments
 

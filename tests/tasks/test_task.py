@@ -51,12 +51,12 @@ def test_an_infinite_loss_ends_training() -> None:
     images, labels = torch.full((14, 1, 28, 28), torch.inf), torch.zeros(14, dtype=torch.long)
     with pytest.raises(DivergedError, match="nan at step 0"):
         trainer(max_epochs=1, enable_checkpointing=False).fit(
-            task_of(Fcn((28, 28), 4)), loader(labels, images)
+            task_of(Fcn((1, 28, 28), 10, 4)), loader(labels, images)
         )
 
 
 def test_localisation_parameters_have_their_own_learning_rate() -> None:
-    network = StFcn((28, 28), 4, Affine(), (28, 28))
+    network = StFcn((1, 28, 28), 10, 4, Affine())
     optimizer = task_of(network, lr=0.1, factor=0.25).configure_optimizers()["optimizer"]
     rest, localisation = optimizer.param_groups
     assert (rest["lr"], localisation["lr"]) == (0.1, 0.025)
@@ -75,13 +75,13 @@ def test_a_localisation_network_that_transformers_share_is_trained_once() -> Non
 
 
 def test_a_network_without_a_transformer_has_one_group() -> None:
-    optimizer = task_of(Fcn((28, 28), 4)).configure_optimizers()["optimizer"]
+    optimizer = task_of(Fcn((1, 28, 28), 10, 4)).configure_optimizers()["optimizer"]
     assert len(optimizer.param_groups) == 1
 
 
 def test_fast_dev_run() -> None:
     images, labels = torch.rand(14, 1, 28, 28), torch.arange(14) % 10
     data = loader(labels, images)
-    task = task_of(StFcn((28, 28), 4, Affine(), (28, 28)))
+    task = task_of(StFcn((1, 28, 28), 10, 4, Affine()))
     trainer(fast_dev_run=True).fit(task, data, data)
     assert task.measured.keys() == {"val_error_percent"}

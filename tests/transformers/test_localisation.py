@@ -50,16 +50,16 @@ def test_sizes_of_the_papers_networks() -> None:
     assert count(ConvLocalisation((1, 28, 28), Affine())) == 11_086
 
 
-def test_pooling_before_the_rectifier_is_the_papers_order() -> None:
+def test_a_theta_is_what_the_layers_of_the_paper_give() -> None:
     torch.manual_seed(0)
     localisation = ConvLocalisation((1, 32, 36), Affine())
     torch.nn.init.normal_(localisation.regression.weight)
     U = torch.rand(2, 1, 32, 36)
     halved = torch.nn.functional.avg_pool2d(U, 2)
-    _, (first,), second, *_ = localisation.features
+    _, first, _, _, second, *_ = localisation.features
     x = torch.nn.functional.conv2d(halved, first.weight, first.bias).relu()
     x = second(torch.nn.functional.max_pool2d(x, 2)).relu()
-    expected = localisation.regression(localisation.features[4:](x))
+    expected = localisation.regression(localisation.features[6:](x))
     torch.testing.assert_close(localisation(U), expected)
 
 

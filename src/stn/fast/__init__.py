@@ -1,19 +1,5 @@
-"""Layers with a fast path for the processor; torch only."""
+"""What makes a finished network quicker on a processor; torch only."""
 
-from stn.fast.convolution import (
-    Conv,
-    ConvMaxPool,
-    ConvMaxPoolStack,
-    conv,
-    conv_max_pool,
-    conv_max_pool_plain,
-)
+from stn.fast.layers import accelerate
 
-__all__ = [
-    "Conv",
-    "ConvMaxPool",
-    "ConvMaxPoolStack",
-    "conv",
-    "conv_max_pool",
-    "conv_max_pool_plain",
-]
+__all__ = ["accelerate"]

@@ -1,8 +1,8 @@
-"""Convolution followed by 2x2 max pooling, the pair every MNIST network of the paper is made of."""
+"""Convolution alone and before 2x2 max pooling, by the cheapest way for the shapes."""
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from stn.fast.bilinear import BilinearConvMaxPool
 from stn.fast.direct import FEW_CHANNELS, DirectConvMaxPool
@@ -16,8 +16,6 @@ TRANSFORM_COST = 4
 LARGE_BATCH = 48
 # Pooling of its own passes over rows of this many numbers and more faster than the library's.
 MANY_FILTERS = 48
-# Filters are filled up to a multiple of this, a processor's vector, where it adds little to them.
-VECTOR = 16
 # Products over windows gain for windows of up to this many numbers.
 SMALL_WINDOW = 100
 
@@ -47,7 +45,7 @@ def conv_max_pool(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """
     large = x.shape[0] >= LARGE_BATCH
     slow_gradient = x.requires_grad and x.shape[1] < FEW_CHANNELS
-    if not (large or slow_gradient) or not _has_own_way(x, weight):
+    if not (large or slow_gradient) or not has_own_way(x, weight):
         return conv_max_pool_plain(x, weight, bias)
     if large and bilinear_is_cheaper(x.shape, weight.shape):
         return BilinearConvMaxPool.apply(x, weight, bias)
@@ -70,64 +68,23 @@ def bilinear_is_cheaper(image: torch.Size, weight: torch.Size) -> bool:
     return bilinear + TRANSFORM_COST * (to_products + from_products) < direct
 
 
-def _has_own_way(x: Tensor, weight: Tensor) -> bool:
-    """Whether x is a batch for the processor in float32, and not an empty one."""
+def has_own_way(x: Tensor, weight: Tensor) -> bool:
+    """Tell whether x is a batch for the processor in float32, larger than the square filters."""
+    return _is_ours(x, weight) and weight.shape[2] == weight.shape[3] < min(x.shape[2:])
+
+
+def _is_ours(x: Tensor, weight: Tensor) -> bool:
     return (
         x.device.type == weight.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
         and x.ndim == 4
-        and weight.shape[2] == weight.shape[3] < min(x.shape[2:])
+        and len(x) > 0
         and torch.backends.mkldnn.is_available()
         and not torch.is_autocast_enabled("cpu")
     )
 
 
-class ConvMaxPool(nn.Conv2d):
-    """Convolution (stride 1, no padding) and 2x2 max pooling as one layer.
-
-    Parameters have the names, shapes and initial values of `torch.nn.Conv2d`.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
-        super().__init__(in_channels, out_channels, kernel_size)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x (B, C, H, W) to (B, K, (H - k + 1) // 2, (W - k + 1) // 2)."""
-        assert self.bias is not None
-        return conv_max_pool(x, self.weight, self.bias)
-
-
-class ConvMaxPoolStack(nn.Sequential):
-    """Layers of `ConvMaxPool`, each followed by a ReLU (which commutes with pooling).
-
-    Between the layers filters are filled up with zeros to whole vectors of the processor: a pass
-    over rows of 46 numbers takes longer than one over 48. No value, gradient or parameter changes.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x (B, C, H, W) to the last layer's rectified output."""
-        num_filters = x.shape[1]
-        for layer in self:
-            assert isinstance(layer, ConvMaxPool)
-            x = F.relu(conv_max_pool(x, *_filled_up(layer, x)))
-            num_filters = layer.out_channels
-        return x[:, :num_filters]
-
-
-def _filled_up(layer: ConvMaxPool, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Weight and bias with zeros for x's channels beyond the layer's, and for missing filters."""
-    assert layer.bias is not None
-    missing = -layer.out_channels % VECTOR
-    if 8 * missing > layer.out_channels or not _has_own_way(x, layer.weight):
-        missing = 0
-    extra_channels = x.shape[1] - layer.in_channels
-    if not (missing or extra_channels):
-        return layer.weight, layer.bias
-    weight = F.pad(layer.weight, (0, 0, 0, 0, 0, extra_channels, 0, missing))
-    return weight, F.pad(layer.bias, (0, missing))
-
-
-def conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Convolve without padding at stride 1; filters as large as the image are a linear layer.
 
     Args:
@@ -138,20 +95,8 @@ def conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     Returns:
         (B, K, H - h + 1, W - w + 1).
     """
-    if x.shape[1:] == weight.shape[1:]:
+    if _is_ours(x, weight) and x.shape[1:] == weight.shape[1:]:
         return F.linear(x.flatten(1), weight.flatten(1), bias)[:, :, None, None]
-    if _has_own_way(x, weight):
+    if has_own_way(x, weight):
         x = x.contiguous(memory_format=torch.channels_last)
     return F.conv2d(x, weight, bias)
-
-
-class Conv(nn.Conv2d):
-    """Convolution by `conv`; parameters as those of `torch.nn.Conv2d`."""
-
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
-        super().__init__(in_channels, out_channels, kernel_size)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x (B, C, H, W) to (B, K, H - k + 1, W - k + 1)."""
-        assert self.bias is not None
-        return conv(x, self.weight, self.bias)

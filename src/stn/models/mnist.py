@@ -1,16 +1,13 @@
-"""The four networks of Table 1: FCN, CNN, ST-FCN and ST-CNN (Appendix A.4).
+"""The networks of Table 1: FCN, CNN, ST-FCN and ST-CNN (Appendix A.4).
 
-Each classifier has three weight layers. A spatial transformer, where there is one, is the first
-layer. The paper gives all models of a column the same number of parameters: `matched` finds the
-width that does so. Widths and counts are discussed in `docs/deviations.md`.
+Each maps images U (B, C, H, W) to logits (B, num_classes). Widths and parameter counts are
+discussed in `docs/deviations.md`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-import torch
 from torch import Tensor, nn
 
-from stn.fast import ConvMaxPool, ConvMaxPoolStack
 from stn.transformers import (
     ConvLocalisation,
     FullyConnectedLocalisation,
@@ -18,24 +15,26 @@ from stn.transformers import (
     Transform,
 )
 
+Shape = tuple[int, int, int]
 Size = tuple[int, int]
-MAX_WIDTH = 4096
+Localisation = Callable[[Shape, Transform], nn.Module]
 
 
 class Fcn(nn.Module):
-    """Fully connected classifier: two hidden layers of `width` units (Appendix A.4).
+    """Fully connected classifier: two hidden layers of `width` units.
 
-    Maps images of shape (B, C, H, W) to logits of shape (B, num_classes).
+    Args:
+        in_shape: (C, H, W) of U.
+        num_classes: number of logits.
+        width: units of each hidden layer.
     """
 
-    def __init__(
-        self, image_size: Size, width: int, in_channels: int = 1, num_classes: int = 10
-    ) -> None:
+    def __init__(self, in_shape: Shape, num_classes: int, width: int) -> None:
         super().__init__()
-        height, image_width = image_size
+        channels, height, image_width = in_shape
         self.layers = nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(in_channels * height * image_width, width),
+            nn.Flatten(),  # (B, C H W)
+            nn.Linear(channels * height * image_width, width),
             nn.ReLU(),
             nn.Linear(width, width),
             nn.ReLU(),
@@ -48,32 +47,34 @@ class Fcn(nn.Module):
 
 
 class Cnn(nn.Module):
-    """Convolutional classifier: conv 9x9 - max 2x2 - conv 7x7 - max 2x2 - linear (Appendix A.4).
+    """Convolutional classifier: conv 9x9 - max 2x2 - conv 7x7 - max 2x2 - linear.
 
-    Convolutions have `width` filters, stride 1 and no padding. Pooling stands before the ReLU: the
-    two commute, and a quarter of the values is cheaper to rectify.
+    Convolutions have stride 1 and no padding, and are rectified behind their pooling: the two
+    commute.
 
-    Maps images of shape (B, C, H, W) to logits of shape (B, num_classes).
+    Args:
+        in_shape: (C, H, W) of U.
+        num_classes: number of logits.
+        width: filters of each convolution.
+        kernel_sizes: sides of the filters, a convolution each, in pixels.
 
     Raises:
-        ValueError: the image is too small for the two convolutions.
+        ValueError: the image is too small for the convolutions.
     """
 
     def __init__(
-        self, image_size: Size, width: int, in_channels: int = 1, num_classes: int = 10
+        self,
+        in_shape: Shape,
+        num_classes: int,
+        width: int,
+        kernel_sizes: Sequence[int] = (9, 7),
     ) -> None:
         super().__init__()
-        height, image_width = ((side - 8) // 2 for side in image_size)
-        height, image_width = ((side - 6) // 2 for side in (height, image_width))
-        if height < 1 or image_width < 1:
-            raise ValueError(f"the CNN needs images of at least 24x24 pixels, not {image_size}")
+        convolutions, (filters, height, image_width) = _convolutions(in_shape, width, kernel_sizes)
         self.layers = nn.Sequential(
-            ConvMaxPoolStack(
-                ConvMaxPool(in_channels, width, kernel_size=9),
-                ConvMaxPool(width, width, kernel_size=7),
-            ),
-            nn.Flatten(),
-            nn.Linear(width * height * image_width, num_classes),
+            *convolutions,  # (B, K, H', W')
+            nn.Flatten(),  # (B, K H' W')
+            nn.Linear(filters * height * image_width, num_classes),
         )
 
     def forward(self, U: Tensor) -> Tensor:
@@ -81,115 +82,119 @@ class Cnn(nn.Module):
         return self.layers(U)
 
 
-class Transformed(nn.Module):
-    """A spatial transformer, average pooling, and a classifier, in this order (Section 4.1).
+class StFcn(nn.Module):
+    """A spatial transformer, average pooling, and an `Fcn` of `width` units (Section 4.1).
 
     Args:
-        transformer: the first layer.
-        pool: side of the average pooling; 1 for none.
-        classifier: maps the pooled output to logits.
-    """
-
-    def __init__(self, transformer: SpatialTransformer, pool: int, classifier: nn.Module) -> None:
-        super().__init__()
-        self.transformer = transformer
-        self.pool = nn.AvgPool2d(pool) if pool > 1 else nn.Identity()
-        self.classifier = classifier
-
-    def forward(self, U: Tensor) -> Tensor:
-        """Return the logits of U, (B, C, H, W) -> (B, num_classes)."""
-        return self.classifier(self.pool(self.transformer(U)))
-
-
-class StFcn(Transformed):
-    """A spatial transformer with a fully connected localisation network before an `Fcn`.
-
-    Args:
-        image_size: (H, W) of the input.
+        in_shape: (C, H, W) of U.
+        num_classes: number of logits.
         width: units of the classifier's hidden layers.
         transform: the family of warps.
-        output_size: (H, W) of the transformer's output.
-        pool: side of the average pooling between transformer and classifier; 1 for none.
-        in_channels: C of the input.
-        num_classes: number of logits.
+        localisation: builds the localisation network for (C, H, W) and the transform.
+        output_size: (H', W') of the transformer's output; None for that of U.
+        pool: side of the average pooling behind the transformer; 1 for none.
+        kernel: how the transformer interpolates.
     """
 
     def __init__(
         self,
-        image_size: Size,
+        in_shape: Shape,
+        num_classes: int,
         width: int,
         transform: Transform,
-        output_size: Size,
+        localisation: Localisation = FullyConnectedLocalisation,
+        output_size: Size | None = None,
         pool: int = 1,
-        in_channels: int = 1,
-        num_classes: int = 10,
+        kernel: str = "bilinear",
     ) -> None:
-        localisation = FullyConnectedLocalisation((in_channels, *image_size), transform)
-        transformer = SpatialTransformer(localisation, transform, output_size)
-        classifier = Fcn(_pooled(output_size, pool), width, in_channels, num_classes)
-        super().__init__(transformer, pool, classifier)
+        super().__init__()
+        channels, *size = in_shape
+        height, image_width = output_size or size
+        self.transformer = SpatialTransformer(
+            localisation(in_shape, transform), transform, output_size, kernel
+        )
+        self.pool = nn.AvgPool2d(pool) if pool > 1 else nn.Identity()
+        self.classifier = Fcn((channels, height // pool, image_width // pool), num_classes, width)
+
+    def forward(self, U: Tensor) -> Tensor:
+        """Return the logits of U."""
+        V = self.transformer(U)  # (B, C, H', W')
+        return self.classifier(self.pool(V))  # (B, num_classes)
 
 
-class StCnn(Transformed):
-    """A spatial transformer with a convolutional localisation network before a `Cnn`.
-
-    The arguments are those of `StFcn`, `width` being the filters of the convolutions.
-    """
-
-    def __init__(
-        self,
-        image_size: Size,
-        width: int,
-        transform: Transform,
-        output_size: Size,
-        pool: int = 1,
-        in_channels: int = 1,
-        num_classes: int = 10,
-    ) -> None:
-        localisation = ConvLocalisation((in_channels, *image_size), transform)
-        transformer = SpatialTransformer(localisation, transform, output_size)
-        classifier = Cnn(_pooled(output_size, pool), width, in_channels, num_classes)
-        super().__init__(transformer, pool, classifier)
-
-
-def matched(
-    build: Callable[..., nn.Module], num_params: int, width: int | None = None
-) -> nn.Module:
-    """Build a network whose parameter count is as near to `num_params` as its width allows.
+class StCnn(nn.Module):
+    """A `Cnn` with a spatial transformer in front of it, or behind one of its convolutions.
 
     Args:
-        build: called with `width`; a larger width must give more parameters.
-        num_params: the budget, the same for all models of a column of Table 1.
-        width: use this width instead, whatever the budget.
+        in_shape: (C, H, W) of U.
+        num_classes: number of logits.
+        width: filters of each convolution.
+        transform: the family of warps.
+        localisation: builds the localisation network for (C, H, W) and the transform.
+        output_size: (H', W') of the transformer's output; None for that of what it warps.
+        pool: side of the average pooling behind the transformer; 1 for none.
+        kernel: how the transformer interpolates.
+        kernel_sizes: sides of the filters, a convolution each, in pixels.
+        place: how many of the convolutions, with their pooling, stand before the transformer; 0 for
+            the paper's place, where it warps the image.
 
     Raises:
-        ValueError: even a width of 1 has more than the budget.
+        ValueError: the place is none of these, or an image is too small for the convolutions.
     """
-    return build(width=width if width is not None else _width_matching(build, num_params))
 
-
-def num_parameters(network: nn.Module) -> int:
-    """Count the trainable parameters of a network."""
-    return sum(p.numel() for p in network.parameters() if p.requires_grad)
-
-
-def _width_matching(build: Callable[..., nn.Module], num_params: int) -> int:
-    """Bisect for the width whose count is nearest to `num_params`."""
-
-    def count(width: int) -> int:
-        with torch.device("meta"):
-            return num_parameters(build(width=width))
-
-    if count(1) > num_params:
-        raise ValueError(
-            f"a budget of {num_params} parameters is too small: width 1 already has {count(1)}"
+    def __init__(
+        self,
+        in_shape: Shape,
+        num_classes: int,
+        width: int,
+        transform: Transform,
+        localisation: Localisation = ConvLocalisation,
+        output_size: Size | None = None,
+        pool: int = 1,
+        kernel: str = "bilinear",
+        kernel_sizes: Sequence[int] = (9, 7),
+        place: int = 0,
+    ) -> None:
+        super().__init__()
+        if not 0 <= place <= len(kernel_sizes):
+            raise ValueError(f"place must be 0 to {len(kernel_sizes)} convolutions, not {place}")
+        before, shape = _convolutions(in_shape, width, kernel_sizes[:place])
+        channels, *size = shape
+        height, image_width = output_size or size
+        self.before = nn.Sequential(*before)
+        self.transformer = SpatialTransformer(
+            localisation(shape, transform), transform, output_size, kernel
         )
-    low, high = 1, MAX_WIDTH
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if count(middle) <= num_params else (low, middle)
-    return min((low, high), key=lambda width: abs(count(width) - num_params))
+        self.pool = nn.AvgPool2d(pool) if pool > 1 else nn.Identity()
+        self.classifier = Cnn(
+            (channels, height // pool, image_width // pool),
+            num_classes,
+            width,
+            kernel_sizes[place:],
+        )
+
+    def forward(self, U: Tensor) -> Tensor:
+        """Return the logits of U."""
+        x = self.before(U)  # (B, C, H, W)
+        V = self.transformer(x)  # (B, C, H', W')
+        return self.classifier(self.pool(V))  # (B, num_classes)
 
 
-def _pooled(size: Size, pool: int) -> Size:
-    return size[0] // pool, size[1] // pool
+def _convolutions(
+    in_shape: Shape, width: int, kernel_sizes: Sequence[int]
+) -> tuple[list[nn.Module], Shape]:
+    """Return conv - max 2x2 - ReLU for each kernel size, and the shape of what they give."""
+    channels, height, image_width = in_shape
+    layers: list[nn.Module] = []
+    for side in kernel_sizes:
+        layers += [nn.Conv2d(channels, width, side), nn.MaxPool2d(2), nn.ReLU()]
+        channels, height, image_width = (
+            width,
+            (height - side + 1) // 2,
+            (image_width - side + 1) // 2,
+        )
+    if height < 1 or image_width < 1:
+        raise ValueError(
+            f"{(*in_shape,)} is too small for convolutions of {(*kernel_sizes,)} pixels"
+        )
+    return layers, (channels, height, image_width)

@@ -24,6 +24,7 @@ HARMLESS = frozenset(
         "model.budgets",
         "model.label",
         "model.name",
+        "model.outputs",
         "model.transform",
         "recipe.name",
         "recipe.watch",

@@ -27,10 +27,11 @@ from stn.callbacks.metrics import MetricsFile
 from stn.callbacks.panels import Panels
 from stn.callbacks.progress import ProgressFile, Stopwatch
 from stn.data.randomness import stream
+from stn.fast import accelerate
 from stn.fast.memory import keep_freed_memory
 from stn.files.atomic import remove_parts, write_atomically
 from stn.files.locks import held
-from stn.models.mnist import num_parameters
+from stn.models.matching import num_parameters
 from stn.results import provenance
 from stn.results.code import code_id
 from stn.results.records import RESULT, Record, RecordError, read_record_of, write_record
@@ -198,8 +199,9 @@ def build_task(cell: Cell) -> Task:
     """Build the network with its initial weights, which depend on the seed alone, and its task."""
     config, recipe = cell.config, cell.config["recipe"]
     torch.manual_seed(stream(config["seed"], "init"))
+    network = cell.build(config["model"]["network"])
     return Task(
-        network=cell.build(config["model"]["network"]),
+        network=accelerate(network) if config["trainer"]["fast"] else network,
         loss=cell.build(config["task"]["loss"]),
         evaluators={name: cell.build(e) for name, e in config["task"]["evaluators"].items()},
         optimizer=cell.build(recipe["optimizer"]),

@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stn.fast import Conv, ConvMaxPool, ConvMaxPoolStack
 from stn.transformers.transforms import Transform
 
 Shape = tuple[int, int, int]
@@ -60,8 +59,7 @@ class ConvLocalisation(nn.Module):
     """Two convolutions on a downsampled image, then two linear layers (Appendix A.4, ST-CNN).
 
     U downsampled - conv - max 2x2 - ReLU - conv - ReLU - linear - ReLU - regression. Convolutions
-    have stride 1 and no padding. Pooling stands before the ReLU: the two commute, and a quarter of
-    the values is cheaper to rectify.
+    have stride 1 and no padding. The first is rectified behind its pooling: the two commute.
 
     Differs from the paper: how U is downsampled is not said; here, the average of each block.
 
@@ -97,8 +95,10 @@ class ConvLocalisation(nn.Module):
             )
         self.features = nn.Sequential(
             nn.AvgPool2d(downsample) if downsample > 1 else nn.Identity(),
-            ConvMaxPoolStack(ConvMaxPool(channels, filters, kernel_size)),
-            Conv(filters, filters, kernel_size),
+            nn.Conv2d(channels, filters, kernel_size),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.Conv2d(filters, filters, kernel_size),  # (B, filters, *reduced)
             nn.ReLU(),
             nn.Flatten(),
             nn.Linear(filters * reduced[0] * reduced[1], hidden),
