@@ -25,6 +25,7 @@ HARMLESS = frozenset(
         "model.label",
         "model.name",
         "model.outputs",
+        "model.outputs",
         "model.transform",
         "recipe.name",
         "recipe.watch",
