@@ -3,27 +3,27 @@
 Both start from bytes and end with floats of the column's size; neither cuts and pastes clutter.
 """
 
-import importlib
+import importlib.util
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchvision.transforms import v2
 
 from stn.data.distortions import DIGIT_PX
 
 Augmentation = Callable[[Tensor], Tensor]
 RTS = (45.0, (0.25, 0.25), (0.7, 1.2))  # degrees, translation in shares of the image, scale
 
-TORCHVISION: dict[str, Callable[[Any], Sequence[Augmentation]]] = {
-    "mnist": lambda v2: [],
-    "mnist_r": lambda v2: [v2.RandomRotation(90, v2.InterpolationMode.BILINEAR)],
-    "mnist_rts": lambda v2: [
-        v2.RandomAffine(*RTS, interpolation=v2.InterpolationMode.BILINEAR),
-    ],
-    "mnist_p": lambda v2: [v2.RandomPerspective(0.5, p=1)],
-    "mnist_e": lambda v2: [v2.ElasticTransform(50.0, 5.0)],
+BILINEAR = v2.InterpolationMode.BILINEAR
+TORCHVISION: dict[str, Sequence[Augmentation]] = {
+    "mnist": [],
+    "mnist_r": [v2.RandomRotation(90, BILINEAR)],
+    "mnist_rts": [v2.RandomAffine(*RTS, interpolation=BILINEAR)],
+    "mnist_p": [v2.RandomPerspective(0.5, p=1)],
+    "mnist_e": [v2.ElasticTransform(50.0, 5.0)],
 }
 KORNIA: dict[str, Callable[[Any], Augmentation]] = {
     "mnist_r": lambda k: k.RandomRotation(90.0, p=1.0),
@@ -33,11 +33,15 @@ KORNIA: dict[str, Callable[[Any], Augmentation]] = {
 }
 
 
+def has_kornia() -> bool:
+    """Tell whether kornia is installed; it comes with the `dev` extra."""
+    return importlib.util.find_spec("kornia") is not None
+
+
 def torchvision(data: str, side: int) -> Augmentation:
     """Return torchvision's transform of one digit (1, 28, 28) of bytes."""
-    v2 = importlib.import_module("torchvision.transforms.v2")
     margin = [v2.Pad((side - DIGIT_PX) // 2)] if side > DIGIT_PX else []
-    return v2.Compose([*margin, v2.ToDtype(torch.float32, scale=True), *TORCHVISION[data](v2)])
+    return v2.Compose([*margin, v2.ToDtype(torch.float32, scale=True), *TORCHVISION[data]])
 
 
 def kornia(data: str, side: int) -> Augmentation:

@@ -1,4 +1,4 @@
-"""Cells and networks as `conf/` describes them; the one file here that imports Hydra."""
+"""Cells, networks and rows of Table 1 as `conf/` describes them; no other file imports Hydra."""
 
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from stn.fast import accelerate
 from stn.results.identity import cell_id
-from stn.running.building import instantiate
 from stn.running.cell import Cell
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -20,29 +20,37 @@ def cell(*overrides: str) -> Cell:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("train", overrides=list(overrides))
     config: Any = OmegaConf.to_container(cfg, resolve=True)
-    return Cell(config, cell_id(config), "", (), instantiate)
+    return Cell(config, cell_id(config), "", packages=("benchmarks",))
 
 
-def names(group: str) -> list[str]:
-    """Return the names of all configurations of a group, such as every transform."""
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+def data_sets() -> list[str]:
+    """Return the names of all data sets."""
+    return sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
 
 
-def network(described: Cell) -> nn.Module:
+def rows() -> dict[str, Any]:
+    """Return the rows of Table 1 by key, the baselines first."""
+    table = OmegaConf.load(CONF / "table/table1.yaml")
+    return {row.key: row for row in sorted(table.rows, key=lambda row: "baseline" in row)}
+
+
+def row_cell(row: Any, data: str) -> Cell:
+    """Return the cell of a row of Table 1 on a data set."""
+    return cell(*(f"{key}={value}" for key, value in row.overrides.items()), f"data={data}")
+
+
+def network(described: Cell, fast: bool = True) -> Any:
     """Build the network of a cell, its transformer a little off the identity, as in training."""
     torch.manual_seed(0)
-    built: nn.Module = instantiate(described.config["model"]["network"])
-    transformer = getattr(built, "transformer", None)
-    if transformer is not None:
-        nn.init.normal_(transformer.localisation.regression.weight, std=0.05)
-    return built
+    built: nn.Module = described.build(described.config["model"]["network"])
+    for name, weight in built.named_parameters():
+        if name.endswith("regression.weight"):
+            nn.init.normal_(weight, std=0.05)
+    return accelerate(built) if fast else built
 
 
-def images(batch_size: int, size: tuple[int, int]) -> Tensor:
-    """Return random images (B, 1, H, W) in [0, 1]."""
-    return torch.rand(batch_size, 1, *size, generator=torch.Generator().manual_seed(0))
-
-
-def labels(batch_size: int) -> Tensor:
-    """Return random classes (B,) of ten."""
-    return torch.randint(10, (batch_size,), generator=torch.Generator().manual_seed(0))
+def images(described: Cell, batch_size: int) -> Tensor:
+    """Return random images (B, C, H, W) in [0, 1], as large as a cell's."""
+    data = described.config["data"]
+    random = torch.Generator().manual_seed(0)
+    return torch.rand(batch_size, data["channels"], *data["image_size"], generator=random)

@@ -1,11 +1,12 @@
-"""Group 3: images distorted in a second, ours against torchvision per image and kornia in batches.
+"""Images distorted in a second, ours against torchvision per image and kornia in batches.
 
 The others have no such distortion for clutter, and draw theirs from other families (their
 perspective and elastic distortions move less); what is compared is the work for an image of the
 same size, from bytes in memory to floating point numbers.
 """
 
-import importlib.util
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,43 +29,35 @@ def measure(rounds: int, batch_size: int = BATCH_SIZE) -> Section:
     """Measure every distortion of the data configurations."""
     random = torch.Generator().manual_seed(0)
     pool = torch.randint(256, (POOL_SIZE, 1, 28, 28), dtype=torch.uint8, generator=random)
-    batches = torch.randperm(POOL_SIZE, generator=random).split(batch_size)
+    index = torch.randperm(POOL_SIZE, generator=random)[:batch_size]
     rows = []
-    for data in configured.names("data"):
-        config = configured.cell(f"data={data}").config["data"]
-        times = interleave(_measures(data, config, pool, batches), rounds)
-        rows.append(Row(data, config["label"], _values(times)))
-    missing = [name for name in ("torchvision", "kornia") if not _installed(name)]
-    left_out = [f"{name}, which is not installed" for name in missing]
+    for data in configured.data_sets():
+        described = configured.cell(f"data={data}")
+        if "distortion" not in described.config["data"]["module"]:
+            continue
+        distortion = described.build(described.config["data"]["module"]["distortion"])
+        ways = {"ours": timed(partial(distortion, pool, index, 0), units=len(index))}
+        ways |= _others(data, described.config["data"], pool, index)
+        times = interleave(ways, rounds)
+        values = {"images/s": spread([1 / seconds for seconds in times["ours"]])}
+        for other in list(ways)[1:]:
+            values[other] = spread([1 / seconds for seconds in times[other]])
+            values[f"times {other}"] = ratio(times, other, "ours")
+        rows.append(Row(data, described.config["data"]["label"], values))
+    left_out = [] if augmentations.has_kornia() else ["kornia, which is not installed"]
     note = NOTE.format(batch_size=batch_size)
     return Section("distortions", "Distortions", note, rows, left_out)
 
 
-def _measures(
-    data: str, config: dict[str, Any], pool: Tensor, batches: tuple[Tensor, ...]
+def _others(
+    data: str, config: Mapping[str, Any], pool: Tensor, index: Tensor
 ) -> dict[str, Measure]:
-    distortion = configured.instantiate(config["module"]["distortion"])
-    index, side = batches[0], config["image_size"][0]
-    measures = {"ours": timed(lambda: distortion(pool, index, 0), units=len(index))}
-    if data in augmentations.TORCHVISION and _installed("torchvision"):
-        transform = augmentations.torchvision(data, side)
-        few = index[:NUM_PER_IMAGE].tolist()
-        one_by_one = lambda: torch.stack([transform(pool[i]) for i in few])  # noqa: E731
+    measures, side = {}, config["image_size"][0]
+    if data in augmentations.TORCHVISION:
+        one, few = augmentations.torchvision(data, side), index[:NUM_PER_IMAGE].tolist()
+        one_by_one = lambda: torch.stack([one(pool[i]) for i in few])  # noqa: E731
         measures["torchvision"] = timed(one_by_one, units=len(few))
-    if data in augmentations.KORNIA and _installed("kornia"):
-        augment = augmentations.kornia(data, side)
-        measures["kornia"] = timed(lambda: augment(pool[index]), units=len(index))
+    if data in augmentations.KORNIA and augmentations.has_kornia():
+        batch = augmentations.kornia(data, side)
+        measures["kornia"] = timed(lambda: batch(pool[index]), units=len(index))
     return measures
-
-
-def _values(times: dict[str, list[float]]) -> dict[str, Any]:
-    values = {"images/s": spread([1 / seconds for seconds in times["ours"]])}
-    for other in times.keys() & {"torchvision", "kornia"}:
-        values[other] = spread([1 / seconds for seconds in times[other]])
-        values[f"times {other}"] = ratio(times, other, "ours")
-    names = ["images/s", "torchvision", "times torchvision", "kornia", "times kornia"]
-    return {name: values[name] for name in names if name in values}
-
-
-def _installed(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None

@@ -10,14 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.plain import Size, Warp
-
-FAMILIES = ("affine", "projective", "tps")
-
-
-def available() -> bool:
-    """Tell whether kornia is installed; it comes with the `dev` extra."""
-    return importlib.util.find_spec("kornia") is not None
+from benchmarks.plain import Size, Warp, positions
 
 
 def warp_and_parameters(family: str, theta: Tensor, size: Size) -> tuple[Warp, Tensor]:
@@ -32,17 +25,13 @@ def warp_and_parameters(family: str, theta: Tensor, size: Size) -> tuple[Warp, T
         size: (H, W) of source and target.
     """
     if family == "tps":
-        targets = _control_points().expand(len(theta), -1, -1)
+        targets = positions((4, 4)).expand(len(theta), -1, -1)
         return _tps_warp(targets), targets + theta.view(-1, 16, 2)
-    matrix = _in_pixels(family, theta, size)
-    return (
-        (_affine_warp(size), matrix[:, :2])
-        if family == "affine"
-        else (
-            _projective_warp(size),
-            matrix,
-        )
-    )
+    matrix, kornia = _in_pixels(family, theta, size), _kornia()
+    if family == "affine":
+        warp = lambda U, matrix: kornia.warp_affine(U, matrix, size, align_corners=True)  # noqa: E731
+        return warp, matrix[:, :2]
+    return lambda U, matrix: kornia.warp_perspective(U, matrix, size, align_corners=True), matrix
 
 
 def _in_pixels(family: str, theta: Tensor, size: Size) -> Tensor:
@@ -57,16 +46,6 @@ def _in_pixels(family: str, theta: Tensor, size: Size) -> Tensor:
     return matrix / matrix[:, 2:, 2:]
 
 
-def _affine_warp(size: Size) -> Warp:
-    transform = _kornia()
-    return lambda U, matrix: transform.warp_affine(U, matrix, size, align_corners=True)
-
-
-def _projective_warp(size: Size) -> Warp:
-    transform = _kornia()
-    return lambda U, matrix: transform.warp_perspective(U, matrix, size, align_corners=True)
-
-
 def _tps_warp(targets: Tensor) -> Warp:
     transform = _kornia()
 
@@ -75,12 +54,6 @@ def _tps_warp(targets: Tensor) -> Warp:
         return transform.warp_image_tps(U, sources, kernel, affine, align_corners=True)
 
     return warp
-
-
-def _control_points() -> Tensor:
-    side = torch.linspace(-1, 1, 4)
-    y, x = torch.meshgrid(side, side, indexing="ij")
-    return torch.stack([x, y], dim=-1).view(-1, 2)
 
 
 def _kornia() -> Any:

@@ -1,4 +1,4 @@
-"""Group 2, second part: the bare layer, ours against plain torch and kornia on the same work."""
+"""The bare layer, ours against plain torch and kornia on the same work."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import kornia_warps, plain
+from benchmarks.augmentations import has_kornia
 from benchmarks.report import Row, Section
 from benchmarks.steps import BATCH_SIZE
 from benchmarks.timing import Measure, interleave, ratio, spread, timed
@@ -53,10 +54,10 @@ def measure(rounds: int, batch_size: int = BATCH_SIZE) -> Section:
             warps = contestants(family, case, batch_size)
             times = interleave({name: _round_trip(*warp) for name, warp in warps.items()}, rounds)
             values = {column: spread(seconds).times(1000) for column, seconds in times.items()}
-            for other in times.keys() - {"ours"}:
+            for other in list(times)[1:]:
                 values[f"ours / {other}"] = ratio(times, "ours", other)
-            rows.append(Row(f"{family}/{key}", f"{family}, {case.what}", _ordered(values)))
-    left_out = [] if kornia_warps.available() else ["kornia, which is not installed"]
+            rows.append(Row(f"{family}/{key}", f"{family}, {case.what}", values))
+    left_out = [] if has_kornia() else ["kornia, which is not installed"]
     note = NOTE.format(batch_size=batch_size)
     return Section("layers", "The bare layer", note, rows, left_out)
 
@@ -75,7 +76,7 @@ def contestants(
         "ours": (ours, U, theta),
         "plain torch": (PLAIN[family](size), U, theta),
     }
-    if kornia_warps.available():
+    if has_kornia():
         warp, parameters = kornia_warps.warp_and_parameters(family, theta.detach(), size)
         ways["kornia"] = warp, U, parameters.requires_grad_()
     return ways
@@ -86,9 +87,3 @@ def _round_trip(warp: plain.Warp, U: Tensor, parameters: Tensor) -> Measure:
     with torch.no_grad():
         gradient = torch.ones_like(warp(U, parameters))
     return timed(lambda: torch.autograd.grad(warp(U, parameters), wanted, gradient))
-
-
-def _ordered(values: dict[str, Any]) -> dict[str, Any]:
-    """Times first, then ratios, always in the same order."""
-    names = ["ours", "plain torch", "kornia", "ours / plain torch", "ours / kornia"]
-    return {name: values[name] for name in names if name in values}

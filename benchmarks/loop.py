@@ -1,4 +1,4 @@
-"""Group 4: Lightning's loop with all that a cell hangs into it, against a bare loop."""
+"""Lightning's loop with all that a cell hangs into it, against a bare loop."""
 
 import tempfile
 import time
@@ -15,7 +15,7 @@ from benchmarks.report import Row, Section
 from benchmarks.steps import BATCH_SIZE
 from benchmarks.timing import Seconds, interleave, ratio, spread
 from stn.callbacks.progress import Stopwatch
-from stn.running.cell import Cell, build_task, build_trainer
+from stn.running.cell import Cell, build_data, build_task, build_trainer
 
 NUM_STEPS = {"fcn": 150, "cnn": 20}
 WARM_UP_STEPS = 5
@@ -57,18 +57,18 @@ def lightning(model: str, num_steps: int, batch_size: int) -> tuple[list[Seconds
     with tempfile.TemporaryDirectory() as folder:
         described = _cell(model, num_steps, batch_size, folder)
         described.folder.mkdir()
-        task, ends = build_task(described), StepEnds()
-        trainer = build_trainer(described, Stopwatch(), [])
+        task, data, ends = build_task(described), build_data(described), StepEnds()
+        trainer = build_trainer(described, Stopwatch(None), [])
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
         callbacks.insert(0, ends)
-        trainer.fit(task, datamodule=_data(described))
+        trainer.fit(task, datamodule=data)
     return ends.times, task.network
 
 
 def bare(model: str, num_steps: int, batch_size: int) -> tuple[list[Seconds], nn.Module]:
     """Train in a loop of a few lines; return when each step ended, and the averaged network."""
     described = _cell(model, num_steps, batch_size, "")
-    task, data, ends = build_task(described), _data(described), []
+    task, data, ends = build_task(described), build_data(described), []
     schedule: Any = task.configure_optimizers()
     optimizer, scheduler = schedule["optimizer"], schedule["lr_scheduler"]["scheduler"]
     decay = described.config["recipe"]["averaging"]["decay"]
@@ -91,20 +91,8 @@ def _mean(ends: list[Seconds]) -> Seconds:
 
 def _cell(model: str, num_steps: int, batch_size: int, folder: str) -> Cell:
     return configured.cell(
-        f"model={model}",
-        "data=mnist_r",
-        "recipe=quick",
-        "logger=csv",
-        "trainer.accelerator=cpu",
-        "data.module._target_=benchmarks.digits.RandomDigits",
-        f"recipe.max_steps={num_steps}",
-        f"recipe.batch_size={batch_size}",
+        *(f"model={model}", "data=mnist_r", "recipe=quick", "logger=csv", f"runs_dir={folder}"),
+        *("trainer.accelerator=cpu", "data.module._target_=benchmarks.digits.RandomDigits"),
+        *(f"recipe.max_steps={num_steps}", f"recipe.batch_size={batch_size}"),
         "recipe.watch.val_every_n_epochs=1000",
-        f"runs_dir={folder}",
     )
-
-
-def _data(described: Cell) -> Any:
-    data = described.instantiate(described.config["data"]["module"])
-    data.setup()
-    return data

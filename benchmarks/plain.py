@@ -1,17 +1,15 @@
-"""The same networks and warps as others write them: torch's own functions, nothing of ours.
+"""The same warps as others write them: torch's own functions, nothing of ours.
 
-These are what `stn.fast` and `stn.transformers` are measured against, so they are written with
-care for their speed: whatever does not depend on theta is computed once, before.
+`stn.transformers` is measured against these, so they are written with care for their speed:
+whatever does not depend on theta is computed once, before.
 """
 
-import copy
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stn.fast import Conv, ConvMaxPool, ConvMaxPoolStack
 from stn.transformers import SpatialTransformer
 
 Warp = Callable[[Tensor, Tensor], Tensor]
@@ -31,30 +29,13 @@ class PlainTransformer(nn.Module):
         return affine_warp(self.output_size)(U, self.localisation(U))
 
 
-def twin(network: nn.Module) -> nn.Module:
-    """Copy a network with every layer of ours replaced by torch's; affine transformers only."""
-    return _replaced(copy.deepcopy(network))
-
-
-def _replaced(module: nn.Module) -> nn.Module:
-    for name, child in module.named_children():
-        setattr(module, name, _replaced(child))
-    if isinstance(module, ConvMaxPoolStack):
-        return nn.Sequential(*(layer for pair in module for layer in (pair, nn.ReLU())))
-    if isinstance(module, ConvMaxPool):
-        return nn.Sequential(_convolution(module), nn.MaxPool2d(2))
-    if isinstance(module, Conv):
-        return _convolution(module)
-    if isinstance(module, SpatialTransformer):
-        assert module.output_size is not None
-        return PlainTransformer(module.localisation, module.output_size)
-    return module
-
-
-def _convolution(layer: Conv | ConvMaxPool) -> nn.Conv2d:
-    plain = nn.Conv2d(layer.in_channels, layer.out_channels, layer.kernel_size[0])
-    plain.load_state_dict(layer.state_dict())
-    return plain
+def with_plain_transformer(network: nn.Module) -> nn.Module:
+    """Put torch's own transformer in the place of an affine one of a network, if it has one."""
+    for name, child in network.named_children():
+        if isinstance(child, SpatialTransformer):
+            assert child.output_size is not None
+            setattr(network, name, PlainTransformer(child.localisation, child.output_size))
+    return network
 
 
 def affine_warp(size: Size) -> Warp:
@@ -69,7 +50,7 @@ def affine_warp(size: Size) -> Warp:
 
 def projective_warp(size: Size) -> Warp:
     """Return (U, theta (B, 8)) -> V: homogeneous coordinates by one product, then the division."""
-    points = torch.cat([_positions(size), torch.ones(size[0] * size[1], 1)], dim=1)  # (HW, 3)
+    points = torch.cat([positions(size), torch.ones(size[0] * size[1], 1)], dim=1)  # (HW, 3)
 
     def warp(U: Tensor, theta: Tensor) -> Tensor:
         homography = torch.cat([theta, torch.ones_like(theta[:, :1])], dim=1).view(-1, 3, 3)
@@ -85,13 +66,13 @@ def tps_warp(size: Size, points: Size = (4, 4)) -> Warp:
     The spline through (c_i, s_i) is T(p) = sum_i w_i r^2 log r + a_0 + a . p, r = |p - c_i|, and
     (w, a) solves [[K, P], [P^T, 0]] (w, a) = (s, 0): linear in s, with one inverse for all.
     """
-    targets, positions = _positions(points), _positions(size)
+    targets, pixels = positions(points), positions(size)
     num = len(targets)
     system = torch.zeros(num + 3, num + 3, dtype=torch.float64)
     system[:num] = _features(targets, targets)
     system[num:, :num] = system[:num, num:].T
     inverse = torch.linalg.inv(system)[:, :num].float()
-    features = _features(positions, targets).float()
+    features = _features(pixels, targets).float()
 
     def warp(U: Tensor, theta: Tensor) -> Tensor:
         sources = targets + theta.view(-1, num, 2)
@@ -108,7 +89,7 @@ def _features(positions: Tensor, centres: Tensor) -> Tensor:
     return torch.cat([radial, torch.ones_like(positions[:, :1]), positions], dim=1)
 
 
-def _positions(size: Size) -> Tensor:
+def positions(size: Size) -> Tensor:
     """Pixel centres of an image, or a regular grid of points: (HW, 2), (x, y)."""
     rows, columns = (torch.linspace(-1, 1, side) for side in size)
     y, x = torch.meshgrid(rows, columns, indexing="ij")

@@ -1,15 +1,16 @@
-"""Group 5: the convolutions of the CNNs against the machine's own rate of matrix products."""
+"""The convolutions of the CNNs against the machine's own rate of matrix products."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from benchmarks import configured, plain
+from benchmarks import configured
 from benchmarks.report import Row, Section
 from benchmarks.steps import BATCH_SIZE
-from benchmarks.timing import Measure, Spread, Times, interleave, spread, timed
-from stn.fast import ConvMaxPool
+from benchmarks.timing import Measure, Times, interleave, spread, timed
+from stn.fast.convolution import conv_max_pool, conv_max_pool_plain
 
 MATRIX_SIDE = 1536
 NOTE = """\
@@ -17,13 +18,13 @@ Layers of convolution and 2x2 pooling, forward and backward at a batch of {batch
 product of two float32 matrices of {side} x {side}. The arithmetic is that of the definition, two
 operations a multiplication, for outputs that pooling keeps; a share above 1 means that the layer
 does less than that, as its algorithm allows. `behind a transformer` adds the gradient of the
-images. Plain is `nn.Conv2d` and `nn.MaxPool2d` in the default layout, or channels last."""
+images. Plain is torch's own convolution and pooling in the default layout, or channels last."""
 
 
 class Layer(NamedTuple):
     """A layer, its input, and whether that needs a gradient."""
 
-    module: ConvMaxPool
+    conv: nn.Conv2d
     x: Tensor
     needs_gradient: bool
 
@@ -31,35 +32,50 @@ class Layer(NamedTuple):
     def operations(self) -> float:
         """Direct arithmetic of forward and backward."""
         batch, channels, height, width = self.x.shape
-        size, filters = self.module.kernel_size[0], self.module.out_channels
+        size, filters = self.conv.kernel_size[0], self.conv.out_channels
         rows, columns = ((side - size + 1) // 2 * 2 for side in (height, width))
         products = batch * filters * channels * size**2 * rows * columns
         return 2.0 * products * (3 if self.needs_gradient else 2)
+
+    def measures(self) -> dict[str, Measure]:
+        """Return the measures of ours and of plain torch in both layouts."""
+        assert self.conv.bias is not None
+        parameters, x = [self.conv.weight, self.conv.bias], self.x.contiguous()
+        last = [t.contiguous(memory_format=torch.channels_last) for t in (x, self.conv.weight)]
+        return {
+            "ours": self._round_trip(conv_max_pool, self.x, *parameters),
+            "plain": self._round_trip(conv_max_pool_plain, x, *parameters),
+            "channels last": self._round_trip(conv_max_pool_plain, *last, self.conv.bias),
+        }
+
+    def _round_trip(
+        self, function: Callable[..., Tensor], x: Tensor, *parameters: Tensor
+    ) -> Measure:
+        x = x.detach().requires_grad_(self.needs_gradient)
+        leaves = [p.detach().requires_grad_() for p in parameters]
+        wanted = [*leaves, *([x] if self.needs_gradient else [])]
+        gradient = torch.ones_like(function(x, *leaves)).detach()
+        return timed(lambda: torch.autograd.grad(function(x, *leaves), wanted, gradient))
 
 
 def measure(rounds: int, batch_size: int = BATCH_SIZE, matrix_side: int = MATRIX_SIDE) -> Section:
     """Measure both layers of the CNN of R, of RTS, and of the one behind a transformer."""
     rows = []
-    for side, data in ((28, "mnist_r"), (42, "mnist_rts")):
+    for data in ("mnist_r", "mnist_rts"):
         layers = cnn_layers(data, batch_size)
+        side = layers["conv 9x9"].x.shape[-1]
         measures = {"product": _product(matrix_side)}
         for name, layer in layers.items():
-            measures |= _contestants(name, layer)
+            measures |= {f"{name}/{way}": m for way, m in layer.measures().items()}
         times = interleave(measures, rounds)
         rate = [2 * matrix_side**3 / seconds for seconds in times["product"]]
-        rows.append(
-            Row(
-                f"product_{side}",
-                f"matrix product, beside the {side} px layers",
-                {"GFLOP/s": spread(rate).times(1e-9)},
-            )
-        )
-        for name, layer in layers.items():
-            rows.append(_row(f"{name}_{side}", f"{name}, {side} px", times, [name], [layer], rate))
-        both = list(layers)[:2]
-        parts = [layers[name] for name in both]
-        what = f"both layers of the CNN, {side} px"
-        rows.append(_row(f"cnn_{side}", what, times, both, parts, rate))
+        what = f"matrix product, beside the {side} px layers"
+        rows.append(Row(f"product_{side}", what, {"GFLOP/s": spread(rate).times(1e-9)}))
+        parts = {name: {name: layer} for name, layer in layers.items()}
+        parts["cnn"] = dict(list(layers.items())[:2])
+        for name, of_part in parts.items():
+            what = f"{'both layers of the CNN' if name == 'cnn' else name}, {side} px"
+            rows.append(_row(f"{name}_{side}", what, times, of_part, rate))
     note = NOTE.format(batch_size=batch_size, side=matrix_side)
     return Section("roofline", "Convolutions and the machine's rate", note, rows)
 
@@ -67,12 +83,11 @@ def measure(rounds: int, batch_size: int = BATCH_SIZE, matrix_side: int = MATRIX
 def cnn_layers(data: str, batch_size: int) -> dict[str, Layer]:
     """Return the layers of the CNN of a column, and its first one behind a transformer."""
     described = configured.cell("model=cnn", f"data={data}")
-    first, second = (
-        m for m in configured.network(described).modules() if isinstance(m, ConvMaxPool)
-    )
-    U = configured.images(batch_size, tuple(described.config["data"]["image_size"]))
+    network = configured.network(described, fast=False)
+    first, _, _, second, *_ = network.layers
+    U = configured.images(described, batch_size)
     with torch.no_grad():
-        between = torch.relu(first(U))
+        between = torch.relu(conv_max_pool(U, first.weight, first.bias))
     return {
         "conv 9x9": Layer(first, U, False),
         "conv 7x7": Layer(second, between, True),
@@ -80,46 +95,18 @@ def cnn_layers(data: str, batch_size: int) -> dict[str, Layer]:
     }
 
 
-def _contestants(name: str, layer: Layer) -> dict[str, Measure]:
-    """Return the measures of ours and of plain torch in both layouts."""
-    plain_layer = plain.twin(torch.nn.Sequential(layer.module))
-    last = plain.twin(torch.nn.Sequential(layer.module)).to(memory_format=torch.channels_last)
-    x = layer.x.contiguous()
-    return {
-        name: _round_trip(layer.module, layer.x, layer.needs_gradient),
-        f"{name}/plain": _round_trip(plain_layer, x, layer.needs_gradient),
-        f"{name}/plain, channels last": _round_trip(
-            last, x.contiguous(memory_format=torch.channels_last), layer.needs_gradient
-        ),
-    }
-
-
-def _row(
-    key: str, what: str, times: Times, names: list[str], layers: list[Layer], rate: list[float]
-) -> Row:
+def _row(key: str, what: str, times: Times, layers: dict[str, Layer], rate: list[float]) -> Row:
     """Join what several layers took, and divide by the rate of the same round."""
-    operations = sum(layer.operations for layer in layers)
-    values: dict[str, Spread] = {}
-    for column, suffix in (
-        ("ours", ""),
-        ("plain", "/plain"),
-        ("channels last", "/plain, channels last"),
-    ):
-        seconds = [
-            sum(part) for part in zip(*(times[name + suffix] for name in names), strict=True)
-        ]
+    operations = sum(layer.operations for layer in layers.values())
+    values = {}
+    for way in ("ours", "plain", "channels last"):
+        rounds = zip(*(times[f"{name}/{way}"] for name in layers), strict=True)
+        seconds = [sum(parts) for parts in rounds]
         share = [operations / s / r for s, r in zip(seconds, rate, strict=True)]
-        prefix = "" if column == "ours" else f"{column}: "
+        prefix = "" if way == "ours" else f"{way}: "
         values[f"{prefix}ms"] = spread(seconds).times(1000)
         values[f"{prefix}share of the rate"] = spread(share)
     return Row(key, what, values)
-
-
-def _round_trip(module: torch.nn.Module, x: Tensor, needs_gradient: bool) -> Measure:
-    x = x.detach().requires_grad_(needs_gradient)
-    wanted = [*module.parameters(), *([x] if needs_gradient else [])]
-    gradient = torch.ones_like(module(x)).detach()
-    return timed(lambda: torch.autograd.grad(module(x), wanted, gradient))
 
 
 def _product(side: int) -> Measure:

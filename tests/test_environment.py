@@ -105,6 +105,7 @@ class TestMakefile:
         phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
         assert phony is not None
         public = {name for name in phony[1].split() if not name.startswith(".")}
+        public |= {f"reproduce-{path.stem}" for path in (ROOT / "conf/table").glob("*.yaml")}
         assert set(re.findall(r"^  ([a-z0-9-]+) +\S", make().stdout, re.MULTILINE)) == public
         assert public <= TARGETS
 

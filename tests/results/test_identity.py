@@ -61,7 +61,8 @@ def test_what_changes_no_result_does_not_enter(name: Callable[..., str], overrid
         "recipe.max_steps=9",
         "recipe.averaging=null",
         "recipe.localisation_lr_factor=0.1",
-        "+recipe.label_smoothing=0.1",
+        "recipe.label_smoothing=0.1",
+        "+anything.else=1",
     ],
 )
 def test_what_changes_the_result_enters(name: Callable[..., str], override: str) -> None:

@@ -344,3 +344,9 @@ def test_a_record_tells_neither_home_nor_token(
         assert token not in text
         assert "s3cret-word" not in text
         assert "~/runs" in text
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_network_is_fast_where_the_configuration_says_so(make_cell: MakeCell, fast: bool) -> None:
+    network = cell_module.build_task(make_cell("model=cnn", f"trainer.fast={fast}")).network
+    assert (type(network.layers) is nn.Sequential) is not fast

@@ -53,7 +53,7 @@ class Panels(Callback):
             with torch.no_grad():
                 theta = transformer.theta(seen)
             warps.append(warp(transformer, seen, theta))
-            size = transformer.output_size or tuple(seen.shape[-2:])
+            size = transformer.output_size or (seen.shape[-2], seen.shape[-1])
             outside = outside_fraction(transformer.transform.grid(theta, size)).mean().item()
             mark = f"_{i + 1}" if i else ""
             statistics[f"outside_share{mark}"] = outside

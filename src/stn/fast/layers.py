@@ -57,7 +57,7 @@ class FastSequential(nn.Sequential):
         layers: list[Any] = list(self)
         filled = 0  # channels at the end of x are zeros
         while layers:
-            if _is_block(layers[:3]) and _fits(layers[0], x, filled):
+            if _is_block(layers[:3]) and has_own_way(x, layers[0].weight):
                 weight, bias = _filled_up(layers[0], filled)
                 x = F.relu(conv_max_pool(x, weight, bias))
                 filled = len(weight) - layers[0].out_channels
@@ -96,11 +96,6 @@ def _is_block(layers: Sequence[nn.Module]) -> bool:
 def _has_hooks(layer: nn.Module) -> bool:
     hooks = layer._forward_hooks, layer._forward_pre_hooks
     return any(map(len, (*hooks, layer._backward_hooks, layer._backward_pre_hooks)))
-
-
-def _fits(layer: Any, x: Any, filled: int) -> bool:
-    """Tell whether x, without its last channels, is what a layer wants and has a way for."""
-    return has_own_way(x, layer.weight) and x.shape[1] - filled == layer.in_channels
 
 
 def _filled_up(layer: Any, filled: int) -> tuple[Tensor, Tensor]:

@@ -25,7 +25,6 @@ HARMLESS = frozenset(
         "model.label",
         "model.name",
         "model.outputs",
-        "model.outputs",
         "model.transform",
         "recipe.name",
         "recipe.watch",

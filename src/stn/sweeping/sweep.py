@@ -72,11 +72,12 @@ def plan(
         names = [o.removeprefix("+table=") for o in overrides if o.startswith("+table=")]
         if names:
             content: Any = OmegaConf.to_container(compose(overrides).table)
-            table = parse_table(names[0], content | {"only": None})  # what is rendered is whole
-            runs = planning.plan(table, overrides, compose)
-            tables.append((table, runs))
-            wanted = [column.key for column in parse_table(names[0], content).columns]
-            runs = [run for run in runs if run.column in wanted]
+            wanted = {column.key for column in parse_table(names[0], content).columns}
+            if not wanted:
+                continue
+            whole = parse_table(names[0], content | {"only": None})  # which is what is rendered
+            tables.append((whole, planning.plan(whole, overrides, compose)))
+            runs = [run for run in tables[-1][1] if run.column in wanted]
         else:
             config: Any = OmegaConf.to_container(compose(overrides), resolve=True)
             runs = [PlannedRun(cell_id(config), "", "", 0, (*overrides,), 1.0, config)]
