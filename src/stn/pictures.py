@@ -16,9 +16,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from PIL import Image
 
-from stn.drawing.examples import Rivals, draw_alignment, draw_examples, find_rivals, load
 from stn.report import CONF, chosen_recipe, filled, table_of
 from stn.results.collect import collect
+from stn.running.examples import Rivals, draw_alignment, draw_examples, find_rivals, load
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="pictures")

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from stn.drawing import distortions as sheet
+from stn import distortions as sheet
 
-CONF = Path(__file__).parents[2] / "conf/data"
+CONF = Path(__file__).parents[1] / "conf/data"
 
 
 def test_the_sheet_shows_every_distortion(mnist_dir, tmp_path, monkeypatch):

@@ -1,6 +1,6 @@
 """One picture of what every distortion does: a row for each, a column for each class of digit.
 
-    python -m stn.drawing.distortions --out reports/distortions.png --seed 0
+    python -m stn.distortions --out reports/distortions.png --seed 0
 
 Rows are the data configurations that have a distortion (`conf/data/*.yaml`), with the numbers they
 state; columns are the fixed validation digits that the panels of a training run show.
@@ -94,7 +94,7 @@ def _left(label: int) -> int:
 
 def main() -> None:
     """Parses the command line and writes the sheet."""
-    parser = argparse.ArgumentParser(prog="python -m stn.drawing.distortions", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m stn.distortions", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("reports/distortions.png"))
     parser.add_argument("--seed", type=int, default=0, help="data seed of the distortions")
     parser.add_argument("--conf", type=Path, default=Path("conf/data"))
