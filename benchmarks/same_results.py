@@ -1,11 +1,13 @@
 """Shows that a change of the code changes no result: the same cells at two commits, bit for bit.
 
-    python benchmarks/same_results.py COMMIT [--steps 150] [--cells st_cnn/affine/mnist_r,...]
+    python benchmarks/same_results.py COMMIT [--steps 150] [--cells st_cnn/affine/mnist_r] [--write]
 
 Each cell is trained by its command, once with the package as it is at COMMIT and once as it is in
 the working tree, and both leave the same training losses, statistics of theta, weights (in order:
 names may differ), validation and test errors, or the differences are listed and the exit status
-is 1. What COMMIT gave is kept in `--kept`, and is not computed again.
+is 1. What COMMIT gave is kept in `--kept`, and is not computed again. With `--write`, and if all
+cells are the same, the committed records that COMMIT's code made are no longer marked as of other
+code: `src/stn/results/same_code.json` gets the hash of each one's code, then and now.
 """
 
 import argparse
@@ -19,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from stn.results.code import SAME_CODE, code_id
 
 ROOT = Path(__file__).parents[1]
 NETWORKS = ("fcn/-", "cnn/-", "st_fcn/affine", "st_fcn/tps", "st_cnn/affine", "st_cnn/tps")
@@ -76,7 +80,32 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     return sorted(found)
 
 
-def compare(commit: str, cells: list[str], steps: int, kept: Path) -> int:
+CODE_IDS = """
+import json, sys
+from stn.results.code import code_id
+print(json.dumps([code_id(config) for config in json.load(sys.stdin)]))
+"""
+
+
+def same_code(tree: Path) -> dict[str, str]:
+    """Return the code hashes of the committed records that a checkout's code made, then and now."""
+    paths = sorted(ROOT.glob("results/*/*/*.json"))
+    records = [json.loads(path.read_text()) for path in paths]
+    configs = json.dumps([record["config"] for record in records])
+    environment = os.environ | {"PYTHONPATH": str(tree / "src")}
+    command = [sys.executable, "-c", CODE_IDS]
+    done = subprocess.run(
+        command, input=configs, env=environment, check=True, capture_output=True, text=True
+    )
+    then = json.loads(done.stdout)
+    return {
+        record["code"]: code_id(record["config"])
+        for record, code in zip(records, then, strict=True)
+        if record["code"] == code != code_id(record["config"])
+    }
+
+
+def compare(commit: str, cells: list[str], steps: int, kept: Path, write: bool) -> int:
     """Compare cell after cell; return how many differ."""
     describe = ["git", "-C", str(ROOT), "rev-parse", "--short=12", commit]
     commit = subprocess.run(describe, check=True, capture_output=True, text=True).stdout.strip()
@@ -95,6 +124,12 @@ def compare(commit: str, cells: list[str], steps: int, kept: Path) -> int:
                 found = differences(old, outcome(train(ROOT, cell, steps, runs / "new")))
                 num_different += bool(found)
                 print(f"{cell}: {len(old)} values,", found[:5] or "all the same", flush=True)
+            if write and not num_different:
+                proofs = json.loads(SAME_CODE.read_text())
+                codes = same_code(tree)
+                proof = {"commit": commit, "cells": cells, "steps": steps, "codes": codes}
+                SAME_CODE.write_text(json.dumps([*proofs, proof], indent=2) + "\n")
+                print(f"{SAME_CODE}: {len(codes)} codes that give the same")
         finally:
             subprocess.run([*git, "remove", "--force", str(tree)], check=True)
     return num_different
@@ -106,10 +141,13 @@ def main() -> None:
     parser.add_argument("commit")
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--cells", default=",".join(CELLS))
+    parser.add_argument("--write", action="store_true")
     parser.add_argument("--kept", type=Path, default=Path("reports/same_results"))
     arguments = parser.parse_args()
     cells = arguments.cells.split(",")
-    num_different = compare(arguments.commit, cells, arguments.steps, arguments.kept)
+    num_different = compare(
+        arguments.commit, cells, arguments.steps, arguments.kept, arguments.write
+    )
     sys.exit(f"{num_different} of {len(cells)} cells differ" if num_different else 0)
 
 
