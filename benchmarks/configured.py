@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from stn.fast import accelerate
 from stn.results.identity import cell_id
-from stn.running.cell import Cell
+from stn.running.preparing import Cell
 
 CONF = Path(__file__).parents[1] / "conf"
 

@@ -15,7 +15,7 @@ from benchmarks.report import Row, Section
 from benchmarks.steps import BATCH_SIZE
 from benchmarks.timing import Seconds, interleave, ratio, spread
 from stn.callbacks.progress import Stopwatch
-from stn.running.cell import Cell, build_data, build_task, build_trainer
+from stn.running.preparing import Cell, build_data, build_task, build_trainer
 
 NUM_STEPS = {"fcn": 150, "cnn": 20}
 WARM_UP_STEPS = 5

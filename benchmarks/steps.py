@@ -11,7 +11,7 @@ from benchmarks import configured
 from benchmarks.report import Row, Section
 from benchmarks.timing import Measure, interleave, ratio, spread, timed
 from stn.models.matching import num_parameters
-from stn.running.cell import Cell
+from stn.running.preparing import Cell
 
 BATCH_SIZE = 256
 # Weights must not drift: every round measures the same network. The arithmetic is the same.

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from stn.data import mnist_source
 from stn.results.identity import cell_id
 from stn.running.building import instantiate
-from stn.running.cell import Cell
+from stn.running.preparing import Cell
 
 CONF = Path(__file__).parents[1] / "conf"
 NUM_TRAIN, NUM_TEST = 640, 150

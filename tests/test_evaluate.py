@@ -7,7 +7,8 @@ import torch
 
 from stn import evaluate
 from stn.results.records import read_record
-from stn.running.cell import Cell, run_cell
+from stn.running.cell import run_cell
+from stn.running.preparing import Cell
 
 MakeCell = Callable[..., Cell]
 Evaluate = Callable[..., None]

@@ -16,7 +16,8 @@ from stn.callbacks.wandb import LenientWandbLogger
 from stn.results.collect import collect
 from stn.results.records import read_record
 from stn.running import cell as cell_module
-from stn.running.cell import Cell, run_cell
+from stn.running.cell import run_cell
+from stn.running.preparing import Cell
 from tests.running.test_cell import assert_same, stop_at
 
 MakeCell = Callable[..., Cell]

@@ -8,7 +8,8 @@ import yaml
 from PIL import Image
 
 from stn.pictures import main
-from stn.running.cell import Cell, run_cell
+from stn.running.cell import run_cell
+from stn.running.preparing import Cell
 from tests.results.conftest import STUDY
 
 # What `make_cell` says besides the cell's names.

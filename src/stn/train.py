@@ -18,7 +18,8 @@ from rich.console import Console
 
 from stn.files.locks import BUSY, CellBusyError
 from stn.results.identity import cell_id
-from stn.running.cell import Cell, run_cell
+from stn.running.cell import run_cell
+from stn.running.preparing import Cell
 from stn.running.ranks import RankError
 from stn.running.tuning import run_trial
 from stn.sweeping.run import INTERRUPTED, Job, check_retry

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from stn.data.contract import CellData
-from stn.running.cell import Cell, build_data
+from stn.running.preparing import Cell, build_data
 
 
 def check_contract(cell: Cell) -> None:

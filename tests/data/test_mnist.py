@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from stn.data.distortions import Clutter, Rotate
 from stn.data.mnist import MnistDataModule
-from stn.running.cell import Cell
+from stn.running.preparing import Cell
 from tests.data.test_contract import check_contract
 
 BATCH = 64

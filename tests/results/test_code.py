@@ -68,7 +68,7 @@ def test_new_files_classes_comments_and_format_are_no_other_code(package: Path, 
         ("transformers/grids.py", "HORIZON = 1e-3", "HORIZON = 1e-2"),  # a constant
         ("data/distortions.py", "DIGIT_PX = 28", "DIGIT_PX = 27"),
         ("tasks/task.py", "if not torch.isfinite(loss)", "if torch.isnan(loss)"),  # a method
-        ("running/cell.py", "num_sanity_val_steps=1", "num_sanity_val_steps=2"),
+        ("running/preparing.py", "num_sanity_val_steps=1", "num_sanity_val_steps=2"),
         ("data/randomness.py", "_LAST_SHIFT = 31", "_LAST_SHIFT = 30"),  # of a helper's helper
         ("tasks/schedules.py", "0.5 * (1", "0.49 * (1"),  # named in the configuration alone
     ],

@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 
 from stn import evaluate, train
 from stn.running.building import instantiate
-from stn.running.cell import Cell, run_cell
+from stn.running.cell import run_cell
+from stn.running.preparing import Cell
 
 SOURCES = sorted((Path(__file__).parents[2] / "src").rglob("*.py"))
 

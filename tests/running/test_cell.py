@@ -15,7 +15,8 @@ from stn.files.locks import CellBusyError
 from stn.results.code import code_id
 from stn.results.records import Record, read_record
 from stn.running import cell as cell_module
-from stn.running.cell import Cell, run_cell
+from stn.running.cell import run_cell
+from stn.running.preparing import Cell
 from stn.tasks.task import DivergedError
 
 MakeCell = Callable[..., Cell]
@@ -344,9 +345,3 @@ def test_a_record_tells_neither_home_nor_token(
         assert token not in text
         assert "s3cret-word" not in text
         assert "~/runs" in text
-
-
-@pytest.mark.parametrize("fast", [True, False])
-def test_a_network_is_fast_where_the_configuration_says_so(make_cell: MakeCell, fast: bool) -> None:
-    network = cell_module.build_task(make_cell("model=cnn", f"trainer.fast={fast}")).network
-    assert (type(network.layers) is nn.Sequential) is not fast

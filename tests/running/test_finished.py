@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from stn.results.records import read_record
-from stn.running.cell import Cell, run_cell
+from stn.running.cell import run_cell
 from stn.running.checkpoints import save
 from stn.running.finished import evaluate, restore
+from stn.running.preparing import Cell
 
 MakeCell = Callable[..., Cell]
 

@@ -13,8 +13,9 @@ import torch
 
 from stn.data.pool import SampleLoader
 from stn.results.records import Record, read_record
-from stn.running.cell import Cell, run_cell
+from stn.running.cell import run_cell
 from stn.running.finished import evaluate
+from stn.running.preparing import Cell
 from stn.running.ranks import RankError, check_num_ranks, run_ranks
 from stn.tasks.task import DivergedError
 from tests.small_mnist import KILL, SIZES, SPOIL

@@ -6,7 +6,7 @@ import pytest
 
 from stn.callbacks.progress import Stopwatch
 from stn.results.records import Record
-from stn.running.cell import Cell
+from stn.running.preparing import Cell
 from stn.running.recording import make_record
 
 MakeCell = Callable[..., Cell]

@@ -3,7 +3,8 @@ from collections.abc import Callable
 import pytest
 
 from stn.data.mnist import MnistDataModule
-from stn.running.cell import Cell, run_cell
+from stn.running.cell import run_cell
+from stn.running.preparing import Cell
 from stn.running.tuning import run_trial
 
 

@@ -3,7 +3,8 @@ from collections.abc import Callable
 
 import pytest
 
-from stn.running.cell import Cell, run_cell
+from stn.running.cell import run_cell
+from stn.running.preparing import Cell
 from stn.sweeping.run import Job, Sweep, split
 from stn.tasks.task import DivergedError
 

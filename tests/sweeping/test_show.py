@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from stn.results.records import Record, read_record, write_record
-from stn.running.cell import Cell, run_cell
+from stn.running.cell import run_cell
+from stn.running.preparing import Cell
 from stn.sweeping.run import Job
 from stn.sweeping.show import SweepDisplay, shown
 from stn.tasks.task import DivergedError

@@ -18,7 +18,7 @@ from typing import Any
 PACKAGE = "stn"
 SOURCE = Path(__file__).parents[1]
 SAME_CODE = Path(__file__).with_name("same_code.json")
-TRAINING = ("stn.running.cell.prepare", "stn.running.cell.train_and_measure")
+TRAINING = ("stn.running.preparing.prepare", "stn.running.cell.train_and_measure")
 # Rooms and modules that watch, keep and show what a cell gives, and decide nothing of it.
 WATCHING = (
     *("stn.callbacks", "stn.drawing", "stn.files", "stn.results", "stn.sweeping"),

@@ -18,8 +18,8 @@ from stn.results.comparison import Comparison
 from stn.results.figures import number
 from stn.results.records import Record
 from stn.results.table import Column, Metric, Row
-from stn.running.cell import build_data
 from stn.running.finished import restore
+from stn.running.preparing import build_data
 from stn.transformers import SpatialTransformer
 
 NUM_ALIGNED, MAX_CLASSES = 1000, 10

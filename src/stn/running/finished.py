@@ -11,8 +11,9 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from stn.results.records import RESULT, read_record
-from stn.running.cell import CONFIG, WEIGHTS, Cell, build_data, build_task
+from stn.running.cell import CONFIG, WEIGHTS
 from stn.running.checkpoints import load
+from stn.running.preparing import Cell, build_data, build_task
 from stn.tasks.task import Task
 
 CONFIG_KEYS = {"data", "model", "recipe", "seed", "task", "trainer"}

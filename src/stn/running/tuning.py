@@ -12,7 +12,7 @@ from typing import Any
 from filelock import FileLock
 
 from stn.callbacks.progress import Stopwatch
-from stn.running.cell import Cell, build_trainer, check, prepare
+from stn.running.preparing import Cell, build_trainer, check, prepare
 
 
 def trials_dir(config: Mapping[str, Any]) -> Path:

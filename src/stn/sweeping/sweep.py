@@ -12,7 +12,7 @@ from stn.results.comparison import compare
 from stn.results.identity import cell_id
 from stn.results.render import write_reports
 from stn.results.table import PlannedRun, Table, parse_table
-from stn.running.cell import Cell, build_data
+from stn.running.preparing import Cell, build_data
 from stn.running.tuning import trials_dir
 from stn.sweeping import planning
 from stn.sweeping.run import INTERRUPTED, Job, Sweep, record_of, run_missing, split

@@ -1,0 +1,185 @@
+"""What a cell is, and the parts that it is run with, built from its configuration."""
+
+import logging
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.plugins.environments import LightningEnvironment
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+from stn.callbacks.metrics import MetricsFile
+from stn.callbacks.panels import Panels
+from stn.callbacks.progress import ProgressFile, Stopwatch
+from stn.data.randomness import stream
+from stn.fast import accelerate
+from stn.fast.memory import keep_freed_memory
+from stn.running.building import instantiate
+from stn.running.checkpoints import CheckpointFiles
+from stn.running.ranks import check_num_ranks
+from stn.tasks.task import Task
+
+METRICS = "metrics.csv"
+
+# Lightning's advice, which is about other set-ups than this one.
+logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+for message in (
+    ".*exists and is not empty",
+    ".*LeafSpec",
+    ".*does not have many workers",
+    ".*srun. command is available",
+    "Grad strides do not match",  # of one-channel kernels, whose strides say nothing
+    ".*sync_dist=True",  # the counts are summed over the ranks already
+):
+    warnings.filterwarnings("ignore", message)
+
+
+class TrainerError(ValueError):
+    """The trainer cannot be had as configured, such as on a device that is not there."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell to run.
+
+    Attributes:
+        config: the resolved configuration.
+        run_id: names the folder of the run.
+        command: reproduces the cell.
+        packages: whose classes the configuration may build besides this project's.
+    """
+
+    config: Mapping[str, Any]
+    run_id: str
+    command: str
+    packages: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the run."""
+        return Path(self.config["runs_dir"]) / self.run_id
+
+    def build(self, part: Mapping[str, Any], **arguments: Any) -> Any:
+        """Build what a part of the configuration describes, with further arguments."""
+        return instantiate(part, self.packages, **arguments)
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Refuse numbers that no run can have, most of which are not part of what a cell is.
+
+    Raises:
+        ValueError: one of them is no whole number from 1 up; the recipe is not one for this data
+            set; or the devices cannot share a batch.
+    """
+    recipe, threads = config["recipe"], config["trainer"]["threads"]
+    if "max_steps" not in recipe:
+        raise ValueError(f"there is no recipe {recipe['name']} for data={config['data']['name']}")
+    counts = {f"recipe.watch.{key}": value for key, value in recipe["watch"].items()}
+    counts |= {f"recipe.{key}": recipe[key] for key in ("batch_size", "max_steps")}
+    for name, value in {**counts, "trainer.threads": threads}.items():
+        if type(value) is not int or value < 1:
+            raise ValueError(f"{name} must be a whole number from 1 up, not {value!r}")
+    check_num_ranks(config["trainer"]["devices"], recipe["batch_size"])
+
+
+def prepare(cell: Cell) -> tuple[Task, Any]:
+    """Prepare this process; build the cell's task and its data module, whose data are there."""
+    keep_freed_memory()
+    if not torch.cuda.is_available():  # or each step of Adam looks for a driver, for 0.3 ms
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+    torch.set_num_threads(cell.config["trainer"]["threads"])
+    data = build_data(cell)
+    data.prepare_data()
+    data.setup()
+    return build_task(cell), data
+
+
+def build_data(cell: Cell) -> Any:
+    """Build the data module (`stn.data.contract.CellData`)."""
+    config = cell.config
+    return cell.build(
+        config["data"]["module"],
+        batch_size=config["recipe"]["batch_size"],
+        seed=config["seed"],
+        data_dir=config["data_dir"],
+    )
+
+
+def build_task(cell: Cell) -> Task:
+    """Build the network with its initial weights, which depend on the seed alone, and its task."""
+    config, recipe = cell.config, cell.config["recipe"]
+    torch.manual_seed(stream(config["seed"], "init"))
+    network = cell.build(config["model"]["network"])
+    return Task(
+        network=accelerate(network) if config["trainer"]["fast"] else network,
+        loss=cell.build(config["task"]["loss"]),
+        evaluators={name: cell.build(e) for name, e in config["task"]["evaluators"].items()},
+        optimizer=cell.build(recipe["optimizer"]),
+        scheduler=cell.build(recipe["scheduler"]),
+        localisation_lr_factor=recipe["localisation_lr_factor"],
+        log_every_n_steps=recipe["watch"]["log_every_n_steps"],
+        seed=config["seed"],
+    )
+
+
+def build_trainer(cell: Cell, stopwatch: Stopwatch, loggers: list[Logger]) -> pl.Trainer:
+    """Build Lightning's trainer; all that it writes goes to the cell's folder.
+
+    Raises:
+        TrainerError: the device is not there.
+    """
+    recipe, trainer = cell.config["recipe"], cell.config["trainer"]
+    metrics = MetricsFile(cell.folder / METRICS)
+    panels = Panels(cell.folder / "panels", recipe["watch"]["panels_every_n_epochs"])
+    progress = ProgressFile(cell.folder / "progress.json", cell.config["task"]["metric"])
+    callbacks: list[pl.Callback] = [stopwatch, metrics, panels, progress]
+    if recipe["averaging"] is not None:  # after the panels, which show the averaged network
+        callbacks.append(EMAWeightAveraging(decay=recipe["averaging"]["decay"]))
+    callbacks.append(
+        ModelCheckpoint(
+            cell.folder, filename="last", enable_version_counter=False, save_on_train_epoch_end=True
+        )
+    )
+    try:
+        return pl.Trainer(
+            accelerator=trainer["accelerator"],
+            devices=trainer["devices"],
+            strategy="auto" if trainer["devices"] == 1 else "ddp",
+            # Ranks are counted here, whatever cluster this is.
+            plugins=[CheckpointFiles(), LightningEnvironment()],
+            use_distributed_sampler=False,  # each rank takes its share of every batch by itself
+            max_steps=recipe["max_steps"],
+            max_epochs=-1,
+            check_val_every_n_epoch=recipe["watch"]["val_every_n_epochs"],
+            num_sanity_val_steps=1,
+            log_every_n_steps=1,
+            reload_dataloaders_every_n_epochs=1,
+            logger=[metrics, *loggers],
+            callbacks=callbacks,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=cell.folder,
+        )
+    except (MisconfigurationException, ValueError) as error:
+        raise TrainerError(str(error)) from error
+
+
+def build_loggers(cell: Cell) -> list[Logger]:
+    """Start the loggers of the configuration; `metrics.csv` is there without them."""
+    loggers = []
+    for config in cell.config["logger"]["loggers"]:
+        build = cell.build(config)
+        try:
+            loggers.append(build(cell.run_id, cell.folder, cell.config))
+        except Exception as error:  # whatever ails a service must not stop the training
+            name = config["_target_"]
+            warnings.warn(f"{cell.run_id} goes on without {name}: {error}", stacklevel=2)
+    return loggers
