@@ -20,12 +20,14 @@ KEY = stream(0, "test")
 
 
 def elastic(point_px: float = 1.5, scale: tuple[float, float] = (0.75, 1.0), **changes):
-    arguments = {"points": (4, 4), "size": (28, 28)} | changes
+    arguments = {"points": (4, 4), "frame": (28, 28), "size": (28, 28)} | changes
     return ElasticDistortion(scale_range=scale, point_px=point_px, **arguments)
 
 
 def projective(corner_px: float = 5, scale: tuple[float, float] = (0.75, 1.0), size=(28, 28)):
-    return ProjectiveDistortion(scale_range=scale, corner_px=corner_px, min_area=0.1, size=size)
+    return ProjectiveDistortion(
+        scale_range=scale, corner_px=corner_px, min_area=0.1, frame=None, size=size
+    )
 
 
 def similarity(max_deg: float = 45, scale: tuple[float, float] = (0.7, 1.2), size=(42, 42)):
@@ -43,9 +45,9 @@ ALL = {
     "projective_wide": projective(size=(31, 44)),
     "elastic": elastic(),
     "elastic_wide": elastic(size=(31, 44), points=(3, 5)),
-    "clutter": Clutter(num_patches=6, patch_px=6, size=(60, 60)),
-    "clutter_wide": Clutter(num_patches=3, patch_px=5, size=(41, 70)),
-    "clutter_none": Clutter(num_patches=0, patch_px=6, size=(60, 60)),
+    "clutter": Clutter(num_patches=6, patch_px=6, overlap="add", size=(60, 60)),
+    "clutter_wide": Clutter(num_patches=3, overlap="add", patch_px=5, size=(41, 70)),
+    "clutter_none": Clutter(num_patches=0, patch_px=6, overlap="add", size=(60, 60)),
 }
 every = pytest.mark.parametrize("distort", ALL.values(), ids=ALL.keys())
 
@@ -248,7 +250,7 @@ def blocks(values: list[int]) -> Tensor:
 
 
 def test_clutter_places_the_digit_anywhere_untouched():
-    places = Clutter(num_patches=0, patch_px=6, size=(50, 60))
+    places = Clutter(num_patches=0, patch_px=6, overlap="add", size=(50, 60))
     images = places(blocks([255] * 3000), torch.arange(3000), KEY)
     assert (images.sum((1, 2, 3)) == 784).all()
     first = images.flatten(1).argmax(1)
@@ -258,7 +260,7 @@ def test_clutter_places_the_digit_anywhere_untouched():
 
 def test_patches_are_of_other_digits_and_add_up():
     pool = blocks([0, 1, 1, 1]).contiguous()
-    clutter = Clutter(num_patches=6, patch_px=6, size=(60, 60))
+    clutter = Clutter(num_patches=6, patch_px=6, overlap="add", size=(60, 60))
     images = (clutter(pool, torch.zeros(500, dtype=torch.int64), KEY) * 255).round()
     assert (images[0].sum() == 6 * 36).all()  # the digit itself is black, all patches are others
     assert images.max() >= 1
@@ -267,7 +269,7 @@ def test_patches_are_of_other_digits_and_add_up():
 
 
 def test_where_things_overlap_brightness_is_cut_off_at_white():
-    clutter = Clutter(num_patches=8, patch_px=20, size=(30, 30))
+    clutter = Clutter(num_patches=8, overlap="add", patch_px=20, size=(30, 30))
     images = clutter(blocks([100] * 9).contiguous(), torch.arange(9), KEY)
     values = (images * 255).round().unique().tolist()
     assert set(values) <= {0, 100, 200, 255}
@@ -277,7 +279,7 @@ def test_where_things_overlap_brightness_is_cut_off_at_white():
 def test_patches_are_cut_and_placed_everywhere():
     pool = torch.zeros(2, 1, 28, 28, dtype=torch.uint8)
     pool[1] = torch.arange(28)[:, None] + 100  # rows tell where a patch was cut
-    clutter = Clutter(num_patches=1, patch_px=6, size=(40, 40))
+    clutter = Clutter(num_patches=1, patch_px=6, overlap="add", size=(40, 40))
     key_images = [
         clutter(pool, torch.zeros(1, dtype=torch.int64), stream(0, "cut", k)) for k in range(2000)
     ]
@@ -297,6 +299,6 @@ def test_what_cannot_be_is_refused():
     with pytest.raises(ValueError, match=r"\(1.2, 0.7\)"):
         similarity(scale=(1.2, 0.7))
     with pytest.raises(ValueError, match="patch_px"):
-        Clutter(num_patches=1, patch_px=29, size=(60, 60))
+        Clutter(num_patches=1, overlap="add", patch_px=29, size=(60, 60))
     with pytest.raises(ValueError, match="min_area"):
-        ProjectiveDistortion(scale_range=(1, 1), corner_px=5, min_area=0, size=(28, 28))
+        ProjectiveDistortion(scale_range=(1, 1), corner_px=5, min_area=0, frame=None, size=(28, 28))

@@ -13,7 +13,7 @@ Differs from the paper: where PAPER.md section 3 has OPEN, the choice is stated 
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Protocol
 
 import torch
@@ -25,6 +25,12 @@ from stn.transformers.grids import affine_grid, base_grid, projective_grid, tps_
 from stn.transformers.samplers import sample
 
 DIGIT_PX = 28
+_PAINT = {
+    "add": Tensor.scatter_add_,
+    "brightest": partial(Tensor.scatter_reduce_, reduce="amax"),
+    "patches_hide": Tensor.scatter_,
+    "digit_hides": Tensor.scatter_,
+}
 _SQUARE = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0))  # clockwise from the top left
 
 
@@ -92,15 +98,15 @@ class RotateTranslateScale:
 
 
 class ProjectiveDistortion:
-    """P: scale uniform in scale_range, then each corner of the digit moved by N(0, corner_px).
+    """P: scale uniform in scale_range, then four corners moved by N(0, corner_px) in x and in y.
 
-    The homography carries the digit's square to the quadrilateral of the moved corners. No view of
-    the square is a folded quadrilateral: where the triangle of a corner and its two neighbours
-    would keep less than `min_area` of its area, all four moves of that image are shortened by the
-    largest common factor that leaves it so much. With 0.75-1, 5 px and 0.1 this concerns 4 %
-    of the images, whose moves shrink by a tenth in the median.
+    The corners are those of a `frame` (height, width) about the scaled digit, or the scaled digit's
+    own if there is none; the homography carries them to where they move, and the digit with them.
+    No view of a rectangle is a folded quadrilateral: where the triangle of a corner and its two
+    neighbours would keep less than `min_area` of its area, all four moves of that image are
+    shortened by the largest common factor that leaves it so much.
 
-    Differs from the paper: what it did with folded corners is not known.
+    Differs from the paper: whose corners move, and what it did with folded ones, is not known.
     """
 
     def __init__(
@@ -109,40 +115,53 @@ class ProjectiveDistortion:
         scale_range: Sequence[float],
         corner_px: float,
         min_area: float,
+        frame: Sequence[int] | None,
         size: Sequence[int],
     ) -> None:
         self.scale_range, self.size = _checked_range(scale_range), _checked_size(size)
         self.corner_px, self.min_area = corner_px, min_area
+        self.frame = None if frame is None else _checked_size(frame)
         if not 0 < min_area < 1:
             raise ValueError(f"min_area must be between 0 and 1, got {min_area}")
 
     def __call__(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
-        """Moves the corners of each digit by draws of its own."""
-        output_px, _ = _half_extents(self.size, index.device)
+        """Moves the corners of each image by draws of its own."""
+        output_px, digit_px = _half_extents(self.size, index.device)
         theta = quad_to_square(self.corners(index, key) / output_px)
+        if self.frame is not None:  # then the square is the frame, of which the digit is a part
+            frame_px, _ = _half_extents(self.frame, index.device)
+            digits_per_frame = frame_px / (self._scale(index, key) * digit_px)
+            theta[:, :2] *= digits_per_frame[..., None]
         # Whatever is far outside is as black a little outside, and spares the sampler its search.
         return _warp(pool, index, projective_grid(theta, self.size).clamp(-2, 2))
 
     def corners(self, index: Tensor, key: int) -> Tensor:
-        """Where the digit's corners go: (B, 4, 2), (x, y) in px from the image's centre.
+        """Where the corners go: (B, 4, 2), (x, y) in px from the image's centre.
 
         The order is clockwise from the top left.
         """
         moves = self.corner_px * normal(key, index, 8).view(-1, 4, 2)
-        scale = _between(*self.scale_range, uniform(_second(key), index, 1))[..., None]
-        square = scale * (DIGIT_PX - 1) / 2 * torch.tensor(_SQUARE, device=index.device)
+        square = torch.tensor(_SQUARE, device=index.device)
+        if self.frame is None:
+            square = self._scale(index, key)[..., None] * (DIGIT_PX - 1) / 2 * square
+        else:
+            square = (_half_extents(self.frame, index.device)[0] * square).expand_as(moves)
         share = unfolded_share(square, moves, self.min_area)
         return square + share[:, None, None] * moves
+
+    def _scale(self, index: Tensor, key: int) -> Tensor:
+        """How large each digit is: (B, 1)."""
+        return _between(*self.scale_range, uniform(_second(key), index, 1))
 
 
 class ElasticDistortion:
     """E: scale uniform in scale_range, then a thin plate spline that moves a grid of points.
 
-    The points lie regularly over the output, borders included. Each point c shows what was at c - d
-    in the scaled digit, with d of N(0, point_px) in x and in y: the spline is the map from output
-    to digit, and the digit moves by about +d.
+    The points lie regularly over a `frame` (height, width) in the middle of the output, borders
+    included. Each point c shows what was at c - d in the scaled digit, with d of N(0, point_px) in
+    x and in y: the spline is the map from output to digit, and the digit moves by about +d.
 
-    Differs from the paper: which of the two maps is the spline is not known.
+    Differs from the paper: which of the two maps is the spline is not known, nor is the frame.
     """
 
     def __init__(
@@ -151,15 +170,17 @@ class ElasticDistortion:
         scale_range: Sequence[float],
         points: Sequence[int],
         point_px: float,
+        frame: Sequence[int],
         size: Sequence[int],
     ) -> None:
         self.scale_range, self.size = _checked_range(scale_range), _checked_size(size)
         self.points, self.point_px = (int(points[0]), int(points[1])), point_px
+        self.frame = _checked_size(frame)
 
     def __call__(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
         """Moves the control points of each digit by draws of its own."""
-        basis = _elastic_basis(self.points, self.size, index.device)
-        targets = _control_points(self.points, index.device)
+        basis = _elastic_basis(self.points, self.frame, self.size, index.device)
+        targets = _control_points(self.points, self.frame, self.size, index.device)
         moves_px = self.point_px * normal(key, index, 2 * len(targets)).view(-1, len(targets), 2)
         scale = _between(*self.scale_range, uniform(_second(key), index, 1))[..., None]
         output_px, digit_px = _half_extents(self.size, index.device)
@@ -171,15 +192,25 @@ class Clutter:
     """TC: the digit at a uniformly random place, and patches of other digits at random places.
 
     Patches are squares of `patch_px`, cut at random places out of other digits of the pool. Where
-    things overlap, brightness adds up and is cut off at white.
+    things overlap, `overlap` tells what is seen:
 
-    Differs from the paper: whether patches add up or overwrite is not stated.
+    add: the sum of their brightness, cut off at white.
+    brightest: the brighter.
+    patches_hide: the later patch, and of digit and patch the patch, its black pixels too.
+    digit_hides: the later patch, and of digit and patch the digit, its black pixels too.
+
+    Differs from the paper: which of these it is, is not stated.
     """
 
-    def __init__(self, *, num_patches: int, patch_px: int, size: Sequence[int]) -> None:
+    def __init__(
+        self, *, num_patches: int, patch_px: int, overlap: str, size: Sequence[int]
+    ) -> None:
         self.num_patches, self.patch_px, self.size = num_patches, patch_px, _checked_size(size)
+        self.overlap = overlap
         if not 0 < patch_px <= DIGIT_PX:
             raise ValueError(f"patch_px must be in 1..{DIGIT_PX}, got {patch_px}")
+        if overlap not in _PAINT:
+            raise ValueError(f"overlap must be one of {', '.join(_PAINT)}, got {overlap!r}")
 
     def __call__(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
         """Places each digit and its patches by draws of its own."""
@@ -189,8 +220,16 @@ class Clutter:
         digit_at, cut_from, patch_at = self._pixels(len(pool), index, key)
         canvas = torch.zeros(len(index) * height * width, device=pool.device)
         # Brightness 0..255 in whole numbers: their sum is exact, so its order does not matter.
-        canvas.scatter_(0, digit_at, pool.index_select(0, index).flatten().to(torch.float32))
-        canvas.scatter_add_(0, patch_at, pool.flatten()[cut_from].to(torch.float32))
+        digits = digit_at, pool.index_select(0, index).flatten().to(torch.float32)
+        patches = patch_at, pool.flatten()[cut_from].to(torch.float32)
+        num_pixels = self.patch_px**2
+        layers = [
+            tuple(t.view(-1, self.num_patches, num_pixels)[:, n].flatten() for t in patches)
+            for n in range(self.num_patches)
+        ]
+        layers.insert(len(layers) if self.overlap == "digit_hides" else 0, digits)
+        for positions, brightness in layers:
+            _PAINT[self.overlap](canvas, 0, positions, brightness)
         return canvas.clamp_(max=255).div_(255).view(-1, 1, height, width)
 
     def _pixels(self, pool_size: int, index: Tensor, key: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -249,8 +288,11 @@ def _window(first: Tensor, side: int, row_length: int) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def _elastic_basis(points: tuple[int, int], size: tuple[int, int], device: torch.device) -> Tensor:
-    return tps_basis(_control_points(points, torch.device("cpu")), size).float().to(device)
+def _elastic_basis(
+    points: tuple[int, int], frame: tuple[int, int], size: tuple[int, int], device: torch.device
+) -> Tensor:
+    targets = _control_points(points, frame, size, torch.device("cpu"))
+    return tps_basis(targets, size).float().to(device)
 
 
 def _between(low: float, high: float, share: Tensor) -> Tensor:
@@ -268,9 +310,12 @@ def _half_extents(size: tuple[int, int], device: torch.device) -> tuple[Tensor, 
     return torch.tensor([width - 1, height - 1], device=device) / 2, (DIGIT_PX - 1) / 2
 
 
-def _control_points(points: tuple[int, int], device: torch.device) -> Tensor:
-    """A regular grid of rows x columns over [-1, 1]^2, row by row: (K, 2), (x, y)."""
-    return base_grid(points, device=device).reshape(-1, 2)
+def _control_points(
+    points: tuple[int, int], frame: tuple[int, int], size: tuple[int, int], device: torch.device
+) -> Tensor:
+    """A regular grid of rows x columns over a frame in an image: (K, 2), normalised (x, y)."""
+    (frame_px, _), (image_px, _) = _half_extents(frame, device), _half_extents(size, device)
+    return base_grid(points, device=device).reshape(-1, 2) * (frame_px / image_px)
 
 
 def _checked_size(size: Sequence[int]) -> tuple[int, int]:
