@@ -13,7 +13,7 @@ Differs from the paper: where PAPER.md section 3 has OPEN, the choice is stated 
 """
 
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Protocol
 
 import torch
@@ -25,12 +25,7 @@ from stn.transformers.grids import affine_grid, base_grid, projective_grid, tps_
 from stn.transformers.samplers import sample
 
 DIGIT_PX = 28
-_PAINT = {
-    "add": Tensor.scatter_add_,
-    "brightest": partial(Tensor.scatter_reduce_, reduce="amax"),
-    "patches_hide": Tensor.scatter_,
-    "digit_hides": Tensor.scatter_,
-}
+OVERLAPS = ("add", "patches_hide", "digit_hides")
 _SQUARE = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0))  # clockwise from the top left
 
 
@@ -57,22 +52,36 @@ class Undistorted:
         return canvas
 
 
-class Rotate:
+class Warp:
+    """A distortion that reads each image from its digit by a grid; subclasses draw the grid."""
+
+    size: tuple[int, int]
+
+    def grid(self, index: Tensor, key: int) -> Tensor:
+        """Where in its digit each pixel is read: (B, H, W, 2), drawn from key and sample."""
+        raise NotImplementedError
+
+    def __call__(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
+        """Warps each digit by a draw of its own; rounding does not lead out of [0, 1]."""
+        return sample(_digits(pool, index), self.grid(index, key)).clamp_(0, 1)
+
+
+class Rotate(Warp):
     """R: rotation about the image's centre, uniform in +-max_deg."""
 
     def __init__(self, *, max_deg: float, size: Sequence[int]) -> None:
         self.max_deg, self.size = max_deg, _checked_size(size)
 
-    def __call__(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
+    def grid(self, index: Tensor, key: int) -> Tensor:
         """Rotates each digit by an angle of its own."""
         (turn,) = uniform(key, index, 1).T
         angle_deg = _between(-self.max_deg, self.max_deg, turn)
         centre_px = torch.zeros(len(index), 2, device=index.device)
         theta = _similarity(angle_deg, torch.ones_like(angle_deg), centre_px, self.size)
-        return _warp(pool, index, affine_grid(theta, self.size))
+        return affine_grid(theta, self.size)
 
 
-class RotateTranslateScale:
+class RotateTranslateScale(Warp):
     """RTS: rotation uniform in +-max_deg, scale uniform in scale_range, a uniformly random place.
 
     Differs from the paper: how far a digit may go is not stated. Here its 28 x 28 box, scaled and
@@ -85,7 +94,7 @@ class RotateTranslateScale:
         self.max_deg, self.size = max_deg, _checked_size(size)
         self.scale_range = _checked_range(scale_range)
 
-    def __call__(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
+    def grid(self, index: Tensor, key: int) -> Tensor:
         """Rotates, scales and places each digit by draws of its own."""
         draws = uniform(key, index, 4)
         angle_deg = _between(-self.max_deg, self.max_deg, draws[:, 0])
@@ -94,10 +103,10 @@ class RotateTranslateScale:
         room_px = (output_px - DIGIT_PX * scale[:, None]).clamp(min=0)
         centre_px = room_px * (draws[:, 2:] - 0.5)
         theta = _similarity(angle_deg, scale, centre_px, self.size)
-        return _warp(pool, index, affine_grid(theta, self.size))
+        return affine_grid(theta, self.size)
 
 
-class ProjectiveDistortion:
+class ProjectiveDistortion(Warp):
     """P: scale uniform in scale_range, then four corners moved by N(0, corner_px) in x and in y.
 
     The corners are those of a `frame` (height, width) about the scaled digit, or the scaled digit's
@@ -124,7 +133,7 @@ class ProjectiveDistortion:
         if not 0 < min_area < 1:
             raise ValueError(f"min_area must be between 0 and 1, got {min_area}")
 
-    def __call__(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
+    def grid(self, index: Tensor, key: int) -> Tensor:
         """Moves the corners of each image by draws of its own."""
         output_px, digit_px = _half_extents(self.size, index.device)
         theta = quad_to_square(self.corners(index, key) / output_px)
@@ -133,7 +142,7 @@ class ProjectiveDistortion:
             digits_per_frame = frame_px / (self._scale(index, key) * digit_px)
             theta[:, :2] *= digits_per_frame[..., None]
         # Whatever is far outside is as black a little outside, and spares the sampler its search.
-        return _warp(pool, index, projective_grid(theta, self.size).clamp(-2, 2))
+        return projective_grid(theta, self.size).clamp(-2, 2)
 
     def corners(self, index: Tensor, key: int) -> Tensor:
         """Where the corners go: (B, 4, 2), (x, y) in px from the image's centre.
@@ -154,14 +163,14 @@ class ProjectiveDistortion:
         return _between(*self.scale_range, uniform(_second(key), index, 1))
 
 
-class ElasticDistortion:
+class ElasticDistortion(Warp):
     """E: scale uniform in scale_range, then a thin plate spline that moves a grid of points.
 
-    The points lie regularly over a `frame` (height, width) in the middle of the output, borders
-    included. Each point c shows what was at c - d in the scaled digit, with d of N(0, point_px) in
-    x and in y: the spline is the map from output to digit, and the digit moves by about +d.
+    The points lie regularly over the output, borders included. Each point c shows what was at c - d
+    in the scaled digit, with d of N(0, point_px) in x and in y: the spline is the map from output
+    to digit, and the digit moves by about +d.
 
-    Differs from the paper: which of the two maps is the spline is not known, nor is the frame.
+    Differs from the paper: which of the two maps is the spline is not known.
     """
 
     def __init__(
@@ -170,22 +179,20 @@ class ElasticDistortion:
         scale_range: Sequence[float],
         points: Sequence[int],
         point_px: float,
-        frame: Sequence[int],
         size: Sequence[int],
     ) -> None:
         self.scale_range, self.size = _checked_range(scale_range), _checked_size(size)
         self.points, self.point_px = (int(points[0]), int(points[1])), point_px
-        self.frame = _checked_size(frame)
 
-    def __call__(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
+    def grid(self, index: Tensor, key: int) -> Tensor:
         """Moves the control points of each digit by draws of its own."""
-        basis = _elastic_basis(self.points, self.frame, self.size, index.device)
-        targets = _control_points(self.points, self.frame, self.size, index.device)
+        basis = _elastic_basis(self.points, self.size, index.device)
+        targets = _control_points(self.points, index.device)
         moves_px = self.point_px * normal(key, index, 2 * len(targets)).view(-1, len(targets), 2)
         scale = _between(*self.scale_range, uniform(_second(key), index, 1))[..., None]
         output_px, digit_px = _half_extents(self.size, index.device)
         sources = (targets * output_px - moves_px) / (scale * digit_px)
-        return _warp(pool, index, tps_grid(sources - targets, basis))
+        return tps_grid(sources - targets, basis)
 
 
 class Clutter:
@@ -195,9 +202,8 @@ class Clutter:
     things overlap, `overlap` tells what is seen:
 
     add: the sum of their brightness, cut off at white.
-    brightest: the brighter.
-    patches_hide: the later patch, and of digit and patch the patch, its black pixels too.
-    digit_hides: the later patch, and of digit and patch the digit, its black pixels too.
+    patches_hide: the later patch, and the patch rather than the digit, black pixels too.
+    digit_hides: the later patch, but the digit rather than a patch, black pixels too.
 
     Differs from the paper: which of these it is, is not stated.
     """
@@ -209,8 +215,8 @@ class Clutter:
         self.overlap = overlap
         if not 0 < patch_px <= DIGIT_PX:
             raise ValueError(f"patch_px must be in 1..{DIGIT_PX}, got {patch_px}")
-        if overlap not in _PAINT:
-            raise ValueError(f"overlap must be one of {', '.join(_PAINT)}, got {overlap!r}")
+        if overlap not in OVERLAPS:
+            raise ValueError(f"overlap must be one of {', '.join(OVERLAPS)}, got {overlap!r}")
 
     def __call__(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
         """Places each digit and its patches by draws of its own."""
@@ -219,17 +225,19 @@ class Clutter:
         height, width = self.size
         digit_at, cut_from, patch_at = self._pixels(len(pool), index, key)
         canvas = torch.zeros(len(index) * height * width, device=pool.device)
+        each = len(index), self.num_patches, self.patch_px**2
+        patches = zip(
+            patch_at.view(each).unbind(1),
+            pool.flatten()[cut_from].view(each).unbind(1),
+            strict=True,
+        )
+        layers = [(digit_at, pool.index_select(0, index)), *patches]
+        if self.overlap == "digit_hides":
+            layers.append(layers.pop(0))
         # Brightness 0..255 in whole numbers: their sum is exact, so its order does not matter.
-        digits = digit_at, pool.index_select(0, index).flatten().to(torch.float32)
-        patches = patch_at, pool.flatten()[cut_from].to(torch.float32)
-        num_pixels = self.patch_px**2
-        layers = [
-            tuple(t.view(-1, self.num_patches, num_pixels)[:, n].flatten() for t in patches)
-            for n in range(self.num_patches)
-        ]
-        layers.insert(len(layers) if self.overlap == "digit_hides" else 0, digits)
+        paint = canvas.scatter_add_ if self.overlap == "add" else canvas.scatter_
         for positions, brightness in layers:
-            _PAINT[self.overlap](canvas, 0, positions, brightness)
+            paint(0, positions.flatten(), brightness.flatten().to(torch.float32))
         return canvas.clamp_(max=255).div_(255).view(-1, 1, height, width)
 
     def _pixels(self, pool_size: int, index: Tensor, key: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -255,11 +263,6 @@ class Clutter:
 def _digits(pool: Tensor, index: Tensor) -> Tensor:
     """(B, 1, 28, 28) float32 in [0, 1]."""
     return pool.index_select(0, index).to(torch.float32).div_(255)
-
-
-def _warp(pool: Tensor, index: Tensor, grid: Tensor) -> Tensor:
-    """The digits under this grid; rounding must not lead out of [0, 1]."""
-    return sample(_digits(pool, index), grid).clamp_(0, 1)
 
 
 def _similarity(
@@ -288,11 +291,8 @@ def _window(first: Tensor, side: int, row_length: int) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def _elastic_basis(
-    points: tuple[int, int], frame: tuple[int, int], size: tuple[int, int], device: torch.device
-) -> Tensor:
-    targets = _control_points(points, frame, size, torch.device("cpu"))
-    return tps_basis(targets, size).float().to(device)
+def _elastic_basis(points: tuple[int, int], size: tuple[int, int], device: torch.device) -> Tensor:
+    return tps_basis(_control_points(points, torch.device("cpu")), size).float().to(device)
 
 
 def _between(low: float, high: float, share: Tensor) -> Tensor:
@@ -310,12 +310,9 @@ def _half_extents(size: tuple[int, int], device: torch.device) -> tuple[Tensor, 
     return torch.tensor([width - 1, height - 1], device=device) / 2, (DIGIT_PX - 1) / 2
 
 
-def _control_points(
-    points: tuple[int, int], frame: tuple[int, int], size: tuple[int, int], device: torch.device
-) -> Tensor:
-    """A regular grid of rows x columns over a frame in an image: (K, 2), normalised (x, y)."""
-    (frame_px, _), (image_px, _) = _half_extents(frame, device), _half_extents(size, device)
-    return base_grid(points, device=device).reshape(-1, 2) * (frame_px / image_px)
+def _control_points(points: tuple[int, int], device: torch.device) -> Tensor:
+    """A regular grid of rows x columns over [-1, 1]^2, row by row: (K, 2), (x, y)."""
+    return base_grid(points, device=device).reshape(-1, 2)
 
 
 def _checked_size(size: Sequence[int]) -> tuple[int, int]:
