@@ -5,7 +5,6 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from stn.building import instantiate
 from stn.data.distortions import (
     Clutter,
     ElasticDistortion,
@@ -18,6 +17,7 @@ from stn.data.distortions import (
 from stn.data.ink import MAX_SHARE, share_damaged
 from stn.data.quadrilaterals import cross
 from stn.data.randomness import normal, stream
+from stn.running.building import instantiate
 
 KEY = stream(0, "test")
 
