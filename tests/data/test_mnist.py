@@ -148,7 +148,10 @@ class Rank:
 @pytest.mark.parametrize("loader", ["train_dataloader", "val_dataloader", "test_dataloader"])
 @pytest.mark.parametrize(
     "distortion",
-    [Rotate(max_deg=90, size=(28, 28)), Clutter(num_patches=6, patch_px=6, size=(60, 60))],
+    [
+        Rotate(max_deg=90, size=(28, 28)),
+        Clutter(num_patches=6, patch_px=6, overlap="add", size=(60, 60)),
+    ],
 )
 def test_ranks_share_the_batches_of_one_process(mnist_dir, loader, distortion):
     def batches(rank: int, world_size: int) -> list[tuple[Tensor, Tensor]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch.nn.functional as F
 from torch import Tensor
 
+from stn.data import ink
 from stn.data.distortions import Distortion
 from stn.data.mnist_source import fetch_mnist, load_mnist
 from stn.data.pool import PoolDataModule, Split
@@ -25,7 +26,7 @@ class MnistDataModule(PoolDataModule):
         batch_size, seed, data_seed, data_dir: as in `PoolDataModule`; the last holds `mnist/`.
 
     Raises:
-        ValueError: A number is out of range.
+        ValueError: A number is out of range, or the distortion damages digits (`ink.check`).
         DataError: The data are missing or damaged (on `prepare_data` or `setup`).
     """
 
@@ -46,8 +47,9 @@ class MnistDataModule(PoolDataModule):
         fetch_mnist(self.data_dir)
 
     def load(self) -> tuple[Mapping[str, Split], str]:
-        """Reads and verifies the files, and splits them."""
+        """Reads and verifies the files, and splits them; refuses what damages the digits."""
         mnist = load_mnist(self.data_dir)
+        ink.check(self.distortion, mnist.train_images)
         num_train = len(mnist.train_labels) - self.num_val
         if not 0 < num_train < len(mnist.train_labels):
             raise ValueError(
