@@ -375,7 +375,7 @@ def made_digits(num: int) -> Tensor:
     return (255 * (within & ((radius - 0.9).abs() < 0.15))).byte()[:, None]
 
 
-COLUMNS = ("mnist", "mnist_r", "mnist_rts", "mnist_p", "mnist_e", "mnist_tc")
+COLUMNS = ("mnist", "mnist_r", "mnist_rts", "mnist_p", "mnist_e", "mnist_tc", "mnist_sim2")
 
 
 @pytest.mark.parametrize("column", COLUMNS)
