@@ -14,26 +14,12 @@ from stn.transformers import (
     FullyConnectedLocalisation,
     NonFiniteThetaError,
     Projective,
-    Rotation,
-    Similarity,
     SpatialTransformer,
     ThinPlateSpline,
     Transform,
-    Translation,
 )
+from tests.transforms import every_transform, near_identity
 
-TRANSFORMS = [
-    Translation(),
-    Attention(),
-    Rotation(),
-    Similarity(),
-    Affine(),
-    Projective(),
-    ThinPlateSpline(),
-    ThinPlateSpline((3, 5)),
-]
-
-every_transform = pytest.mark.parametrize("transform", TRANSFORMS, ids=str)
 every_kernel = pytest.mark.parametrize("kernel", KERNELS)
 
 
@@ -48,10 +34,8 @@ class Given(nn.Module):
         return self.theta
 
 
-def near_identity(transform: Transform, batch: int = 2, spread: float = 0.1) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    noise = torch.randn(batch, transform.num_params, dtype=torch.float64, generator=generator)
-    return transform.identity().double() + spread * noise
+def near(transform: Transform) -> Tensor:
+    return near_identity(transform, batch=2, spread=0.1)
 
 
 def images(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -88,7 +72,7 @@ def test_gradients_of_the_whole_layer(transform: Transform, kernel: str) -> None
 
 
 def test_affine_is_torchs_in_value_and_gradient() -> None:
-    theta, U = near_identity(Affine()), images(2, 3, 7, 10)
+    theta, U = near(Affine()), images(2, 3, 7, 10)
     layer = SpatialTransformer(Given(theta), Affine(), (5, 8))
     ours, theirs = U.clone().requires_grad_(), U.clone().requires_grad_()
     other = theta.clone().requires_grad_()
@@ -114,7 +98,7 @@ def pixel_homography(theta: Tensor, in_size, out_size) -> Tensor:
 
 
 def test_affine_is_kornias_warp_affine() -> None:
-    theta, U = near_identity(Affine()), images(2, 3, 7, 10)
+    theta, U = near(Affine()), images(2, 3, 7, 10)
     V = SpatialTransformer(Given(theta), Affine(), (5, 8))(U)
     bottom = torch.tensor([0.0, 0.0, 1.0]).double().expand(2, 1, 3)
     matrix = pixel_homography(torch.cat([theta.view(2, 2, 3), bottom], 1), (7, 10), (5, 8))
@@ -123,7 +107,7 @@ def test_affine_is_kornias_warp_affine() -> None:
 
 
 def test_projective_is_kornias_warp_perspective() -> None:
-    theta, U = near_identity(Projective()), images(2, 3, 7, 10)
+    theta, U = near(Projective()), images(2, 3, 7, 10)
     V = SpatialTransformer(Given(theta), Projective(), (5, 8))(U)
     full = torch.cat([theta, torch.ones(2, 1)], dim=1).view(2, 3, 3)
     matrix = pixel_homography(full, (7, 10), (5, 8))
@@ -134,7 +118,7 @@ def test_projective_is_kornias_warp_perspective() -> None:
 def test_spline_is_kornias_warp_image_tps() -> None:
     """Kornia's own weights put the kernels at the source points; here they are at the targets."""
     transform = ThinPlateSpline((3, 4))
-    theta, U = near_identity(transform), images(2, 3, 7, 10)
+    theta, U = near(transform), images(2, 3, 7, 10)
     V = SpatialTransformer(Given(theta), transform)(U)
     targets = transform.targets()
     distance = torch.cdist(targets, targets)
@@ -154,7 +138,7 @@ def test_spline_is_kornias_warp_image_tps() -> None:
 @pytest.mark.parametrize("output_size", [(1, 1), (3, 11), [20, 2], None])
 @every_kernel
 def test_any_output_size(kernel: str, output_size) -> None:
-    layer = SpatialTransformer(Given(near_identity(Affine())), Affine(), output_size, kernel)
+    layer = SpatialTransformer(Given(near(Affine())), Affine(), output_size, kernel)
     V = layer(images(2, 3, 7, 10))
     assert V.shape == (2, 3, *(output_size or (7, 10)))
 
@@ -171,7 +155,7 @@ def test_an_output_of_one_pixel_is_the_centre() -> None:
 def test_half_precision_rounds_images_and_theta_but_no_coordinate(
     transform: Transform, kernel: str, dtype: torch.dtype
 ) -> None:
-    theta, U = near_identity(transform).to(dtype), images(2, 1, 7, 10).to(dtype)
+    theta, U = near(transform).to(dtype), images(2, 1, 7, 10).to(dtype)
     V = SpatialTransformer(Given(theta), transform, kernel=kernel)(U)
     expected = SpatialTransformer(Given(theta.float()), transform, kernel=kernel)(U.float())
     assert torch.equal(V, expected.to(dtype))
@@ -179,7 +163,7 @@ def test_half_precision_rounds_images_and_theta_but_no_coordinate(
 
 @every_transform
 def test_autocast_changes_nothing_in_the_warp(transform: Transform) -> None:
-    layer = SpatialTransformer(Given(near_identity(transform)).float(), transform)
+    layer = SpatialTransformer(Given(near(transform)).float(), transform)
     U = images(2, 1, 7, 10, dtype=torch.float32)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         V = layer(U)
@@ -201,7 +185,7 @@ def test_copies_and_state(transform: Transform) -> None:
 
 
 def test_evaluation_modes_agree_with_training() -> None:
-    layer = SpatialTransformer(Given(near_identity(ThinPlateSpline())), ThinPlateSpline(), (3, 14))
+    layer = SpatialTransformer(Given(near(ThinPlateSpline())), ThinPlateSpline(), (3, 14))
     U = images(2, 1, 7, 10)
     with torch.inference_mode():
         inferred = layer(U)
@@ -214,7 +198,7 @@ def test_evaluation_modes_agree_with_training() -> None:
 
 
 def test_the_integer_kernel_gives_theta_a_gradient_of_zero() -> None:
-    localisation = Given(near_identity(Affine()))
+    localisation = Given(near(Affine()))
     layer = SpatialTransformer(localisation, Affine(), kernel="integer")
     layer(images(2, 1, 7, 10)).sum().backward()
     assert torch.equal(localisation.theta.grad, torch.zeros(2, 6).double())
@@ -230,7 +214,7 @@ def test_a_layer_anywhere_in_a_network() -> None:
 
 
 def test_compiled_it_gives_the_same() -> None:
-    layer = SpatialTransformer(Given(near_identity(Projective())), Projective(), (5, 6))
+    layer = SpatialTransformer(Given(near(Projective())), Projective(), (5, 6))
     U = images(2, 1, 7, 10)
     torch.testing.assert_close(torch.compile(layer, backend="eager")(U), layer(U))
 

@@ -37,20 +37,21 @@ from stn.transformers.localisation import (
     FullyConnectedLocalisation,
     regression_layer,
 )
+from stn.transformers.outlines import control_points, outline
 from stn.transformers.samplers import KERNELS, sample
 from stn.transformers.spatial_transformer import NonFiniteThetaError, SpatialTransformer
 from stn.transformers.transforms import (
     Affine,
     Attention,
+    PiecewiseAffine,
     Projective,
     Rotation,
     Similarity,
     ThinPlateSpline,
     Transform,
     Translation,
-    control_points,
-    outline,
 )
+from stn.transformers.triangles import triangle_basis
 
 __all__ = [
     "KERNELS",
@@ -60,6 +61,7 @@ __all__ = [
     "ConvLocalisation",
     "FullyConnectedLocalisation",
     "NonFiniteThetaError",
+    "PiecewiseAffine",
     "Projective",
     "Rotation",
     "Similarity",
@@ -77,4 +79,5 @@ __all__ = [
     "sample",
     "tps_basis",
     "tps_grid",
+    "triangle_basis",
 ]

@@ -13,8 +13,8 @@ from typing import ClassVar, Protocol, final
 import torch
 from torch import Tensor
 
+from stn.transformers.fitting import homography_through, spline_through
 from stn.transformers.grids import (
-    NOWHERE,
     Size,
     affine_grid,
     base_grid,
@@ -22,6 +22,7 @@ from stn.transformers.grids import (
     tps_basis,
     tps_grid,
 )
+from stn.transformers.triangles import triangle_basis
 
 
 class Transform(Protocol):
@@ -167,21 +168,32 @@ class Projective:
         homography = torch.cat([theta, torch.ones_like(theta[:, :1])], dim=1)
         return projective_grid(homography.view(-1, 3, 3), size)
 
+    @staticmethod
+    def from_corners(source: Tensor, target: Tensor | None = None) -> Tensor:
+        """Return the theta (B, 8) that shows four points of the source at four of the target.
 
-@final
+        Args:
+            source: where the four are read (B, 4, 2), normalised.
+            target: where they are shown (B, 4, 2); None for the corners of the whole output,
+                clockwise from the top left.
+
+        Raises:
+            ValueError: the shapes do not fit; or no homography carries the points.
+        """
+        if target is None:
+            target = source.new_tensor([[[-1, -1], [1, -1], [1, 1], [-1, 1]]])
+        return homography_through(source, target).flatten(1)[:, :8]
+
+
 @dataclass(frozen=True)
-class ThinPlateSpline:
-    """Thin plate spline over a regular grid of control points in the target.
+class ControlPointFamily(ABC):
+    """Warps by a regular grid of control points over the target, borders included.
 
     theta holds the offset (dx, dy) from target to source of each control point, in normalised
     units, points row by row from the top left.
 
-    Differs from the paper: it does not say whether theta holds points or offsets. Offsets make the
-    identity a zero, which is exact in any arithmetic and which weight decay pulls towards; with
-    zero weights and the identity as bias both start alike and have the same gradients.
-
     Args:
-        points: rows and columns of control points, at least 2 each; the paper has 16 points.
+        points: rows and columns of control points, at least 2 each.
 
     Raises:
         ValueError: fewer than two rows or columns.
@@ -193,7 +205,7 @@ class ThinPlateSpline:
         rows, columns = self.points
         object.__setattr__(self, "points", (int(rows), int(columns)))
         if min(self.points) < 2:
-            raise ValueError(f"a thin plate spline needs at least 2x2 points, got {self.points}")
+            raise ValueError(f"{type(self).__name__} needs at least 2x2 points, got {self.points}")
 
     @property
     def num_params(self) -> int:
@@ -208,6 +220,15 @@ class ThinPlateSpline:
         """Return the control points (K, 2) in the target, in float64."""
         return base_grid(self.points, torch.float64, torch.device("cpu")).reshape(-1, 2)
 
+    def sources(self, theta: Tensor) -> Tensor:
+        """Return where the control points are read (B, K, 2)."""
+        _check_theta(theta, self)
+        return self.targets().to(theta.dtype).to(theta.device) + _points(theta)
+
+    @abstractmethod
+    def basis(self, size: Size) -> Tensor:
+        """Return the influence of each control point on each target pixel (K, H, W), in float64."""
+
     def grid(self, theta: Tensor, size: Size) -> Tensor:
         """Return the sampling grid (B, H, W, 2) of theta (B, 2K) for a target of size (H, W)."""
         _check_theta(theta, self)
@@ -217,56 +238,64 @@ class ThinPlateSpline:
         return tps_grid(_points(theta), basis)
 
 
-def control_points(transform: Transform, theta: Tensor) -> Tensor:
-    """Return the points (B, K, 2) in the source that theta (B, P) steers, for drawing.
+@final
+@dataclass(frozen=True)
+class ThinPlateSpline(ControlPointFamily):
+    """Thin plate spline through control points: the smoothest warp that moves each by its offset.
 
-    The control points of a thin plate spline where they are read, row by row; for every other
-    family the four corners of the target.
+    See `ControlPointFamily` for theta; the paper has 4 x 4 points.
+
+    Differs from the paper: it does not say whether theta holds points or offsets. Offsets make the
+    identity a zero, which is exact in any arithmetic and which weight decay pulls towards; with
+    zero weights and the identity as bias both start alike and have the same gradients.
     """
-    if isinstance(transform, ThinPlateSpline):
-        _check_theta(theta, transform)
-        targets = transform.targets().to(theta)
-        return targets + _points(theta)
-    return _visible(transform.grid(theta, (2, 2)).flatten(1, 2))
+
+    def basis(self, size: Size) -> Tensor:  # noqa: D102
+        return tps_basis(self.targets(), size)
+
+    @staticmethod
+    def from_points(source: Tensor, target: Tensor, size: Size) -> Tensor:
+        """Return the sampling grids (B, H, W, 2) of splines through any points, others each.
+
+        Args:
+            source: where the points are read (B, K, 2), normalised, K at least 3.
+            target: where they are shown (B, K, 2).
+            size: (H, W) of the target.
+
+        Raises:
+            ValueError: the shapes do not fit; or target points coincide, or all lie on a line.
+        """
+        return spline_through(source, target, size)
 
 
-def outline(transform: Transform, theta: Tensor, num: int = 16) -> Tensor:
-    """Return the closed outline (B, 4 num + 1, 2) of the target as it lies in the source.
+@final
+@dataclass(frozen=True)
+class PiecewiseAffine(ControlPointFamily):
+    """An affine warp in each triangle between control points (named in Section 3.2).
 
-    Args:
-        transform: the family of warps.
-        theta: parameters (B, P).
-        num: steps on each side.
-
-    Returns:
-        Normalised positions, clockwise from the top left and back to it; those behind the horizon
-        of a projective warp are NaN, which plotting programs leave out.
+    See `ControlPointFamily` for theta, and `triangle_basis` for the triangles. A pixel moves with
+    three control points only, and the warp is continuous, with a kink at every edge.
     """
-    grid = transform.grid(theta, (num + 1, num + 1))
-    top, right = grid[:, 0, :-1], grid[:, :-1, -1]
-    bottom, left = grid[:, -1, 1:].flip(1), grid[:, :, 0].flip(1)
-    return _visible(torch.cat([top, right, bottom, left], dim=1))
 
-
-def _visible(points: Tensor) -> Tensor:
-    return torch.where(points.abs() < NOWHERE, points, torch.nan)
+    def basis(self, size: Size) -> Tensor:  # noqa: D102
+        return triangle_basis(self.points, size)
 
 
 def _basis(
-    transform: ThinPlateSpline, size: Size, dtype: torch.dtype, device: torch.device
+    transform: ControlPointFamily, size: Size, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
-    """Basis of a spline (K, H, W), remembered unless it is part of a graph being recorded."""
+    """Basis of a family (K, H, W), remembered unless it is part of a graph being recorded."""
     if torch.compiler.is_compiling():
-        return tps_basis(transform.targets(), size).to(device, dtype)
+        return transform.basis(size).to(dtype).to(device)
     return _remembered_basis(transform, size, dtype, device)
 
 
 @lru_cache(maxsize=32)
 def _remembered_basis(
-    transform: ThinPlateSpline, size: Size, dtype: torch.dtype, device: torch.device
+    transform: ControlPointFamily, size: Size, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
     with torch.inference_mode(False):  # or training could not use what evaluation left here
-        return tps_basis(transform.targets(), size).to(device, dtype)
+        return transform.basis(size).to(dtype).to(device)
 
 
 def _matrix(*entries: Tensor) -> Tensor:

@@ -1,0 +1,38 @@
+"""All families of warps, once: a new one is covered by every test of transforms by being listed."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from stn.transformers import (
+    Affine,
+    Attention,
+    PiecewiseAffine,
+    Projective,
+    Rotation,
+    Similarity,
+    ThinPlateSpline,
+    Transform,
+    Translation,
+)
+
+# As `conf/transform` has them; then the same families otherwise.
+CONFIGURED: list[Transform] = [
+    Translation(),
+    Attention(),
+    Rotation(),
+    Similarity(),
+    Affine(),
+    Projective(),
+    ThinPlateSpline(),
+    PiecewiseAffine(),
+]
+TRANSFORMS = [*CONFIGURED, ThinPlateSpline((2, 5)), PiecewiseAffine((5, 3))]
+
+every_transform = pytest.mark.parametrize("transform", TRANSFORMS, ids=str)
+
+
+def near_identity(transform: Transform, batch: int = 3, spread: float = 0.2) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(batch, transform.num_params, dtype=torch.float64, generator=generator)
+    return transform.identity().double() + spread * noise
