@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as functional
 from scipy import stats
 from torch import Tensor
 
@@ -23,7 +24,7 @@ KEY = stream(0, "test")
 
 
 def elastic(point_px: float = 1.5, scale: tuple[float, float] = (0.75, 1.0), **changes):
-    arguments = {"points": (4, 4), "size": (28, 28)} | changes
+    arguments = {"points": (4, 4), "spline": "to_image", "size": (28, 28)} | changes
     return ElasticDistortion(scale_range=scale, point_px=point_px, **arguments)
 
 
@@ -55,6 +56,7 @@ ALL = {
     "projective_frame": projective(size=(31, 44), frame=[36, 42]),
     "elastic": elastic(),
     "elastic_wide": elastic(size=(31, 44), points=(3, 5)),
+    "elastic_to_digit": elastic(size=(31, 44), points=(3, 5), spline="to_digit"),
     "clutter": clutter(6, 6, (60, 60)),
     "clutter_wide": clutter(3, 5, (41, 70)),
     "clutter_none": clutter(0, 6, (60, 60)),
@@ -266,14 +268,28 @@ def test_the_digits_own_corners_are_those_of_a_frame_of_its_size(pool):
 def test_scales_agree_between_projective_and_elastic(pool):
     index = torch.arange(20)
     shrunk = projective(0, (0.8, 0.8))(pool, index, KEY)
-    torch.testing.assert_close(elastic(0, (0.8, 0.8))(pool, index, KEY), shrunk, rtol=0, atol=1e-4)
+    for spline in ("to_image", "to_digit"):
+        images = elastic(0, (0.8, 0.8), spline=spline)(pool, index, KEY)
+        torch.testing.assert_close(images, shrunk, rtol=0, atol=1e-4)
 
 
-def test_an_elastic_distortion_shows_at_each_control_point_what_was_a_move_before():
+@pytest.mark.parametrize("y", [1, 2])
+@pytest.mark.parametrize("x", [1, 2])
+def test_an_elastic_distortion_carries_each_control_point_where_it_moves(x: int, y: int):
+    index, scale = torch.arange(60), 0.8
+    place = torch.tensor([9.0 * x, 9.0 * y]) - 13.5  # of a point within, in px from the centre
+    move = 1.5 * normal(KEY, index, 32).view(-1, 4, 4, 2)[:, y, x]
+    grid = elastic(scale=(scale, scale)).grid(index, KEY).permute(0, 3, 1, 2)
+    moved = ((place + move) / 13.5)[:, None, None]
+    shown = functional.grid_sample(grid, moved, align_corners=True)[:, :, 0, 0]
+    torch.testing.assert_close(shown * 13.5, (place / scale).expand(60, 2), rtol=0, atol=0.25)
+
+
+def test_a_spline_to_the_digit_shows_at_each_control_point_what_was_a_move_before():
     index, scale = torch.arange(300), 0.8
     ramp = (9 * torch.arange(28, dtype=torch.uint8)).expand(300, 1, 28, 28)  # tells the place in x
     columns, rows = (
-        elastic(scale=(scale, scale))(pool.contiguous(), index, KEY) * 255 / 9
+        elastic(scale=(scale, scale), spline="to_digit")(pool.contiguous(), index, KEY) * 255 / 9
         for pool in (ramp, ramp.mT)
     )
     moves = 1.5 * normal(KEY, index, 32).view(-1, 4, 4, 2)
@@ -398,6 +414,8 @@ def test_ink_range_and_centre_of_ten_thousand_images_of_a_column(column, compose
 def test_what_cannot_be_is_refused():
     with pytest.raises(ValueError, match="add, patches_hide, digit_hides, got 'hide'"):
         clutter(6, 6, (60, 60), "hide")
+    with pytest.raises(ValueError, match="to_image, to_digit, got 'both'"):
+        elastic(spline="both")
     with pytest.raises(ValueError, match="at least two digits"):
         ALL["clutter"](torch.zeros(1, 1, 28, 28, dtype=torch.uint8), torch.tensor([0]), KEY)
     with pytest.raises(ValueError, match=r"\(27, 60\)"):

@@ -21,10 +21,12 @@ from torch import Tensor
 
 from stn.data.quadrilaterals import quad_to_square, unfolded_share
 from stn.data.randomness import integers, normal, uniform
+from stn.transformers.fitting import spline_through
 from stn.transformers.grids import affine_grid, base_grid, projective_grid, tps_basis, tps_grid
 from stn.transformers.samplers import sample
 
 DIGIT_PX = 28
+SPLINES = ("to_image", "to_digit")
 OVERLAPS = ("add", "patches_hide", "digit_hides")
 _SQUARE = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0))  # clockwise from the top left
 
@@ -166,11 +168,13 @@ class ProjectiveDistortion(Warp):
 class ElasticDistortion(Warp):
     """E: scale uniform in scale_range, then a thin plate spline that moves a grid of points.
 
-    The points lie regularly over the output, borders included. Each point c shows what was at c - d
-    in the scaled digit, with d of N(0, point_px) in x and in y: the spline is the map from output
-    to digit, and the digit moves by about +d.
+    The points lie regularly over the output, borders included; each moves by d of N(0, point_px) in
+    x and in y. What the spline maps is `spline`:
 
-    Differs from the paper: which of the two maps is the spline is not known.
+    to_image: from digit to image. What the scaled digit has at a point c is seen at c + d exactly.
+    to_digit: from image to digit. The image shows at c what the scaled digit has at c - d.
+
+    Differs from the paper: which of the two it is, is not stated.
     """
 
     def __init__(
@@ -179,20 +183,28 @@ class ElasticDistortion(Warp):
         scale_range: Sequence[float],
         points: Sequence[int],
         point_px: float,
+        spline: str,
         size: Sequence[int],
     ) -> None:
         self.scale_range, self.size = _checked_range(scale_range), _checked_size(size)
         self.points, self.point_px = (int(points[0]), int(points[1])), point_px
+        self.spline = spline
+        if spline not in SPLINES:
+            raise ValueError(f"spline must be one of {', '.join(SPLINES)}, got {spline!r}")
 
     def grid(self, index: Tensor, key: int) -> Tensor:
         """Moves the control points of each digit by draws of its own."""
-        basis = _elastic_basis(self.points, self.size, index.device)
-        targets = _control_points(self.points, index.device)
-        moves_px = self.point_px * normal(key, index, 2 * len(targets)).view(-1, len(targets), 2)
-        scale = _between(*self.scale_range, uniform(_second(key), index, 1))[..., None]
         output_px, digit_px = _half_extents(self.size, index.device)
-        sources = (targets * output_px - moves_px) / (scale * digit_px)
-        return tps_grid(sources - targets, basis)
+        points = _control_points(self.points, index.device)
+        draws = normal(key, index, 2 * len(points)).view(-1, len(points), 2)
+        moves = self.point_px * draws / output_px
+        scale = _between(*self.scale_range, uniform(_second(key), index, 1))[..., None]
+        digits_per_output = output_px / (scale * digit_px)  # (B, 1, 2)
+        if self.spline == "to_image":
+            grid = spline_through(points.expand_as(moves), points + moves, self.size)
+            return grid * digits_per_output[:, None]
+        basis = _elastic_basis(self.points, self.size, index.device)
+        return tps_grid((points - moves) * digits_per_output - points, basis)
 
 
 class Clutter:
