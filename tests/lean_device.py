@@ -1,9 +1,9 @@
 """A device that knows no float64, as Apple's MPS does, simulated on the processor.
 
-`register()` makes `torch.device("lean")`, which Lightning's `auto` then takes for a Mac's, and the
-tensors that live there: each wraps one on the processor, on which all is computed. An operation that
-is given or gives float64 on this device, or mixes devices, is an error. It is for good, so only for
-a process of its own: `python -m tests.lean_device MODULE ARGUMENTS...` runs a module so.
+`register()` makes `torch.device("lean")`, which Lightning's `auto` then takes for a Mac's, and its
+tensors: each wraps one on the processor, on which all is computed. An operation that is given or
+gives float64 on this device, or mixes devices, is an error. It is for good, so only for a process
+of its own: `python -m tests.lean_device MODULE ARGUMENTS...` runs a module so.
 """
 
 import runpy
