@@ -90,6 +90,12 @@ def test_only_those_that_reach_it_are_of_other_code(package: Path, id_of: Id) ->
     assert id_of(*spline) != before[1]
 
 
+def test_a_new_version_alone_is_no_other_code(package: Path, id_of: Id) -> None:
+    before = id_of("model=st_fcn", "transform=affine")
+    change(package / "__init__.py", "__version__ = ", "__version__ = '9' + ")
+    assert id_of("model=st_fcn", "transform=affine") == before
+
+
 def test_what_a_module_does_when_it_is_imported_counts(package: Path, id_of: Id) -> None:
     before = id_of("model=fcn")
     path = package / "data/distortions.py"
