@@ -12,9 +12,12 @@ from stn.data.distortions import (
     Rotate,
     RotateTranslateScale,
     Undistorted,
+    Warp,
 )
+from stn.data.ink import MAX_SHARE, share_damaged
 from stn.data.quadrilaterals import cross
 from stn.data.randomness import normal, stream
+from stn.running.building import instantiate
 
 KEY = stream(0, "test")
 
@@ -24,12 +27,20 @@ def elastic(point_px: float = 1.5, scale: tuple[float, float] = (0.75, 1.0), **c
     return ElasticDistortion(scale_range=scale, point_px=point_px, **arguments)
 
 
-def projective(corner_px: float = 5, scale: tuple[float, float] = (0.75, 1.0), size=(28, 28)):
-    return ProjectiveDistortion(scale_range=scale, corner_px=corner_px, min_area=0.1, size=size)
+def projective(
+    corner_px: float = 5, scale: tuple[float, float] = (0.75, 1.0), size=(28, 28), frame=None
+):
+    return ProjectiveDistortion(
+        scale_range=scale, corner_px=corner_px, min_area=0.1, frame=frame, size=size
+    )
 
 
 def similarity(max_deg: float = 45, scale: tuple[float, float] = (0.7, 1.2), size=(42, 42)):
     return RotateTranslateScale(max_deg=max_deg, scale_range=scale, size=size)
+
+
+def clutter(num_patches: int, patch_px: int, size: tuple[int, int], overlap: str = "add"):
+    return Clutter(num_patches=num_patches, patch_px=patch_px, overlap=overlap, size=size)
 
 
 ALL = {
@@ -41,11 +52,14 @@ ALL = {
     "similarity_wide": similarity(size=(35, 51)),
     "projective": projective(),
     "projective_wide": projective(size=(31, 44)),
+    "projective_frame": projective(size=(31, 44), frame=[36, 42]),
     "elastic": elastic(),
     "elastic_wide": elastic(size=(31, 44), points=(3, 5)),
-    "clutter": Clutter(num_patches=6, patch_px=6, size=(60, 60)),
-    "clutter_wide": Clutter(num_patches=3, patch_px=5, size=(41, 70)),
-    "clutter_none": Clutter(num_patches=0, patch_px=6, size=(60, 60)),
+    "clutter": clutter(6, 6, (60, 60)),
+    "clutter_wide": clutter(3, 5, (41, 70)),
+    "clutter_none": clutter(0, 6, (60, 60)),
+    "clutter_patches_hide": clutter(6, 6, (60, 60), "patches_hide"),
+    "clutter_digit_hides": clutter(3, 5, (41, 70), "digit_hides"),
 }
 every = pytest.mark.parametrize("distort", ALL.values(), ids=ALL.keys())
 
@@ -221,6 +235,34 @@ def test_a_projective_distortion_carries_the_digit_to_its_corners():
     assert (images[index, 0, y, x] > 0.99).all()
 
 
+def homographies(squares: Tensor, quads: Tensor) -> Tensor:
+    """(B, 3, 3) that carry four points (B, 4, 2) to four others, from their linear equations."""
+    (x, y), (u, v) = squares.double().unbind(-1), quads.double().unbind(-1)
+    one, zero = torch.ones_like(x), torch.zeros_like(x)
+    of_u = torch.stack([x, y, one, zero, zero, zero, -u * x, -u * y], dim=-1)
+    of_v = torch.stack([zero, zero, zero, x, y, one, -v * x, -v * y], dim=-1)
+    entries = torch.linalg.solve(torch.cat([of_u, of_v], 1), torch.cat([u, v], 1))
+    return torch.cat([entries, torch.ones_like(entries[:, :1])], dim=1).view(-1, 3, 3)
+
+
+def test_a_frame_carries_the_digit_within_it():
+    frame, scale, index = (36, 42), 0.9, torch.arange(60)
+    distort = projective(4, (scale, scale), (60, 70), frame)
+    square = torch.tensor([[-20.5, -17.5], [20.5, -17.5], [20.5, 17.5], [-20.5, 17.5]])
+    matrices = homographies(square.expand(60, 4, 2), distort.corners(index, KEY))
+    for x, y in ((13.5, 13.5), (18.0, 9.0), (10.0, 20.0)):
+        at = torch.tensor([scale * (x - 13.5), scale * (y - 13.5), 1], dtype=torch.float64)
+        u, v, w = (matrices @ at).T
+        seen = centroids(distort(blob(x, y, 60), index, KEY))
+        torch.testing.assert_close(seen, torch.stack([u / w, v / w], 1).float(), rtol=0, atol=0.35)
+
+
+def test_the_digits_own_corners_are_those_of_a_frame_of_its_size(pool):
+    index = torch.arange(40)
+    own, frame = projective(3, (1, 1)), projective(3, (1, 1), frame=(28, 28))
+    torch.testing.assert_close(own(pool, index, KEY), frame(pool, index, KEY), rtol=0, atol=1e-4)
+
+
 def test_scales_agree_between_projective_and_elastic(pool):
     index = torch.arange(20)
     shrunk = projective(0, (0.8, 0.8))(pool, index, KEY)
@@ -248,7 +290,7 @@ def blocks(values: list[int]) -> Tensor:
 
 
 def test_clutter_places_the_digit_anywhere_untouched():
-    places = Clutter(num_patches=0, patch_px=6, size=(50, 60))
+    places = clutter(0, 6, (50, 60))
     images = places(blocks([255] * 3000), torch.arange(3000), KEY)
     assert (images.sum((1, 2, 3)) == 784).all()
     first = images.flatten(1).argmax(1)
@@ -258,28 +300,62 @@ def test_clutter_places_the_digit_anywhere_untouched():
 
 def test_patches_are_of_other_digits_and_add_up():
     pool = blocks([0, 1, 1, 1]).contiguous()
-    clutter = Clutter(num_patches=6, patch_px=6, size=(60, 60))
-    images = (clutter(pool, torch.zeros(500, dtype=torch.int64), KEY) * 255).round()
+    images = (clutter(6, 6, (60, 60))(pool, torch.zeros(500, dtype=torch.int64), KEY) * 255).round()
     assert (images[0].sum() == 6 * 36).all()  # the digit itself is black, all patches are others
     assert images.max() >= 1
-    own = clutter(blocks([9, 0, 0, 0]).contiguous(), torch.zeros(5, dtype=torch.int64), KEY)
+    own = clutter(6, 6, (60, 60))(
+        blocks([9, 0, 0, 0]).contiguous(), torch.zeros(5, dtype=torch.int64), KEY
+    )
     assert ((own * 255).round().sum((1, 2, 3)) == 9 * 784).all()
 
 
 def test_where_things_overlap_brightness_is_cut_off_at_white():
-    clutter = Clutter(num_patches=8, patch_px=20, size=(30, 30))
-    images = clutter(blocks([100] * 9).contiguous(), torch.arange(9), KEY)
+    images = clutter(8, 20, (30, 30))(blocks([100] * 9).contiguous(), torch.arange(9), KEY)
     values = (images * 255).round().unique().tolist()
     assert set(values) <= {0, 100, 200, 255}
     assert 255 in values
 
 
+def test_what_hides_what():
+    pool, index = blocks([100, 200, 200]).contiguous(), torch.zeros(1, dtype=torch.int64)
+    for k in range(50):
+        added, on_top, below = (
+            (clutter(1, 9, (40, 50), overlap)(pool, index, stream(0, "hide", k)) * 255).round()
+            for overlap in ("add", "patches_hide", "digit_hides")
+        )
+        meet = added == 255  # 300, cut off at white
+        assert torch.equal(on_top, torch.where(meet, 200, added))
+        assert torch.equal(below, torch.where(meet, 100, added))
+        assert k > 0 or meet.any()
+
+
+def test_black_hides_too():
+    pool = blocks([100] + 400 * [0]).contiguous()
+    index = torch.zeros(1, dtype=torch.int64)
+    for overlap, least, most in (("patches_hide", 784 - 4 * 81, 783), ("digit_hides", 784, 784)):
+        inked = [
+            int((clutter(4, 9, (30, 30), overlap)(pool, index, stream(0, "black", k)) > 0).sum())
+            for k in range(50)
+        ]
+        assert least <= min(inked) <= max(inked) <= most
+
+
+def test_later_patches_hide_earlier_ones():
+    pool, index = blocks(list(range(1, 201))).contiguous(), torch.arange(200)
+    few, more = (
+        (clutter(num, 25, (31, 33), "patches_hide")(pool, index, KEY) * 255).round()
+        for num in (3, 4)
+    )
+    changed = (few != more).flatten(1).sum(1)
+    assert (changed == 625).float().mean() > 0.9  # but where the last is of the same brightness
+
+
 def test_patches_are_cut_and_placed_everywhere():
     pool = torch.zeros(2, 1, 28, 28, dtype=torch.uint8)
     pool[1] = torch.arange(28)[:, None] + 100  # rows tell where a patch was cut
-    clutter = Clutter(num_patches=1, patch_px=6, size=(40, 40))
+    distort = clutter(1, 6, (40, 40))
     key_images = [
-        clutter(pool, torch.zeros(1, dtype=torch.int64), stream(0, "cut", k)) for k in range(2000)
+        distort(pool, torch.zeros(1, dtype=torch.int64), stream(0, "cut", k)) for k in range(2000)
     ]
     images = (torch.cat(key_images) * 255).round().long().flatten(1)
     cut = torch.where(images > 0, images, 999).amin(1) - 100
@@ -289,7 +365,39 @@ def test_patches_are_cut_and_placed_everywhere():
         assert stats.chisquare(torch.bincount(drawn, minlength=35).numpy()).pvalue > 1e-4
 
 
+def made_digits(num: int) -> Tensor:
+    """Slanted rings of all widths that fill the 20 x 20 px in which MNIST has its digits."""
+    width, slant = torch.rand(2, num, 1, 1, generator=torch.Generator().manual_seed(0))
+    at = torch.arange(28) - 13.5
+    x = at - (slant - 0.5) * at[:, None]
+    radius = torch.hypot(x / (3 + 6 * width), at[:, None] / 9)
+    within = (at.abs() < 10) & (at[:, None].abs() < 10)
+    return (255 * (within & ((radius - 0.9).abs() < 0.15))).byte()[:, None]
+
+
+COLUMNS = ("mnist", "mnist_r", "mnist_rts", "mnist_p", "mnist_e", "mnist_tc", "mnist_sim2")
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_ink_range_and_centre_of_ten_thousand_images_of_a_column(column, compose_train):
+    distort = instantiate(compose_train(f"data={column}").data.module.distortion)
+    pool, index = made_digits(10_000), torch.arange(10_000)
+    images = torch.cat([distort(pool, part, KEY) for part in index.split(1000)])
+    assert 0 <= images.min() <= images.max() <= 1
+    if isinstance(distort, Warp):
+        damaged = [share_damaged(distort, pool, part, KEY) for part in index.split(1000)]
+        assert sum(damaged) / len(damaged) < MAX_SHARE
+    else:
+        assert (images.sum((1, 2, 3)) >= pool.sum((1, 2, 3)) / 255 - 1e-3).all()
+    centres = centroids(images).double()
+    assert centres.abs().amax() < max(distort.size) / 2
+    standard_error = centres.std(0) / 100
+    assert (centres.mean(0).abs() < 5 * standard_error + 0.02).all()
+
+
 def test_what_cannot_be_is_refused():
+    with pytest.raises(ValueError, match="add, patches_hide, digit_hides, got 'hide'"):
+        clutter(6, 6, (60, 60), "hide")
     with pytest.raises(ValueError, match="at least two digits"):
         ALL["clutter"](torch.zeros(1, 1, 28, 28, dtype=torch.uint8), torch.tensor([0]), KEY)
     with pytest.raises(ValueError, match=r"\(27, 60\)"):
@@ -297,6 +405,6 @@ def test_what_cannot_be_is_refused():
     with pytest.raises(ValueError, match=r"\(1.2, 0.7\)"):
         similarity(scale=(1.2, 0.7))
     with pytest.raises(ValueError, match="patch_px"):
-        Clutter(num_patches=1, patch_px=29, size=(60, 60))
+        clutter(1, 29, (60, 60))
     with pytest.raises(ValueError, match="min_area"):
-        ProjectiveDistortion(scale_range=(1, 1), corner_px=5, min_area=0, size=(28, 28))
+        ProjectiveDistortion(scale_range=(1, 1), corner_px=5, min_area=0, frame=None, size=(28, 28))

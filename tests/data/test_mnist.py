@@ -1,3 +1,4 @@
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from stn.data.distortions import Clutter, Rotate
-from stn.data.mnist import MnistDataModule
+from stn.data.mnist import DividedMnistDataModule, MnistDataModule
 from stn.running.preparing import Cell
 from tests.data.test_contract import check_contract
 
@@ -148,7 +149,10 @@ class Rank:
 @pytest.mark.parametrize("loader", ["train_dataloader", "val_dataloader", "test_dataloader"])
 @pytest.mark.parametrize(
     "distortion",
-    [Rotate(max_deg=90, size=(28, 28)), Clutter(num_patches=6, patch_px=6, size=(60, 60))],
+    [
+        Rotate(max_deg=90, size=(28, 28)),
+        Clutter(num_patches=6, patch_px=6, overlap="add", size=(60, 60)),
+    ],
 )
 def test_ranks_share_the_batches_of_one_process(mnist_dir, loader, distortion):
     def batches(rank: int, world_size: int) -> list[tuple[Tensor, Tensor]]:
@@ -199,6 +203,44 @@ def test_the_checksum_is_that_of_the_data(mnist_dir):
     digest = module(mnist_dir).data_sha256()
     assert digest == module(mnist_dir, seed=9).data_sha256()
     assert len(bytes.fromhex(digest)) == 32
+
+
+def divided(data_dir: Path, **changes: int) -> DividedMnistDataModule:
+    sizes = {"num_train": 300, "num_val": 100, "num_test": 150} | changes
+    whole = module(data_dir)
+    return DividedMnistDataModule(
+        whole.distortion, **sizes, batch_size=BATCH, seed=3, data_seed=0, data_dir=data_dir
+    )
+
+
+def test_a_division_takes_every_digit_once_and_does_not_depend_on_the_seed(mnist_dir):
+    whole, parts = module(mnist_dir), divided(mnist_dir)
+    whole.setup()
+    parts.setup()
+    names = ("train", "val", "test")
+    there, taken = (
+        Counter(
+            (digit.numpy().tobytes(), int(target))
+            for name in names
+            for digit, target in zip(*data._splits[name], strict=True)
+        )
+        for data in (whole, parts)
+    )
+    assert taken <= there  # counted: images of one look are as many as there are
+    assert [len(parts._splits[name].targets) for name in names] == [300, 100, 150]
+    everything = divided(mnist_dir, num_train=540)
+    everything.setup()
+    assert sum(len(everything._splits[name].targets) for name in names) == there.total()
+    again = divided(mnist_dir)
+    again.seed = 4
+    again.setup()
+    assert torch.equal(again._splits["test"].pool, parts._splits["test"].pool)
+
+
+@pytest.mark.parametrize("changes", [{"num_test": 10_000}, {"num_val": 0}])
+def test_a_division_of_more_digits_than_there_are_is_refused(mnist_dir, changes):
+    with pytest.raises(ValueError, match="num_train, num_val and num_test must be positive"):
+        divided(mnist_dir, **changes).setup()
 
 
 COLUMNS = ("mnist", "mnist_r", "mnist_rts", "mnist_p", "mnist_e", "mnist_tc")

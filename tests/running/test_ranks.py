@@ -170,7 +170,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks into /proc")
 def test_no_rank_outlives_a_killed_sweep(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
-    sweep = context.Process(target=run_ranks, args=(2, waits_for_ever, tmp_path))
+    sweep = context.Process(target=run_ranks, args=(2, waits_for_ever, None, tmp_path))
     sweep.start()
     wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
     ranks = [int(path.name) for path in tmp_path.iterdir()]

@@ -26,6 +26,7 @@ from stn.transformers.grids import affine_grid, base_grid, projective_grid, tps_
 from stn.transformers.samplers import sample
 
 DIGIT_PX = 28
+OVERLAPS = ("add", "patches_hide", "digit_hides")
 _SQUARE = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0))  # clockwise from the top left
 
 
@@ -52,22 +53,36 @@ class Undistorted:
         return canvas
 
 
-class Rotate:
+class Warp:
+    """A distortion that reads each image from its digit by a grid; subclasses draw the grid."""
+
+    size: tuple[int, int]
+
+    def grid(self, index: Tensor, key: int) -> Tensor:
+        """Where in its digit each pixel is read: (B, H, W, 2), drawn from key and sample."""
+        raise NotImplementedError
+
+    def __call__(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
+        """Warps each digit by a draw of its own; rounding does not lead out of [0, 1]."""
+        return sample(_digits(pool, index), self.grid(index, key)).clamp_(0, 1)
+
+
+class Rotate(Warp):
     """R: rotation about the image's centre, uniform in +-max_deg."""
 
     def __init__(self, *, max_deg: float, size: Sequence[int]) -> None:
         self.max_deg, self.size = max_deg, _checked_size(size)
 
-    def __call__(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
+    def grid(self, index: Tensor, key: int) -> Tensor:
         """Rotates each digit by an angle of its own."""
         (turn,) = uniform(key, index, 1).T
         angle_deg = _between(-self.max_deg, self.max_deg, turn)
         centre_px = torch.zeros(len(index), 2, device=index.device)
         theta = _similarity(angle_deg, torch.ones_like(angle_deg), centre_px, self.size)
-        return _warp(pool, index, affine_grid(theta, self.size))
+        return affine_grid(theta, self.size)
 
 
-class RotateTranslateScale:
+class RotateTranslateScale(Warp):
     """RTS: rotation uniform in +-max_deg, scale uniform in scale_range, a uniformly random place.
 
     Differs from the paper: how far a digit may go is not stated. Here its 28 x 28 box, scaled and
@@ -80,7 +95,7 @@ class RotateTranslateScale:
         self.max_deg, self.size = max_deg, _checked_size(size)
         self.scale_range = _checked_range(scale_range)
 
-    def __call__(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
+    def grid(self, index: Tensor, key: int) -> Tensor:
         """Rotates, scales and places each digit by draws of its own."""
         draws = uniform(key, index, 4)
         angle_deg = _between(-self.max_deg, self.max_deg, draws[:, 0])
@@ -89,19 +104,19 @@ class RotateTranslateScale:
         room_px = (output_px - DIGIT_PX * scale[:, None]).clamp(min=0)
         centre_px = room_px * (draws[:, 2:] - 0.5)
         theta = _similarity(angle_deg, scale, centre_px, self.size)
-        return _warp(pool, index, affine_grid(theta, self.size))
+        return affine_grid(theta, self.size)
 
 
-class ProjectiveDistortion:
-    """P: scale uniform in scale_range, then each corner of the digit moved by N(0, corner_px).
+class ProjectiveDistortion(Warp):
+    """P: scale uniform in scale_range, then four corners moved by N(0, corner_px) in x and in y.
 
-    The homography carries the digit's square to the quadrilateral of the moved corners. No view of
-    the square is a folded quadrilateral: where the triangle of a corner and its two neighbours
-    would keep less than `min_area` of its area, all four moves of that image are shortened by the
-    largest common factor that leaves it so much. With 0.75-1, 5 px and 0.1 this concerns 4 %
-    of the images, whose moves shrink by a tenth in the median.
+    The corners are those of a `frame` (height, width) about the scaled digit, or the scaled digit's
+    own if there is none; the homography carries them to where they move, and the digit with them.
+    No view of a rectangle is a folded quadrilateral: where the triangle of a corner and its two
+    neighbours would keep less than `min_area` of its area, all four moves of that image are
+    shortened by the largest common factor that leaves it so much.
 
-    Differs from the paper: what it did with folded corners is not known.
+    Differs from the paper: whose corners move, and what it did with folded ones, is not known.
     """
 
     def __init__(
@@ -110,33 +125,46 @@ class ProjectiveDistortion:
         scale_range: Sequence[float],
         corner_px: float,
         min_area: float,
+        frame: Sequence[int] | None,
         size: Sequence[int],
     ) -> None:
         self.scale_range, self.size = _checked_range(scale_range), _checked_size(size)
         self.corner_px, self.min_area = corner_px, min_area
+        self.frame = None if frame is None else _checked_size(frame)
         if not 0 < min_area < 1:
             raise ValueError(f"min_area must be between 0 and 1, got {min_area}")
 
-    def __call__(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
-        """Moves the corners of each digit by draws of its own."""
-        output_px, _ = _half_extents(self.size, index.device)
+    def grid(self, index: Tensor, key: int) -> Tensor:
+        """Moves the corners of each image by draws of its own."""
+        output_px, digit_px = _half_extents(self.size, index.device)
         theta = quad_to_square(self.corners(index, key) / output_px)
+        if self.frame is not None:  # then the square is the frame, of which the digit is a part
+            frame_px, _ = _half_extents(self.frame, index.device)
+            digits_per_frame = frame_px / (self._scale(index, key) * digit_px)
+            theta[:, :2] *= digits_per_frame[..., None]
         # Whatever is far outside is as black a little outside, and spares the sampler its search.
-        return _warp(pool, index, projective_grid(theta, self.size).clamp(-2, 2))
+        return projective_grid(theta, self.size).clamp(-2, 2)
 
     def corners(self, index: Tensor, key: int) -> Tensor:
-        """Where the digit's corners go: (B, 4, 2), (x, y) in px from the image's centre.
+        """Where the corners go: (B, 4, 2), (x, y) in px from the image's centre.
 
         The order is clockwise from the top left.
         """
         moves = self.corner_px * normal(key, index, 8).view(-1, 4, 2)
-        scale = _between(*self.scale_range, uniform(_second(key), index, 1))[..., None]
-        square = scale * (DIGIT_PX - 1) / 2 * torch.tensor(_SQUARE, device=index.device)
+        square = torch.tensor(_SQUARE, device=index.device)
+        if self.frame is None:
+            square = self._scale(index, key)[..., None] * (DIGIT_PX - 1) / 2 * square
+        else:
+            square = (_half_extents(self.frame, index.device)[0] * square).expand_as(moves)
         share = unfolded_share(square, moves, self.min_area)
         return square + share[:, None, None] * moves
 
+    def _scale(self, index: Tensor, key: int) -> Tensor:
+        """How large each digit is: (B, 1)."""
+        return _between(*self.scale_range, uniform(_second(key), index, 1))
 
-class ElasticDistortion:
+
+class ElasticDistortion(Warp):
     """E: scale uniform in scale_range, then a thin plate spline that moves a grid of points.
 
     The points lie regularly over the output, borders included. Each point c shows what was at c - d
@@ -157,7 +185,7 @@ class ElasticDistortion:
         self.scale_range, self.size = _checked_range(scale_range), _checked_size(size)
         self.points, self.point_px = (int(points[0]), int(points[1])), point_px
 
-    def __call__(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
+    def grid(self, index: Tensor, key: int) -> Tensor:
         """Moves the control points of each digit by draws of its own."""
         basis = _elastic_basis(self.points, self.size, index.device)
         targets = _control_points(self.points, index.device)
@@ -165,22 +193,31 @@ class ElasticDistortion:
         scale = _between(*self.scale_range, uniform(_second(key), index, 1))[..., None]
         output_px, digit_px = _half_extents(self.size, index.device)
         sources = (targets * output_px - moves_px) / (scale * digit_px)
-        return _warp(pool, index, tps_grid(sources - targets, basis))
+        return tps_grid(sources - targets, basis)
 
 
 class Clutter:
     """TC: the digit at a uniformly random place, and patches of other digits at random places.
 
     Patches are squares of `patch_px`, cut at random places out of other digits of the pool. Where
-    things overlap, brightness adds up and is cut off at white.
+    things overlap, `overlap` tells what is seen:
 
-    Differs from the paper: whether patches add up or overwrite is not stated.
+    add: the sum of their brightness, cut off at white.
+    patches_hide: the later patch, and the patch rather than the digit, black pixels too.
+    digit_hides: the later patch, but the digit rather than a patch, black pixels too.
+
+    Differs from the paper: which of these it is, is not stated.
     """
 
-    def __init__(self, *, num_patches: int, patch_px: int, size: Sequence[int]) -> None:
+    def __init__(
+        self, *, num_patches: int, patch_px: int, overlap: str, size: Sequence[int]
+    ) -> None:
         self.num_patches, self.patch_px, self.size = num_patches, patch_px, _checked_size(size)
+        self.overlap = overlap
         if not 0 < patch_px <= DIGIT_PX:
             raise ValueError(f"patch_px must be in 1..{DIGIT_PX}, got {patch_px}")
+        if overlap not in OVERLAPS:
+            raise ValueError(f"overlap must be one of {', '.join(OVERLAPS)}, got {overlap!r}")
 
     def __call__(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
         """Places each digit and its patches by draws of its own."""
@@ -189,9 +226,19 @@ class Clutter:
         height, width = self.size
         digit_at, cut_from, patch_at = self._pixels(len(pool), index, key)
         canvas = torch.zeros(len(index) * height * width, device=pool.device)
+        each = len(index), self.num_patches, self.patch_px**2
+        patches = zip(
+            patch_at.view(each).unbind(1),
+            pool.flatten()[cut_from].view(each).unbind(1),
+            strict=True,
+        )
+        layers = [(digit_at, pool.index_select(0, index)), *patches]
+        if self.overlap == "digit_hides":
+            layers.append(layers.pop(0))
         # Brightness 0..255 in whole numbers: their sum is exact, so its order does not matter.
-        canvas.scatter_(0, digit_at, pool.index_select(0, index).flatten().to(torch.float32))
-        canvas.scatter_add_(0, patch_at, pool.flatten()[cut_from].to(torch.float32))
+        paint = canvas.scatter_add_ if self.overlap == "add" else canvas.scatter_
+        for positions, brightness in layers:
+            paint(0, positions.flatten(), brightness.flatten().to(torch.float32))
         return canvas.clamp_(max=255).div_(255).view(-1, 1, height, width)
 
     def _pixels(self, pool_size: int, index: Tensor, key: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -217,11 +264,6 @@ class Clutter:
 def _digits(pool: Tensor, index: Tensor) -> Tensor:
     """(B, 1, 28, 28) float32 in [0, 1]."""
     return pool.index_select(0, index).to(torch.float32).div_(255)
-
-
-def _warp(pool: Tensor, index: Tensor, grid: Tensor) -> Tensor:
-    """The digits under this grid; rounding must not lead out of [0, 1]."""
-    return sample(_digits(pool, index), grid).clamp_(0, 1)
 
 
 def _similarity(

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stn.data import ink
 from stn.data.distortions import Distortion
 from stn.data.mnist_source import fetch_mnist, load_mnist
 from stn.data.pool import PoolDataModule, Split
+from stn.data.randomness import permutation, stream
 
 NUM_CLASSES = 10
 
@@ -25,7 +28,7 @@ class MnistDataModule(PoolDataModule):
         batch_size, seed, data_seed, data_dir: as in `PoolDataModule`; the last holds `mnist/`.
 
     Raises:
-        ValueError: A number is out of range.
+        ValueError: A number is out of range, or the distortion damages digits (`ink.check`).
         DataError: The data are missing or damaged (on `prepare_data` or `setup`).
     """
 
@@ -46,8 +49,9 @@ class MnistDataModule(PoolDataModule):
         fetch_mnist(self.data_dir)
 
     def load(self) -> tuple[Mapping[str, Split], str]:
-        """Reads and verifies the files, and splits them."""
+        """Reads and verifies the files, and splits them; refuses what damages the digits."""
         mnist = load_mnist(self.data_dir)
+        ink.check(self.distortion, mnist.train_images)
         num_train = len(mnist.train_labels) - self.num_val
         if not 0 < num_train < len(mnist.train_labels):
             raise ValueError(
@@ -71,3 +75,52 @@ class MnistDataModule(PoolDataModule):
         seen_before = F.one_hot(labels, NUM_CLASSES).cumsum(0)
         rank = seen_before.gather(1, labels[:, None])[:, 0]  # 1 for the first of its class
         return self.drawn("val", (rank * NUM_CLASSES + labels).argsort(stable=True)[:num])
+
+
+class DividedMnistDataModule(MnistDataModule):
+    """All 70,000 digits, shuffled and divided anew: for benchmarks with few training images.
+
+    Their own files cannot be had everywhere; these are as many digits of the same source, and the
+    same ones for every seed.
+
+    Args:
+        num_train, num_test: images of these splits.
+        distortion, num_val, batch_size, seed, data_seed, data_dir: as in `MnistDataModule`;
+            `data_seed` decides the division, too.
+
+    Raises:
+        ValueError: as `MnistDataModule`; the splits need more images than there are.
+    """
+
+    def __init__(
+        self,
+        distortion: Distortion,
+        num_train: int,
+        num_val: int,
+        num_test: int,
+        batch_size: int,
+        seed: int,
+        data_seed: int,
+        data_dir: str | Path,
+    ) -> None:
+        super().__init__(distortion, num_val, batch_size, seed, data_seed, data_dir)
+        self.num_images = {"train": num_train, "val": num_val, "test": num_test}
+
+    def load(self) -> tuple[Mapping[str, Split], str]:
+        """Reads and verifies the files, and divides what is in them."""
+        mnist = load_mnist(self.data_dir)
+        ink.check(self.distortion, mnist.train_images)
+        images = torch.cat([mnist.train_images, mnist.test_images])
+        labels = torch.cat([mnist.train_labels, mnist.test_labels])
+        sizes = list(self.num_images.values())
+        if min(sizes) < 1 or sum(sizes) > len(labels):
+            raise ValueError(
+                f"num_train, num_val and num_test must be positive and {len(labels)} together at "
+                f"most, got {', '.join(map(str, sizes))}"
+            )
+        order = permutation(stream(self.data_seed, "division"), len(labels))
+        parts = order[: sum(sizes)].split(sizes)
+        return {
+            split: Split(images[part], labels[part])
+            for split, part in zip(self.num_images, parts, strict=True)
+        }, mnist.sha256
