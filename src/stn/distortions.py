@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from stn.configuration import CONF
 from stn.data.mnist import NUM_CLASSES, MnistDataModule
 from stn.drawing.tiles import PAPER, tile
 from stn.running.building import instantiate
@@ -97,7 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m stn.distortions", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("reports/distortions.png"))
     parser.add_argument("--seed", type=int, default=0, help="data seed of the distortions")
-    parser.add_argument("--conf", type=Path, default=Path("conf/data"))
+    parser.add_argument("--conf", type=Path, default=CONF / "data")
     default = Path(os.environ.get("STN_DATA_DIR", "data"))
     parser.add_argument("--data-dir", type=Path, default=default)
     arguments = parser.parse_args()

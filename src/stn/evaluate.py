@@ -6,12 +6,11 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
+from stn.configuration import CONF
 from stn.running.finished import evaluate
 
-CONF = str(Path(__file__).parents[2] / "conf")
 
-
-@hydra.main(version_base="1.3", config_path=CONF, config_name="evaluate")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="evaluate")
 def main(cfg: DictConfig) -> None:
     """Measure a run on the test set again, and compare it with its record."""
     if OmegaConf.is_missing(cfg, "run"):

@@ -16,12 +16,13 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from PIL import Image
 
-from stn.report import CONF, chosen_recipe, filled, table_of
+from stn.configuration import CONF
+from stn.report import chosen_recipe, filled, table_of
 from stn.results.collect import collect
 from stn.running.examples import Rivals, draw_alignment, draw_examples, find_rivals, load
 
 
-@hydra.main(version_base="1.3", config_path=CONF, config_name="pictures")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="pictures")
 def main(cfg: DictConfig) -> None:
     """Draw what there is to draw, and say what there is not."""
     try:

@@ -22,6 +22,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from stn.configuration import CONF
 from stn.results.collect import Collection, collect, export
 from stn.results.comparison import Comparison, compare
 from stn.results.render import write_reports
@@ -29,10 +30,8 @@ from stn.results.table import Table, parse_table
 from stn.results.terminal import summary, to_terminal
 from stn.sweeping.planning import plan
 
-CONF = str(Path(__file__).parents[2] / "conf")
 
-
-@hydra.main(version_base="1.3", config_path=CONF, config_name="report")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="report")
 def main(cfg: DictConfig) -> None:
     """Render the table that `cfg` names, and say what is missing."""
     try:

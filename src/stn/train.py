@@ -16,6 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from stn.configuration import CONF
 from stn.files.locks import BUSY, CellBusyError
 from stn.results.identity import cell_id
 from stn.running.cell import run_cell
@@ -25,10 +26,8 @@ from stn.running.tuning import run_trial
 from stn.sweeping.run import INTERRUPTED, Job, check_retry
 from stn.sweeping.show import SweepDisplay
 
-CONF = str(Path(__file__).parents[2] / "conf")
 
-
-@hydra.main(version_base="1.3", config_path=CONF, config_name="train")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
 def main(cfg: DictConfig) -> float | str | None:
     """Run the cell that `cfg` describes; return its metric on the validation set, or BUSY."""
     job = HydraConfig.get()

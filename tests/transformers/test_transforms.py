@@ -158,10 +158,16 @@ def test_control_points_are_carried(family, points: tuple[int, int]) -> None:
 
 
 @by_points
-@pytest.mark.parametrize("points", [(1, 4), (3, 0)])
-def test_two_rows_and_columns_are_needed(family, points: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match=f"{family.__name__} needs at least 2x2"):
+@pytest.mark.parametrize("points", [(1, 4), (3, 0), 1, (4, 4, 4), (3.5, 4), "44"])
+def test_two_rows_and_columns_are_needed(family, points) -> None:
+    words = rf"points of {family.__name__} must be 2 whole numbers .* from 2 up"
+    with pytest.raises(ValueError, match=words):
         family(points)
+
+
+@by_points
+def test_one_number_of_points_stands_for_rows_and_columns(family) -> None:
+    assert family(3) == family((3, 3)) == family([3, 3])
 
 
 @by_points

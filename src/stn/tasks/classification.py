@@ -37,7 +37,8 @@ class ErrorPercent(Metric):
     seen: Tensor
 
     def __init__(self) -> None:
-        super().__init__()
+        # A result that is kept moves to the device with the metric, and some know no float64.
+        super().__init__(compute_with_cache=False)
         self.add_state("wrong", torch.tensor(0), dist_reduce_fx="sum")
         self.add_state("seen", torch.tensor(0), dist_reduce_fx="sum")
 

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stn.transformers.transforms import Transform
+from stn.transformers.checks import whole_numbers
+from stn.transformers.transforms import Transform, checked_transform
 
 Shape = tuple[int, int, int]
 
@@ -20,6 +21,7 @@ def regression_layer(in_features: int, transform: Transform) -> nn.Linear:
 
     A transformer therefore starts by changing nothing (Appendix A).
     """
+    transform = checked_transform(transform)
     layer = nn.Linear(in_features, transform.num_params)
     with torch.no_grad():
         layer.weight.zero_()
@@ -40,7 +42,7 @@ class FullyConnectedLocalisation(nn.Module):
         self, in_shape: Shape, transform: Transform, hidden: Sequence[int] = (32, 32, 32)
     ) -> None:
         super().__init__()
-        self.in_shape = _shape(in_shape)
+        self.in_shape = whole_numbers("in_shape", "(C, H, W)", in_shape)
         channels, height, width = self.in_shape
         widths = [channels * height * width, *hidden]
         layers: list[nn.Module] = [nn.Flatten()]
@@ -85,7 +87,7 @@ class ConvLocalisation(nn.Module):
         downsample: int = 2,
     ) -> None:
         super().__init__()
-        self.in_shape = _shape(in_shape)
+        self.in_shape = whole_numbers("in_shape", "(C, H, W)", in_shape)
         channels, *sides = self.in_shape
         reduced = [(n // downsample - kernel_size + 1) // 2 - kernel_size + 1 for n in sides]
         if min(reduced) < 1:
@@ -118,12 +120,7 @@ def _regress(layer: nn.Linear, features: Tensor) -> Tensor:
         return F.linear(features.to(layer.weight.dtype), layer.weight, layer.bias)
 
 
-def _shape(in_shape: Sequence[int]) -> Shape:
-    channels, height, width = in_shape
-    return int(channels), int(height), int(width)
-
-
-def _check_image(U: Tensor, in_shape: Shape) -> None:
+def _check_image(U: Tensor, in_shape: tuple[int, ...]) -> None:
     if U.ndim != 4 or tuple(U.shape[1:]) != in_shape:
         wanted = ", ".join(map(str, in_shape))
         raise ValueError(f"localisation needs U of shape (B, {wanted}), got {tuple(U.shape)}")

@@ -15,8 +15,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from stn.transformers.checks import instance, whole_numbers
+from stn.transformers.grids import Size
 from stn.transformers.samplers import KERNELS, sample
-from stn.transformers.transforms import Transform
+from stn.transformers.transforms import Transform, checked_transform
 
 
 class NonFiniteThetaError(ArithmeticError):
@@ -29,28 +31,31 @@ class SpatialTransformer(nn.Module):
     Args:
         localisation: network from U (B, C, H, W) to theta (B, P), ending in `regression_layer`.
         transform: the family of warps, which says what theta means.
-        output_size: (H', W') of V; None for that of U. Smaller than what the grid spans, it
-            aliases (Section 3.4).
+        output_size: (H', W') of V, or one number for both; None for that of U. Smaller than what
+            the grid spans, it aliases (Section 3.4).
         kernel: how U is interpolated: `integer`, `bilinear` (as in all the paper's experiments) or
             `bicubic`.
 
     Raises:
-        ValueError: the kernel is unknown or the output size not positive.
+        ValueError: an argument is not what it should be; says which, and what to write.
     """
 
     def __init__(
         self,
         localisation: nn.Module,
         transform: Transform,
-        output_size: Sequence[int] | None = None,
+        output_size: Sequence[int] | int | None = None,
         kernel: str = "bilinear",
     ) -> None:
         super().__init__()
         if kernel not in KERNELS:
             raise ValueError(f"unknown kernel {kernel!r}; valid are {', '.join(KERNELS)}")
-        self.localisation = localisation
-        self.transform = transform
-        self.output_size = None if output_size is None else _size(output_size)
+        self.localisation = instance("localisation", "a torch.nn.Module", localisation, ["forward"])
+        self.transform = checked_transform(transform)
+        self.output_size: Size | None = None
+        if output_size is not None:
+            height, width = whole_numbers("output_size", "(H, W)", output_size)
+            self.output_size = height, width
         self.kernel = kernel
 
     def forward(self, U: Tensor) -> Tensor:
@@ -76,13 +81,6 @@ class SpatialTransformer(nn.Module):
     def extra_repr(self) -> str:
         """Say what `print` cannot see in the sub-modules."""
         return f"transform={self.transform}, output_size={self.output_size}, kernel={self.kernel}"
-
-
-def _size(output_size: Sequence[int]) -> tuple[int, int]:
-    height, width = output_size
-    if height < 1 or width < 1:
-        raise ValueError(f"an output size must be positive, got {(height, width)}")
-    return int(height), int(width)
 
 
 def _check_finite(theta: Tensor) -> None:

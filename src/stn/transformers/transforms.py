@@ -13,6 +13,7 @@ from typing import ClassVar, Protocol, final
 import torch
 from torch import Tensor
 
+from stn.transformers.checks import instance, whole_numbers
 from stn.transformers.fitting import homography_through, spline_through
 from stn.transformers.grids import (
     Size,
@@ -41,6 +42,17 @@ class Transform(Protocol):
         Raises:
             ValueError: theta has another shape.
         """
+
+
+def checked_transform(transform: Transform) -> Transform:
+    """Return a transform, or say what was given instead.
+
+    Raises:
+        ValueError: it is a class, such as `Affine` for `Affine()`, a name, or something else.
+    """
+    wanted = ("num_params", "identity", "grid")
+    checked: Transform = instance("transform", "Affine()", transform, wanted)
+    return checked
 
 
 class _AffineFamily(ABC):
@@ -193,19 +205,18 @@ class ControlPointFamily(ABC):
     units, points row by row from the top left.
 
     Args:
-        points: rows and columns of control points, at least 2 each.
+        points: rows and columns of control points, at least 2 each; or one number for both.
 
     Raises:
-        ValueError: fewer than two rows or columns.
+        ValueError: fewer than two rows or columns, or no whole numbers.
     """
 
     points: tuple[int, int] = (4, 4)
 
     def __post_init__(self) -> None:
-        rows, columns = self.points
-        object.__setattr__(self, "points", (int(rows), int(columns)))
-        if min(self.points) < 2:
-            raise ValueError(f"{type(self).__name__} needs at least 2x2 points, got {self.points}")
+        name = f"points of {type(self).__name__}"
+        points = whole_numbers(name, "(rows, columns)", self.points, least=2)
+        object.__setattr__(self, "points", points)
 
     @property
     def num_params(self) -> int:
