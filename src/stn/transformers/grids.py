@@ -182,9 +182,10 @@ def _linear_forms(theta: Tensor, size: Size) -> Tensor:
     """
     theta = theta.to(torch.promote_types(theta.dtype, torch.float32))
     y_t, x_t = _axes(size, theta.dtype, theta.device)
-    of_x = theta[:, :, 0, None] * x_t  # (B, R, W)
-    of_y = theta[:, :, 1, None] * y_t + theta[:, :, 2, None]  # (B, R, H)
-    return of_y[:, :, :, None] + of_x[:, :, None, :]
+    by_x, by_y, shift = (column.unsqueeze(2) for column in theta.unbind(2))  # (B, R, 1)
+    of_x = by_x * x_t  # (B, R, W)
+    of_y = by_y * y_t + shift  # (B, R, H)
+    return of_y.unsqueeze(3) + of_x.unsqueeze(2)
 
 
 def _moments(planes: Tensor) -> Tensor:
