@@ -105,11 +105,21 @@ def tps_basis(targets: Tensor, size: Size) -> Tensor:
         targets: control points (K, 2) in the target, not all on one line.
         size: (H, W) of the target.
     """
+    return tps_influence(targets, tps_coefficients(targets), size)
+
+
+def tps_coefficients(targets: Tensor) -> Tensor:
+    """Coefficients (K + 3, K) of the splines that move one of K control points by 1, in float64."""
     targets = targets.double()
     system = targets.new_zeros(len(targets) + 3, len(targets) + 3)
     system[: len(targets)] = _radial_and_affine(targets, targets)
     system[len(targets) :, : len(targets)] = system[: len(targets), len(targets) :].T
-    coefficients = torch.linalg.inv(system)[:, : len(targets)]  # (K + 3, K)
+    return torch.linalg.inv(system)[:, : len(targets)]
+
+
+def tps_influence(targets: Tensor, coefficients: Tensor, size: Size) -> Tensor:
+    """Values (K, H, W) of the splines with these coefficients at each target pixel, in float64."""
+    targets = targets.double()
     pixels = base_grid(size, targets.dtype, targets.device).reshape(-1, 2)
     basis = _radial_and_affine(pixels, targets) @ coefficients  # (H W, K)
     return basis.T.reshape(-1, *size).contiguous()
@@ -202,11 +212,16 @@ def _axes(size: Size, dtype: torch.dtype, device: torch.device | None) -> tuple[
     height, width = size
     if height < 1 or width < 1:
         raise ValueError(f"an output size must be positive, got {(height, width)}")
-    y, x = (
-        torch.linspace(-1.0 if n > 1 else 0.0, 1.0, n, dtype=dtype, device=device)
-        for n in (height, width)
-    )
+    y, x = (_axis(n, dtype, device) for n in (height, width))
     return y, x
+
+
+def _axis(side: int, dtype: torch.dtype, device: torch.device | None) -> Tensor:
+    if is_eager():
+        start = -1.0 if side > 1 else 0.0
+        return torch.linspace(start, 1.0, side, dtype=dtype, device=device)
+    twice = 2 * torch.arange(side, dtype=dtype, device=device)  # a linspace fixes the side
+    return (twice - (side - 1)) / max(side - 1, 1)
 
 
 def _radial_and_affine(points: Tensor, targets: Tensor) -> Tensor:

@@ -32,5 +32,5 @@ def triangle_basis(points: tuple[int, int], size: Size) -> Tensor:
     corners = torch.stack([first, first + 1, first + columns, first + columns + 1])
     weights = [1 - torch.maximum(u, v), (u - v).clamp(min=0), (v - u).clamp(min=0)]
     weights.append(torch.minimum(u, v))
-    basis = torch.zeros(rows * columns, len(pixels), dtype=torch.float64)
+    basis = torch.zeros(rows * columns, pixels.shape[0], dtype=torch.float64)
     return basis.scatter_(0, corners, torch.stack(weights)).view(-1, *size)
