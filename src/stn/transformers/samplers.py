@@ -85,15 +85,17 @@ KERNELS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def _interpolate(U: Tensor, grid: Tensor, mode: str) -> Tensor:
-    if _is_small(U) or _holds_an_identity(grid, U.shape[-2:]):
+    if _is_small(U, grid) or _holds_an_identity(grid, U.shape[-2:]):
         U, grid = _on_canvas(U, grid)
         return F.grid_sample(U, grid, mode=mode, padding_mode="zeros", align_corners=False)
     return F.grid_sample(U, grid, mode=mode, padding_mode="zeros", align_corners=True)
 
 
-def _is_small(U: Tensor) -> bool:
-    """True for digits and the like, of which even a crop is sampled exactly: it costs little."""
-    return U.shape[1] == 1 and 16 < max(U.shape[-2:]) <= 64
+def _is_small(U: Tensor, grid: Tensor) -> bool:
+    """True for whole digits and the like, where a canvas costs little: any pixel is hit exactly."""
+    height, width = U.shape[-2:]
+    is_whole = grid.shape[1] * grid.shape[2] >= height * width
+    return is_whole and U.shape[1] == 1 and 16 < max(height, width) <= 64
 
 
 def _holds_an_identity(grid: Tensor, size: torch.Size) -> bool:

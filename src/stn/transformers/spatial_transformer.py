@@ -87,11 +87,11 @@ class SpatialTransformer(nn.Module):
 
 def _if_finite(V: Tensor, theta: Tensor) -> Tensor:
     """Return V of a theta that is finite; of another one, raise or return NaN."""
-    finite = torch.isfinite(theta).all(dim=1)
+    finite = torch.isfinite(theta)
     if theta.device.type != "cpu" or not is_eager(theta):
-        return torch.where(finite[:, None, None, None], V, torch.nan)
+        return torch.where(finite.all(dim=1)[:, None, None, None], V, torch.nan)
     if not finite.all():
-        bad = len(theta) - int(finite.sum())
+        bad = int((~finite.all(dim=1)).sum())
         raise NonFiniteThetaError(
             f"theta is not finite for {bad} of {len(theta)} images ({bad / len(theta):.0%}):"
             " the localisation network has diverged"
