@@ -31,7 +31,7 @@ def is_eager(*tensors: Tensor) -> bool:
 
 def full_precision(device: torch.device) -> AbstractContextManager[object]:
     """Switch autocast off where it is on: three digits do not make a coordinate."""
-    if torch.is_autocast_enabled(device.type):
+    if torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type):
         return torch.autocast(device.type, enabled=False)
     return nullcontext()
 

@@ -153,8 +153,10 @@ def _next_power_of_two(n: int) -> int:
 
 
 def _like(of_x: float, of_y: float, grid: Tensor) -> Tensor:
-    """One number for x and one for y, to be combined with a grid."""
-    return torch.tensor([of_x, of_y], dtype=grid.dtype, device=grid.device)
+    """One number for x and one for y, to be combined with a grid; made on its device."""
+    pair = torch.full((2,), of_x, dtype=grid.dtype, device=grid.device)
+    pair[1:].fill_(of_y)
+    return pair
 
 
 def _all_readable(grid: Tensor) -> bool:

@@ -264,7 +264,9 @@ class ThinPlateSpline(ControlPointFamily):
     """
 
     def basis(self, size: Size) -> Tensor:  # noqa: D102
-        return tps_influence(self.targets(), _spline_coefficients(self.points), size)
+        constants = _spline_coefficients(self.points)
+        coefficients = torch.tensor(constants, dtype=torch.float64, device="cpu")
+        return tps_influence(self.targets(), coefficients, size)
 
     @staticmethod
     def from_points(source: Tensor, target: Tensor, size: Size) -> Tensor:
@@ -312,10 +314,11 @@ def _remembered_basis(
 
 
 @torch.compiler.assume_constant_result
-def _spline_coefficients(points: tuple[int, int]) -> Tensor:
-    """Coefficients of the splines over a grid of points: a constant, also of a recorded graph."""
+def _spline_coefficients(points: tuple[int, int]) -> list[list[float]]:
+    """Coefficients of the splines over a grid of points: numbers, also for a recorded graph."""
     with as_constant():
-        return tps_coefficients(base_grid(points, torch.float64, torch.device("cpu")).view(-1, 2))
+        targets = base_grid(points, torch.float64, torch.device("cpu")).view(-1, 2)
+        return tps_coefficients(targets).tolist()
 
 
 def _matrix(*entries: Tensor) -> Tensor:
