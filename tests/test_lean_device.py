@@ -14,11 +14,8 @@ ROOT = Path(__file__).parents[1]
 SMALL = ("data.module._target_=tests.small_mnist.SmallMnist", "packages=[tests]", "logger=csv")
 SWEEPS = [  # every network, every distortion, and the families of warps with a code of their own
     ("model=fcn,cnn,st_cnn", "transform=tps", "data=mnist_r,mnist_e"),
-    (
-        "model=st_fcn",
-        "transform=affine,projective,piecewise_affine",
-        "data=mnist_rts,mnist_p,mnist_tc",
-    ),
+    ("model=st_fcn", "transform=affine,projective,piecewise_affine", "data=mnist_rts,mnist_p"),
+    ("model=st_cnn", "transform=similarity", "data=mnist_tc"),
 ]
 PREPARED = """
 import torch
