@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from stn.transformers.eager import full_precision, is_eager
 
 Size = tuple[int, int]
 
@@ -64,7 +65,8 @@ def projective_grid(theta: Tensor, size: Size) -> Tensor:
     """
     _check_shape("theta", theta, (3, 3))
     theta = theta.to(torch.promote_types(theta.dtype, torch.float32))
-    return _Perspective.apply(theta, size).permute(0, 2, 3, 1)
+    planes = _Perspective.apply(theta, size) if is_eager(theta) else _perspective(theta, size)
+    return planes.permute(0, 2, 3, 1)
 
 
 def tps_grid(offsets: Tensor, basis: Tensor) -> Tensor:
@@ -87,9 +89,9 @@ def tps_grid(offsets: Tensor, basis: Tensor) -> Tensor:
     _check_shape("offsets", offsets, (num_points, 2))
     regular = base_grid((height, width), basis.dtype, basis.device).permute(2, 0, 1).view(2, 1, -1)
     planes = offsets.to(basis.dtype).permute(2, 0, 1)  # (2, B, K)
-    with torch.autocast(offsets.device.type, enabled=False):  # coordinates need all their digits
+    with full_precision(offsets.device):
         grid = torch.baddbmm(regular, planes, basis.flatten(1).expand(2, -1, -1))  # (2, B, H W)
-    return grid.view(2, len(offsets), height, width).permute(1, 2, 3, 0)
+    return grid.view(2, offsets.shape[0], height, width).permute(1, 2, 3, 0)
 
 
 def tps_basis(targets: Tensor, size: Size) -> Tensor:
@@ -124,6 +126,7 @@ class _Perspective(torch.autograd.Function):
 
     Written out because the gradient is short in terms of the result: with g = grad / w, that of
     (u, v, w) is (g_x, g_y, -g_x x_s - g_y y_s). Behind the horizon 1 / w is taken as 0 there.
+    A gradient that is to be differentiated again is that of `_perspective`, the same function.
     """
 
     @staticmethod
@@ -136,25 +139,36 @@ class _Perspective(torch.autograd.Function):
             in_front = w > HORIZON
             planes = torch.where(in_front, planes, NOWHERE)
             inverse = torch.where(in_front, inverse, 0.0)
-        ctx.save_for_backward(planes, inverse)
+        ctx.save_for_backward(theta, planes, inverse)
         return planes
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        planes, inverse = ctx.saved_tensors
+        theta, planes, inverse = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            again = _perspective(theta, planes.shape[2:])
+            (of_theta,) = torch.autograd.grad(again, theta, grad, create_graph=True)
+            return of_theta, None
         of_u_v = grad * inverse
         rows_u_v = _moments(of_u_v)
         row_w = -_moments(of_u_v.mul_(planes)).sum(dim=1, keepdim=True)
         return torch.cat([rows_u_v, row_w], dim=1), None
 
 
+def _perspective(theta: Tensor, size: Size) -> Tensor:
+    """The function of `_Perspective` as torch differentiates it, any number of times."""
+    u_v, w = _linear_forms(theta, size).split([2, 1], dim=1)
+    in_front = w > HORIZON
+    planes = u_v / torch.where(in_front, w, 1.0)
+    return torch.where(in_front, planes, NOWHERE)
+
+
 def _all_in_front(theta: Tensor) -> bool:
     """True if every w is known to be positive: it is least at one of the target's corners.
 
-    Asked only where the answer does not wait for a device or cut a compiled graph.
+    Asked only where the answer does not wait for a device.
     """
-    if theta.device.type != "cpu" or torch.compiler.is_compiling():
+    if theta.device.type != "cpu":
         return False
     least = theta[:, 2, 2] - theta[:, 2, :2].abs().sum(dim=1)
     return bool((least > 2 * HORIZON).all())

@@ -1,17 +1,20 @@
 """Samplers (Section 3.3): V at each grid point is a sum of U's pixels, weighted by a kernel.
 
 Eq. 3:  V_i = sum_n sum_m U_nm k(x_s - m) k(y_s - n),  with x_s, y_s in pixels, the same for all
-channels. torch's `grid_sample` is the back end: it visits the support of the kernel only.
+channels. torch's `grid_sample` is the back end: it visits the support of the kernel only. Where a
+call is recorded, transformed or simulated, `stn.transformers.definition` computes the same.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from stn.transformers.definition import by_definition
+from stn.transformers.eager import is_eager
 from stn.transformers.grids import NOWHERE
 
 
@@ -34,10 +37,13 @@ def sample(U: Tensor, grid: Tensor, kernel: str = "bilinear") -> Tensor:
     _check_shapes(U, grid)
     dtype = torch.promote_types(torch.promote_types(U.dtype, grid.dtype), torch.float32)
     source, grid = U.to(dtype), grid.to(dtype)
-    if _all_readable(grid):
-        return KERNELS[kernel](source, grid).to(U.dtype)
-    readable = (grid.abs() < NOWHERE).all(dim=-1)  # (B, H', W')
-    V = KERNELS[kernel](source, torch.where(readable[..., None], grid, 0.0))
+    eager = is_eager(U, grid)
+    way = KERNELS[kernel] if eager else partial(by_definition, kernel=kernel)
+    if eager and _all_readable(grid):
+        return way(source, grid).to(U.dtype)
+    x, y = grid.abs().unbind(dim=-1)
+    readable = (x < NOWHERE) & (y < NOWHERE)  # (B, H', W')
+    V = way(source, torch.where(readable[..., None], grid, 0.0))
     return torch.where(readable[:, None], V, 0.0).to(U.dtype)
 
 
@@ -113,7 +119,6 @@ class _Rescale(torch.autograd.Function):
         return (grid * scale).add_(shift + 3).sub_(3)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (scale,) = ctx.saved_tensors
         planes = grad.permute(0, 3, 1, 2).clone(memory_format=torch.contiguous_format)
@@ -132,10 +137,9 @@ def _like(of_x: float, of_y: float, grid: Tensor) -> Tensor:
 def _all_readable(grid: Tensor) -> bool:
     """True if every coordinate is known to be finite and nearer than `NOWHERE`.
 
-    Asked only where the answer is cheap: on a GPU the question would wait for the device, and in
-    a compiled graph it would cut the graph.
+    Asked only where the answer is cheap: on a GPU the question would wait for the device.
     """
-    if grid.device.type != "cpu" or torch.compiler.is_compiling():
+    if grid.device.type != "cpu":
         return False
     if grid.numel() == 0:
         return True

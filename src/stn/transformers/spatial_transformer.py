@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from stn.transformers.checks import instance, whole_numbers
+from stn.transformers.eager import is_eager
 from stn.transformers.grids import Size
 from stn.transformers.samplers import KERNELS, sample
 from stn.transformers.transforms import Transform, checked_transform
@@ -73,7 +74,8 @@ class SpatialTransformer(nn.Module):
 
     def warp(self, U: Tensor, theta: Tensor) -> Tensor:
         """Warp U by given parameters, for instance those found by another transformer."""
-        _check_finite(theta)
+        if is_eager(theta):
+            _check_finite(theta)
         height, width = self.output_size or U.shape[-2:]
         grid = self.transform.grid(theta, (height, width))  # (B, H', W', 2), Section 3.2
         return sample(U, grid, self.kernel)  # (B, C, H', W'), Section 3.3
