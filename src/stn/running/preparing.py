@@ -122,6 +122,7 @@ def build_trainer(cell: Cell, stopwatch: Stopwatch, loggers: list[Logger]) -> pl
     panels = Panels(cell.folder / "panels", recipe["watch"]["panels_every_n_epochs"])
     progress = ProgressFile(cell.folder / "progress.json", cell.config["task"]["metric"])
     callbacks: list[pl.Callback] = [stopwatch, metrics, panels, progress]
+    callbacks += [logger for logger in loggers if isinstance(logger, pl.Callback)]
     if recipe["averaging"] is not None:  # after the panels, which show the averaged network
         callbacks.append(EMAWeightAveraging(decay=recipe["averaging"]["decay"]))
     callbacks.append(
