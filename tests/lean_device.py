@@ -21,6 +21,8 @@ from torch.utils.backend_registration import (
     _setup_privateuseone_for_python_backend,
 )
 
+from stn.transformers.eager import PLAIN
+
 NAME = "lean"
 MESSAGE = "Cannot convert a tensor to float64, which the lean device does not support"
 
@@ -98,6 +100,7 @@ def register() -> None:
     library.fallback(compute, "PrivateUse1")
     _KEPT.append(library)
     torch._C._set_only_lift_cpu_tensors(True)  # for `torch.tensor(..., device=...)`
+    PLAIN.add(LeanTensor)  # as tensors of a real device are
     devices = [torch.device(NAME, 0)]
     for accelerator in (MPSAccelerator, FabricMPSAccelerator):
         accelerator.is_available = staticmethod(lambda: True)

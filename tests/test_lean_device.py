@@ -1,5 +1,6 @@
 """Whole cells, and the layer with all its parts, on a device without float64 (`lean_device`)."""
 
+import math
 import os
 import subprocess
 import sys
@@ -11,12 +12,10 @@ from stn.results.records import read_record
 
 ROOT = Path(__file__).parents[1]
 SMALL = ("data.module._target_=tests.small_mnist.SmallMnist", "packages=[tests]", "logger=csv")
-CELLS = [
-    ("fcn", "affine", "mnist_r"),
-    ("cnn", "affine", "mnist_rts"),
-    ("st_fcn", "projective", "mnist_p"),
-    ("st_cnn", "tps", "mnist_e"),
-    ("st_cnn", "piecewise_affine", "mnist_tc"),
+SWEEPS = [  # every network, every distortion, and the families of warps with a code of their own
+    ("model=fcn,cnn,st_cnn", "transform=tps", "data=mnist_r,mnist_e"),
+    ("model=st_fcn", "transform=affine,projective,piecewise_affine", "data=mnist_rts,mnist_p"),
+    ("model=st_cnn", "transform=similarity", "data=mnist_tc"),
 ]
 PREPARED = """
 import torch
@@ -72,28 +71,27 @@ def test_the_device(script: str) -> None:
     run("-c", PREPARED + script)
 
 
-def train(model: str, transform: str, data: str, runs: Path) -> Path:
-    cell = [f"model={model}", f"transform={transform}", f"data={data}", "recipe=smoke", *SMALL]
-    cell += ["recipe.max_steps=9", "recipe.batch_size=64", f"runs_dir={runs}"]
-    run("-m", "tests.lean_device", "stn.train", *cell)
-    (folder,) = runs.glob(f"{model}-*")
-    return folder
+def train(runs: Path, *overrides: str) -> list[Path]:
+    cell = [*overrides, "recipe=smoke", *SMALL, "recipe.max_steps=9", "recipe.batch_size=64"]
+    run("-m", "tests.lean_device", "stn.train", *cell, f"runs_dir={runs}")
+    return [path.parent for path in runs.glob("*/result.json")]
 
 
-@pytest.mark.parametrize(("model", "transform", "data"), CELLS)
-def test_a_cell_trains_and_is_measured(
-    model: str, transform: str, data: str, tmp_path: Path
-) -> None:
-    folder = train(model, transform, data, tmp_path)
-    record = read_record(folder / "result.json")
-    assert (record.status, record.num_test) == ("finished", 129)
-    assert bool(list(folder.glob("panels/*.png"))) == model.startswith("st_")
+@pytest.mark.parametrize("sweep", SWEEPS, ids=" ".join)
+def test_cells_train_and_are_measured(sweep: tuple[str, ...], tmp_path: Path) -> None:
+    folders = train(tmp_path, "-m", *sweep)
+    assert len(folders) == math.prod(1 + overrides.count(",") for overrides in sweep)
+    for folder in folders:
+        record = read_record(folder / "result.json")
+        assert (record.status, record.num_test) == ("finished", 129)
+        assert bool(list(folder.glob("panels/*.png"))) == folder.name.startswith("st_")
 
 
 def test_a_cell_goes_on_from_its_checkpoint_and_is_evaluated(tmp_path: Path) -> None:
-    cell = ("st_fcn", "attention", "mnist_r", tmp_path)
-    folder = train(*cell)
+    cell = ("model=st_fcn", "transform=attention", "data=mnist_r")
+    (folder,) = train(tmp_path, *cell)
     record = read_record(folder / "result.json")
     (folder / "result.json").unlink()
-    assert read_record(train(*cell) / "result.json").metrics == record.metrics
+    train(tmp_path, *cell)
+    assert read_record(folder / "result.json").metrics == record.metrics
     run("-m", "tests.lean_device", "stn.evaluate", f"run={folder}", "packages=[tests]")

@@ -12,6 +12,9 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode
 
+PLAIN = {Tensor, torch.nn.Parameter}
+"""Kinds of tensors that are what they seem."""
+
 
 def is_eager(*tensors: Tensor) -> bool:
     """True if these are ordinary tensors with values, and nothing is done with the call but to run.
@@ -25,7 +28,7 @@ def is_eager(*tensors: Tensor) -> bool:
         or torch._C._are_functorch_transforms_active()
         or forward_ad._current_level >= 0
         or _get_current_dispatch_mode() is not None
-        or any(type(t) not in (Tensor, torch.nn.Parameter) or t.is_meta for t in tensors)
+        or any(type(t) not in PLAIN or t.is_meta for t in tensors)
     )
 
 

@@ -9,6 +9,7 @@ import math
 import torch
 from torch import Tensor
 
+from stn.transformers.eager import is_eager
 from stn.transformers.grids import HORIZON, Size, base_grid
 
 FLAT = 1e-3
@@ -138,7 +139,7 @@ def _has_twins(points: Tensor) -> Tensor:
 
 
 def _refuse(bad: Tensor, why: str) -> None:
-    """Raise for the first sample that is bad; where a graph is recorded, nothing can be asked."""
-    if not torch.compiler.is_compiling() and bad.any():
+    """Raise for the first sample that is bad, where that can be asked."""
+    if is_eager(bad) and bad.any():
         first = int(bad.nonzero()[0])
         raise ValueError(f"{why} (sample {first} of {len(bad)})")
