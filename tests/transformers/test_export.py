@@ -32,8 +32,8 @@ TOLERANCE = 1e-5
 BATCH, HEIGHT, WIDTH = Dim("batch", min=1), Dim("height", min=2), Dim("width", min=2)
 
 every_kernel = pytest.mark.parametrize("kernel", KERNELS)
-# Grids and kernels do not know of each other, and affine families differ by their matrix only, whose
-# graph `test_transforms` covers: the rest of all pairs, which takes minutes, is run by hand.
+# Grids and kernels do not know of each other, and affine families differ by their matrix only,
+# whose graph `test_transforms` covers: the rest of all pairs, which takes minutes, is run by hand.
 FAMILIES = [t for t in CONFIGURED if t == Affine() or not hasattr(t, "matrix")]
 every_pair = pytest.mark.parametrize(
     ("transform", "kernel"),
