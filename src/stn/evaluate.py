@@ -16,7 +16,7 @@ def main(cfg: DictConfig) -> None:
     if OmegaConf.is_missing(cfg, "run"):
         sys.exit("which run? Say run=runs/<run_id>")
     try:
-        found = evaluate(Path(cfg.run), cfg.data_dir, tuple(cfg.packages))
+        found = evaluate(Path(str(cfg.run)), cfg.data_dir, tuple(cfg.packages))
     except (OSError, ValueError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
     for name, (now, recorded) in found.items():

@@ -36,12 +36,14 @@ def draw_table(cfg: DictConfig) -> list[str]:
     """Write the pictures of each column that has them; return what went wrong.
 
     Raises:
-        ValueError: the table has no such baseline.
+        ValueError: the table has no such baseline, or the number of images cannot be.
     """
     table, problems = table_of(cfg), []
     known = list(dict.fromkeys(row.baseline for row in table.rows if row.baseline))
     if cfg.baseline is not None and cfg.baseline not in known:
         raise ValueError(f"unknown baseline {cfg.baseline}; valid are {', '.join(known)}")
+    if type(cfg.num_images) is not int or cfg.num_images < 1:
+        raise ValueError(f"num_images must be a whole number from 1 up, not {cfg.num_images}")
     if not known:
         print("no picture: the table compares no row with a baseline")
         return []

@@ -22,8 +22,9 @@ from stn.results.identity import cell_id
 from stn.running.cell import run_cell
 from stn.running.preparing import Cell
 from stn.running.ranks import RankError
+from stn.running.settings import check
 from stn.running.tuning import run_trial
-from stn.sweeping.run import INTERRUPTED, Job, check_retry
+from stn.sweeping.run import INTERRUPTED, Job
 from stn.sweeping.show import SweepDisplay
 
 
@@ -34,6 +35,7 @@ def main(cfg: DictConfig) -> float | str | None:
     is_sweep = job.mode == RunMode.MULTIRUN  # the sweeper shows progress and failures
     try:
         config: Any = OmegaConf.to_container(cfg, resolve=True)
+        check(config, job.overrides.task)
         _check(config, job.runtime.choices["hydra/sweeper"], is_sweep)
         command = f"python -m stn.train {shlex.join(job.overrides.task)}"
         cell = Cell(config, cell_id(config), command, (*config["packages"],))
@@ -63,7 +65,6 @@ def _run(cell: Cell) -> float:
 
 def _check(config: dict[str, Any], sweeper: str, is_sweep: bool) -> None:
     """Refuse a search that would look at the test set with every trial, and half a command."""
-    check_retry(config["retry"])
     if sweeper not in ("resumable", "basic") and not config["tune"]:
         raise ValueError("a search must leave the test set alone: say tune=true, or +tuning=...")
     if config["tune"] and config["trainer"]["devices"] != 1:

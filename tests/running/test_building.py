@@ -135,5 +135,6 @@ def test_nothing_else_that_runs_what_it_reads_is_called(name: str) -> None:
 
 def test_configurations_are_built_in_one_place() -> None:
     assert [path.name for path, _ in calls("hydra.utils.instantiate")] == ["building.py"]
-    for path in SOURCES:
-        assert "from hydra.utils import instantiate" not in path.read_text(), path
+    # The second builds what lies in the package's own configuration, and nobody else's.
+    importing = [p.name for p in SOURCES if "from hydra.utils import instantiate" in p.read_text()]
+    assert importing == ["distorted.py"]

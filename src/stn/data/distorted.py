@@ -6,7 +6,6 @@
 Images and labels are those that the cells of this project train on and are tested on, bit for bit.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from stn.configuration import CONF
+from stn.configuration import CONF, folder
 from stn.data.pool import PoolDataModule
 
 PREFIX = "stn.data.mnist."
@@ -54,12 +53,11 @@ class DistortedMnist(Dataset[tuple[Tensor, int]]):
         if split not in ("train", "val", "test"):
             raise ValueError(f"split must be train, val or test, not {split!r}")
         config = _configuration(distortion)
-        folder = os.environ.get("STN_DATA_DIR", "data") if data_dir is None else data_dir
         self.module: PoolDataModule = instantiate(
             OmegaConf.to_container(config.module, resolve=True),
             batch_size=1,
             seed=seed,
-            data_dir=folder,
+            data_dir=folder("STN_DATA_DIR", "data") if data_dir is None else data_dir,
         )
         self.module.prepare_data()
         self.module.setup()

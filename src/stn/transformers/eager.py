@@ -4,12 +4,13 @@ The quick ways of this package ask for values and choose by sizes. Where that ca
 same is computed by the definition, in plain torch without a branch on a value or a size.
 """
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
-from torch.utils._python_dispatch import _get_current_dispatch_mode
+from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode
 
 PLAIN = {Tensor, torch.nn.Parameter}
 """Kinds of tensors that are what they seem."""
@@ -33,6 +34,13 @@ def is_eager(*tensors: Tensor) -> bool:
 
 def full_precision(device: torch.device) -> AbstractContextManager[object]:
     """Switch autocast off where it is on: three digits do not make a coordinate."""
-    if torch.is_autocast_enabled(device.type):
+    if torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type):
         return torch.autocast(device.type, enabled=False)
     return nullcontext()
+
+
+@contextmanager
+def as_constant() -> Iterator[None]:
+    """Compute here and now what depends on no tensor, though a call around is being recorded."""
+    with _disable_current_modes(), torch.inference_mode(False), torch.no_grad():
+        yield

@@ -109,12 +109,22 @@ def tps_basis(targets: Tensor, size: Size) -> Tensor:
     Raises:
         ValueError: two control points coincide, or all lie on one line.
     """
+    return tps_influence(targets, tps_coefficients(targets), size)
+
+
+def tps_coefficients(targets: Tensor) -> Tensor:
+    """Coefficients (K + 3, K) of the splines that move one of K control points by 1, in float64."""
     targets = targets.double()
     refuse((has_twins(targets[None]) | is_flat(targets[None])), NO_SPLINE)
     system = targets.new_zeros(len(targets) + 3, len(targets) + 3)
     system[: len(targets)] = _radial_and_affine(targets, targets)
     system[len(targets) :, : len(targets)] = system[: len(targets), len(targets) :].T
-    coefficients = torch.linalg.inv(system)[:, : len(targets)]  # (K + 3, K)
+    return torch.linalg.inv(system)[:, : len(targets)]
+
+
+def tps_influence(targets: Tensor, coefficients: Tensor, size: Size) -> Tensor:
+    """Values (K, H, W) of the splines with these coefficients at each target pixel, in float64."""
+    targets = targets.double()
     pixels = base_grid(size, targets.dtype, targets.device)  # (H, W, 2)
     basis = _radial_and_affine(pixels.reshape(-1, 2), targets) @ coefficients  # (H W, K)
     return basis.T.reshape(-1, *pixels.shape[:2]).contiguous()
@@ -187,9 +197,10 @@ def _linear_forms(theta: Tensor, size: Size) -> Tensor:
     """
     theta = theta.to(torch.promote_types(theta.dtype, torch.float32))
     y_t, x_t = _axes(size, theta.dtype, theta.device)
-    of_x = theta[:, :, 0, None] * x_t  # (B, R, W)
-    of_y = theta[:, :, 1, None] * y_t + theta[:, :, 2, None]  # (B, R, H)
-    return of_y[:, :, :, None] + of_x[:, :, None, :]
+    by_x, by_y, shift = (column.unsqueeze(2) for column in theta.unbind(2))  # (B, R, 1)
+    of_x = by_x * x_t  # (B, R, W)
+    of_y = by_y * y_t + shift  # (B, R, H)
+    return of_y.unsqueeze(3) + of_x.unsqueeze(2)
 
 
 def _moments(planes: Tensor) -> Tensor:
@@ -204,11 +215,16 @@ def _moments(planes: Tensor) -> Tensor:
 def _axes(size: Size, dtype: torch.dtype, device: torch.device | None) -> tuple[Tensor, Tensor]:
     """Normalised pixel centres (H,) of y and (W,) of x."""
     height, width = output_size(size)
-    y, x = (
-        torch.linspace(-1.0 if n > 1 else 0.0, 1.0, n, dtype=dtype, device=device)
-        for n in (height, width)
-    )
+    y, x = (_axis(n, dtype, device) for n in (height, width))
     return y, x
+
+
+def _axis(side: int, dtype: torch.dtype, device: torch.device | None) -> Tensor:
+    if is_eager():
+        start = -1.0 if side > 1 else 0.0
+        return torch.linspace(start, 1.0, side, dtype=dtype, device=device)
+    twice = 2 * torch.arange(side, dtype=dtype, device=device)  # a linspace fixes the side
+    return (twice - (side - 1)) / max(side - 1, 1)
 
 
 def _radial_and_affine(points: Tensor, targets: Tensor) -> Tensor:

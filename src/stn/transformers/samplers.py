@@ -52,9 +52,10 @@ def integer(U: Tensor, grid: Tensor) -> Tensor:
 
     It is constant between jumps: the gradient with respect to the grid is zero.
     """
-    size = _like(U.shape[-1], U.shape[-2], grid)
-    nearest = torch.floor(grid * ((size - 1) / 2) + size / 2)
-    centre = (2 * nearest + 1) / size - 1
+    height, width = U.shape[-2:]
+    half, scale = _like((width - 1) / 2, (height - 1) / 2, grid), _like(2 / width, 2 / height, grid)
+    nearest = (grid * half).add_(half + 0.5).floor_()
+    centre = nearest.mul_(scale).add_(scale / 2 - 1)
     return F.grid_sample(U, centre, mode="nearest", padding_mode="zeros", align_corners=False)
 
 
@@ -84,8 +85,30 @@ KERNELS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def _interpolate(U: Tensor, grid: Tensor, mode: str) -> Tensor:
-    canvas, position = _on_canvas(U, grid)
-    return F.grid_sample(canvas, position, mode=mode, padding_mode="zeros", align_corners=False)
+    if _is_small(U, grid) or _holds_an_identity(grid, U.shape[-2:]):
+        U, grid = _on_canvas(U, grid)
+        return F.grid_sample(U, grid, mode=mode, padding_mode="zeros", align_corners=False)
+    return F.grid_sample(U, grid, mode=mode, padding_mode="zeros", align_corners=True)
+
+
+def _is_small(U: Tensor, grid: Tensor) -> bool:
+    """True for whole digits and the like, where a canvas costs little: any pixel is hit exactly."""
+    height, width = U.shape[-2:]
+    is_whole = grid.shape[1] * grid.shape[2] >= height * width
+    return is_whole and U.shape[1] == 1 and 16 < max(height, width) <= 64
+
+
+def _holds_an_identity(grid: Tensor, size: torch.Size) -> bool:
+    """True if an image may be read pixel by pixel: its last corner is exactly the source's.
+
+    Others are read where the back end rounds to, side * 2^-24 pixels away. To lay out a canvas for
+    them would cost as much as all of U, however little of it is read.
+    """
+    if grid.shape[1:3] != size or grid.device.type != "cpu":
+        return grid.shape[1:3] == size
+    height, width = size
+    is_corner = grid.detach()[:, -1, -1].abs() == _like(float(width > 1), float(height > 1), grid)
+    return bool(is_corner.all(dim=1).any())
 
 
 def _on_canvas(U: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
@@ -130,8 +153,10 @@ def _next_power_of_two(n: int) -> int:
 
 
 def _like(of_x: float, of_y: float, grid: Tensor) -> Tensor:
-    """One number for x and one for y, to be combined with a grid."""
-    return torch.tensor([of_x, of_y], dtype=grid.dtype, device=grid.device)
+    """One number for x and one for y, to be combined with a grid; made on its device."""
+    pair = torch.full((2,), of_x, dtype=grid.dtype, device=grid.device)
+    pair[1:].fill_(of_y)
+    return pair
 
 
 def _all_readable(grid: Tensor) -> bool:
@@ -144,7 +169,7 @@ def _all_readable(grid: Tensor) -> bool:
     if grid.numel() == 0:
         return True
     lowest, highest = torch.aminmax(grid.detach().permute(0, 3, 1, 2))  # in the order of memory
-    return bool(lowest > -NOWHERE) and bool(highest < NOWHERE)
+    return lowest.item() > -NOWHERE and highest.item() < NOWHERE
 
 
 def _check_shapes(U: Tensor, grid: Tensor) -> None:

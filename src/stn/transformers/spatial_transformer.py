@@ -61,7 +61,8 @@ class SpatialTransformer(nn.Module):
         """Warp the images U (B, C, H, W) to V (B, C, H', W').
 
         Raises:
-            NonFiniteThetaError: the localisation network returned NaN or infinity.
+            NonFiniteThetaError: the localisation network returned NaN or infinity. Where to ask
+                would wait for a device or cut a graph, V of such an image is NaN instead.
             ValueError: it returned theta of another shape than the transform needs.
         """
         return self.warp(U, self.theta(U))
@@ -72,22 +73,25 @@ class SpatialTransformer(nn.Module):
 
     def warp(self, U: Tensor, theta: Tensor) -> Tensor:
         """Warp U by given parameters, for instance those found by another transformer."""
-        if is_eager(theta):
-            _check_finite(theta)
         height, width = self.output_size or U.shape[-2:]
         grid = self.transform.grid(theta, (height, width))  # (B, H', W', 2), Section 3.2
-        return sample(U, grid, self.kernel)  # (B, C, H', W'), Section 3.3
+        V = sample(U, grid, self.kernel)  # (B, C, H', W'), Section 3.3
+        return _if_finite(V, theta)
 
     def extra_repr(self) -> str:
         """Say what `print` cannot see in the sub-modules."""
         return f"transform={self.transform}, output_size={self.output_size}, kernel={self.kernel}"
 
 
-def _check_finite(theta: Tensor) -> None:
+def _if_finite(V: Tensor, theta: Tensor) -> Tensor:
+    """Return V of a theta that is finite; of another one, raise or return NaN."""
     finite = torch.isfinite(theta)
+    if theta.device.type != "cpu" or not is_eager(theta):
+        return torch.where(finite.all(dim=1)[:, None, None, None], V, torch.nan)
     if not finite.all():
-        bad = int((~finite.flatten(1).all(dim=1)).sum())
+        bad = int((~finite.all(dim=1)).sum())
         raise NonFiniteThetaError(
             f"theta is not finite for {bad} of {len(theta)} images ({bad / len(theta):.0%}):"
             " the localisation network has diverged"
         )
+    return V

@@ -14,14 +14,16 @@ import torch
 from torch import Tensor
 
 from stn.transformers.checks import instance, output_size, whole_numbers
+from stn.transformers.eager import as_constant, is_eager
 from stn.transformers.fitting import homography_through, spline_through
 from stn.transformers.grids import (
     Size,
     affine_grid,
     base_grid,
     projective_grid,
-    tps_basis,
+    tps_coefficients,
     tps_grid,
+    tps_influence,
 )
 from stn.transformers.triangles import triangle_basis
 
@@ -261,7 +263,9 @@ class ThinPlateSpline(ControlPointFamily):
     """
 
     def basis(self, size: Size) -> Tensor:  # noqa: D102
-        return tps_basis(self.targets(), size)
+        constants = _spline_coefficients(self.points)
+        coefficients = torch.tensor(constants, dtype=torch.float64, device="cpu")
+        return tps_influence(self.targets(), coefficients, size)
 
     @staticmethod
     def from_points(source: Tensor, target: Tensor, size: Size) -> Tensor:
@@ -295,9 +299,9 @@ def _basis(
     transform: ControlPointFamily, size: Size, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
     """Basis of a family (K, H, W), remembered unless it is part of a graph being recorded."""
-    if torch.compiler.is_compiling():
-        return transform.basis(size).to(dtype).to(device)
-    return _remembered_basis(transform, size, dtype, device)
+    if is_eager():
+        return _remembered_basis(transform, size, dtype, device)
+    return transform.basis(size).to(dtype).to(device)
 
 
 @lru_cache(maxsize=32)
@@ -306,6 +310,14 @@ def _remembered_basis(
 ) -> Tensor:
     with torch.inference_mode(False):  # or training could not use what evaluation left here
         return transform.basis(size).to(dtype).to(device)
+
+
+@torch.compiler.assume_constant_result
+def _spline_coefficients(points: tuple[int, int]) -> list[list[float]]:
+    """Coefficients of the splines over a grid of points: numbers, also for a recorded graph."""
+    with as_constant():
+        targets = base_grid(points, torch.float64, torch.device("cpu")).view(-1, 2)
+        return tps_coefficients(targets).tolist()
 
 
 def _matrix(*entries: Tensor) -> Tensor:
