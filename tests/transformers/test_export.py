@@ -31,25 +31,29 @@ from tests.transforms import CONFIGURED, TRANSFORMS, near_identity
 TOLERANCE = 1e-5
 BATCH, HEIGHT, WIDTH = Dim("batch", min=1), Dim("height", min=2), Dim("width", min=2)
 
-every_kernel = pytest.mark.parametrize("kernel", KERNELS)
-# Grids and kernels do not know of each other, and affine families differ by their matrix only,
-# whose graph `test_transforms` covers: the rest of all pairs, which takes minutes, is run by hand.
-FAMILIES = [t for t in CONFIGURED if t == Affine() or not hasattr(t, "matrix")]
-every_pair = pytest.mark.parametrize(
-    ("transform", "kernel"),
-    [
-        pytest.param(
-            transform,
-            kernel,
-            id=f"{transform}-{kernel}",
-            marks=[]
-            if transform in FAMILIES and (kernel == "bilinear" or transform == Affine())
-            else [pytest.mark.integration],
-        )
-        for transform in TRANSFORMS
-        for kernel in KERNELS
-    ],
+by_hand = pytest.mark.integration  # the rest of all cases, which takes minutes
+every_kernel = pytest.mark.parametrize(
+    "kernel", [k if k == "bilinear" else pytest.param(k, marks=by_hand) for k in KERNELS]
 )
+
+
+def every_pair(is_usual: Callable[[Transform, str], bool]) -> pytest.MarkDecorator:
+    """All transforms and kernels, of which the usual suite runs some."""
+    cases = [
+        pytest.param(t, k, id=f"{t}-{k}", marks=[] if is_usual(t, k) else [by_hand])
+        for t in TRANSFORMS
+        for k in KERNELS
+    ]
+    return pytest.mark.parametrize(("transform", "kernel"), cases)
+
+
+# Grids and kernels do not know of each other, and affine families differ by their matrix only,
+# whose graph `test_transforms` covers.
+FAMILIES = [t for t in CONFIGURED if t == Affine() or not hasattr(t, "matrix")]
+each_once = every_pair(
+    lambda t, k: (t in FAMILIES and k == "bilinear") or (t == Affine() and k == "integer")
+)
+one_family = every_pair(lambda t, k: t == ThinPlateSpline() and k == "bilinear")
 
 
 class Warp(nn.Module):
@@ -84,7 +88,7 @@ def warp_file(transform: Transform, kernel: str) -> bytes:
     return onnx_file(Warp(transform, kernel), case(transform, 3, (9, 11)), SHAPES)
 
 
-@every_pair
+@each_once
 @every_runtime
 def test_a_warp_outside_pytorch(
     transform: Transform, kernel: str, runtime: str, tmp_path: Path
@@ -96,7 +100,7 @@ def test_a_warp_outside_pytorch(
         assert torch.equal(V[0], U[0])  # the identity is exact there, too
 
 
-@every_pair
+@each_once
 def test_a_warp_that_is_exported(transform: Transform, kernel: str) -> None:
     warp, example = Warp(transform, kernel), case(transform, 3, (9, 11))
     exported = torch.export.export(warp, example, dynamic_shapes=SHAPES).module()
@@ -106,7 +110,7 @@ def test_a_warp_that_is_exported(transform: Transform, kernel: str) -> None:
         assert torch.equal(V[0], U[0])
 
 
-@every_pair
+@one_family
 def test_a_warp_compiles_whole_for_all_shapes(transform: Transform, kernel: str) -> None:
     torch._dynamo.reset()
     warp = Warp(transform, kernel).eval()
@@ -152,7 +156,11 @@ def st_fcn() -> nn.Module:
     return StFcn((1, 28, 30), 10, 32, Projective(), kernel="bicubic", pool=2)
 
 
-MAKERS = [st_cnn, st_cnn_with_a_spline_inside, st_fcn]
+MAKERS = [
+    st_cnn,
+    pytest.param(st_cnn_with_a_spline_inside, marks=by_hand),
+    pytest.param(st_fcn, marks=by_hand),
+]
 NUM_EXAMPLES = 70  # above the size from which layers have their own ways
 
 
@@ -182,7 +190,7 @@ def test_a_network_outside_pytorch(make: Callable[[], Any], runtime: str, tmp_pa
         torch.testing.assert_close(logits, wanted, atol=TOLERANCE, rtol=0)
 
 
-@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("fast", [pytest.param(False, marks=by_hand), True])
 @pytest.mark.parametrize("make", MAKERS)
 def test_a_network_that_is_exported_or_compiled(make: Callable[[], Any], fast: bool) -> None:
     net = network(make, fast)
