@@ -37,6 +37,7 @@ OUTPUTS: dict[str, Callable[[int], int]] = {
 PASSES = ("forward", "backward to theta", "backward to both")
 MOST_FLOATS = 2**24
 SHORT_S = 1e-3
+BANDS = {"< 1 ms": (0, 1e3), "1 to 10 ms": (1e3, 1e4), "10 ms and more": (1e4, 1e12)}
 
 
 class Case(NamedTuple):
@@ -129,25 +130,28 @@ def to_csv(found: list[Found]) -> str:
 
 
 def summary(found: list[Found]) -> str:
-    """Say the worst and the middle of each map."""
-    lines = ["| of | passes | cases | median | worst | at | shorter ones: most extra, µs |"]
-    lines.append("|-|-|-|-|-|-|-|")
+    """Say the middle and the worst of each map: by torch's time, and of short ones in µs."""
+    lines = ["| of | passes | torch takes | cases | median | worst | at | most extra, µs |"]
+    lines.append("|-|-|-|-|-|-|-|-|")
     for of in dict.fromkeys(f.of for f in found):
         for passes in PASSES:
-            chosen = [f for f in found if (f.of, f.passes) == (of, passes)]
-            long = [f for f in chosen if not f.is_short]
-            extra = max((f.extra_us for f in chosen if f.is_short), default=0.0)
-            cells = ["0", "", "", ""]
-            if long:
-                worst, middle = (
-                    max(long, key=lambda f: f.ratio),
-                    statistics.median(f.ratio for f in long),
-                )
-                case = worst.case
-                at = f"{case.batch}x{case.channels}x{case.side}x{case.side + 1} to {case.output}"
-                cells = [str(len(long)), f"{middle:.2f}", f"{worst.ratio:.2f}", at]
-            lines.append(f"| {of} | {passes} | {' | '.join(cells)} | {extra:.0f} |")
+            for name, (least, most) in BANDS.items():
+                chosen = [
+                    f
+                    for f in found
+                    if (f.of, f.passes) == (of, passes) and least <= f.torch_us < most
+                ]
+                if chosen:
+                    lines.append(f"| {of} | {passes} | {name} | {_cells(chosen)} |")
     return "\n".join(lines) + "\n"
+
+
+def _cells(found: list[Found]) -> str:
+    worst, middle = max(found, key=lambda f: f.ratio), statistics.median(f.ratio for f in found)
+    case = worst.case
+    at = f"{case.batch}x{case.channels}x{case.side}x{case.side + 1} to {case.output}"
+    extra = max(f.extra_us for f in found)
+    return f"{len(found)} | {middle:.2f} | {worst.ratio:.2f} | {at} | {extra:.0f}"
 
 
 def draw(found: list[Found], of: str) -> Figure:

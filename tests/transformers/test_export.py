@@ -3,11 +3,11 @@
 Batch and size are free: what was recorded with one shape is run with others.
 """
 
-import io
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -25,13 +25,16 @@ from stn.transformers import (
     Transform,
     sample,
 )
-from tests.transforms import TRANSFORMS, every_transform, near_identity
+from tests.transformers.runtimes import RUNTIMES, Feeds, every_runtime, onnx_file
+from tests.transforms import CONFIGURED, TRANSFORMS, near_identity
 
 TOLERANCE = 1e-5
 BATCH, HEIGHT, WIDTH = Dim("batch", min=1), Dim("height", min=2), Dim("width", min=2)
 
 every_kernel = pytest.mark.parametrize("kernel", KERNELS)
-# Grids and kernels do not know of each other; all pairs take minutes.
+# Grids and kernels do not know of each other, and affine families differ by their matrix only,
+# whose graph `test_transforms` covers: the rest of all pairs, which takes minutes, is run by hand.
+FAMILIES = [t for t in CONFIGURED if t == Affine() or not hasattr(t, "matrix")]
 every_pair = pytest.mark.parametrize(
     ("transform", "kernel"),
     [
@@ -40,7 +43,7 @@ every_pair = pytest.mark.parametrize(
             kernel,
             id=f"{transform}-{kernel}",
             marks=[]
-            if kernel == "bilinear" or transform == Affine()
+            if transform in FAMILIES and (kernel == "bilinear" or transform == Affine())
             else [pytest.mark.integration],
         )
         for transform in TRANSFORMS
@@ -65,37 +68,42 @@ def case(transform: Transform, batch: int, size: tuple[int, int]) -> tuple[Tenso
     return U, near_identity(transform, batch, spread=0.1).float()
 
 
-def in_onnxruntime(model: nn.Module, args: tuple[Tensor, ...], shapes: object) -> Callable:
-    """The model as a function of onnxruntime, through a file of ONNX."""
-    pytest.importorskip("onnxscript", reason="the exporter of ONNX is not installed")
-    runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-    program = torch.onnx.export(model, args, dynamic_shapes=shapes, dynamo=True, verbose=False)
-    assert program is not None
-    file = io.BytesIO()
-    program.save(file)
-    session = runtime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
-    names = [given.name for given in session.get_inputs()]
+SHAPES = ({0: BATCH, 2: HEIGHT, 3: WIDTH}, {0: BATCH})
 
-    def run(*args: Tensor) -> Tensor:
-        (out,) = session.run(None, dict(zip(names, map(np.asarray, args), strict=True)))
-        return torch.from_numpy(out)
 
-    return run
+def others(transform: Transform) -> list[tuple[Tensor, Tensor]]:
+    """Cases of other batches and sizes, the identity first in each."""
+    made = [case(transform, *like) for like in [(3, (9, 11)), (1, (14, 7)), (5, (28, 23))]]
+    for _, theta in made:
+        theta[0] = transform.identity()
+    return made
+
+
+@cache
+def warp_file(transform: Transform, kernel: str) -> bytes:
+    return onnx_file(Warp(transform, kernel), case(transform, 3, (9, 11)), SHAPES)
 
 
 @every_pair
-def test_a_warp_outside_pytorch(transform: Transform, kernel: str) -> None:
-    warp, example = Warp(transform, kernel).eval(), case(transform, 3, (9, 11))
-    shapes = ({0: BATCH, 2: HEIGHT, 3: WIDTH}, {0: BATCH})
-    exported = torch.export.export(warp, example, dynamic_shapes=shapes).module()
-    run = in_onnxruntime(warp, example, shapes)
-    for batch, size in [(3, (9, 11)), (1, (14, 7)), (5, (28, 23)), (2, (2, 40))]:
-        given = case(transform, batch, size)
-        given[1][0] = transform.identity()
-        wanted = warp(*given)
-        for found in (exported(*given), run(*given)):
-            torch.testing.assert_close(found, wanted, atol=TOLERANCE, rtol=0)
-            assert torch.equal(found[0], given[0][0])  # the identity is exact there, too
+@every_runtime
+def test_a_warp_outside_pytorch(
+    transform: Transform, kernel: str, runtime: str, tmp_path: Path
+) -> None:
+    feeds, warp = others(transform), Warp(transform, kernel)
+    found = RUNTIMES[runtime](warp_file(transform, kernel), feeds, tmp_path)
+    for V, (U, theta) in zip(found, feeds, strict=True):
+        torch.testing.assert_close(V, warp(U, theta), atol=TOLERANCE, rtol=0)
+        assert torch.equal(V[0], U[0])  # the identity is exact there, too
+
+
+@every_pair
+def test_a_warp_that_is_exported(transform: Transform, kernel: str) -> None:
+    warp, example = Warp(transform, kernel), case(transform, 3, (9, 11))
+    exported = torch.export.export(warp, example, dynamic_shapes=SHAPES).module()
+    for U, theta in others(transform):
+        V = exported(U, theta)
+        torch.testing.assert_close(V, warp(U, theta), atol=TOLERANCE, rtol=0)
+        assert torch.equal(V[0], U[0])
 
 
 @every_pair
@@ -113,7 +121,7 @@ def test_a_warp_compiles_whole_for_all_shapes(transform: Transform, kernel: str)
         torch.testing.assert_close(of_found, of_wanted, atol=1e-3, rtol=1e-4)
 
 
-@every_transform
+@pytest.mark.parametrize("transform", FAMILIES, ids=str)
 def test_strict_export(transform: Transform) -> None:
     warp, example = Warp(transform, "bilinear"), case(transform, 3, (9, 11))
     exported = torch.export.export(
@@ -144,29 +152,54 @@ def st_fcn() -> nn.Module:
     return StFcn((1, 28, 30), 10, 32, Projective(), kernel="bicubic", pool=2)
 
 
-@pytest.mark.parametrize("fast", [False, True])
-@pytest.mark.parametrize("make", [st_cnn, st_cnn_with_a_spline_inside, st_fcn])
-def test_a_whole_network_outside_pytorch(make: Callable[[], Any], fast: bool) -> None:
+MAKERS = [st_cnn, st_cnn_with_a_spline_inside, st_fcn]
+NUM_EXAMPLES = 70  # above the size from which layers have their own ways
+
+
+def network(make: Callable[[], Any], fast: bool) -> nn.Module:
     torch.manual_seed(0)
-    network = make().eval()
-    nn.init.normal_(network.transformer.localisation.regression.weight, std=0.02)
-    if fast:
-        accelerate(network)
-    images = torch.rand(70, 1, 28, 30)
-    wanted = network(images)
-    shapes = ({0: BATCH},)
-    exported = torch.export.export(network, (images[:3],), dynamic_shapes=shapes).module()
-    run = in_onnxruntime(network, (images[:3],), shapes)
+    made = make().eval()
+    nn.init.normal_(made.transformer.localisation.regression.weight, std=0.02)
+    return accelerate(made) if fast else made
+
+
+def images(batch: int) -> tuple[Tensor]:
+    return (torch.rand(batch, 1, 28, 30, generator=torch.Generator().manual_seed(batch)),)
+
+
+@cache
+def network_file(make: Callable[[], Any]) -> bytes:
+    return onnx_file(network(make, fast=True), images(3), ({0: BATCH},))
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@every_runtime
+def test_a_network_outside_pytorch(make: Callable[[], Any], runtime: str, tmp_path: Path) -> None:
+    feeds: Feeds = [images(2), images(NUM_EXAMPLES)]
+    found = RUNTIMES[runtime](network_file(make), feeds, tmp_path)
+    for logits, (U,) in zip(found, feeds, strict=True):
+        wanted = network(make, fast=False)(U)
+        torch.testing.assert_close(logits, wanted, atol=TOLERANCE, rtol=0)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("make", MAKERS)
+def test_a_network_that_is_exported_or_compiled(make: Callable[[], Any], fast: bool) -> None:
+    net = network(make, fast)
+    exported = torch.export.export(net, images(3), dynamic_shapes=({0: BATCH},)).module()
     torch._dynamo.reset()
-    compiled = torch.compile(network, backend="aot_eager", fullgraph=True, dynamic=True)
-    for function in (exported, run, compiled):
-        for batch in (70, 2):  # above and below the size from which layers have their own ways
-            found = function(images[:batch])
-            torch.testing.assert_close(found, wanted[:batch], atol=TOLERANCE, rtol=0)
+    compiled = torch.compile(net, backend="aot_eager", fullgraph=True, dynamic=True)
+    for function in (exported, compiled):
+        for batch in (NUM_EXAMPLES, 2):
+            U = images(batch)[0]
+            torch.testing.assert_close(function(U), net(U), atol=TOLERANCE, rtol=0)
 
 
 @every_kernel
-def test_coordinates_that_cannot_be_read_are_zero_outside_pytorch(kernel: str) -> None:
+@every_runtime
+def test_coordinates_that_cannot_be_read_are_zero_outside_pytorch(
+    kernel: str, runtime: str, tmp_path: Path
+) -> None:
     class Sample(nn.Module):
         def forward(self, U: Tensor, grid: Tensor) -> Tensor:
             return sample(U, grid, kernel)
@@ -174,9 +207,10 @@ def test_coordinates_that_cannot_be_read_are_zero_outside_pytorch(kernel: str) -
     U, grid = torch.rand(2, 3, 5, 6), torch.zeros(2, 3, 2, 2)
     grid[0, 0, 0, 0], grid[0, 1, 1, 1], grid[1, 2, 0, 0] = torch.nan, torch.inf, -1e6
     shapes = ({0: BATCH}, {0: BATCH})
+    file = onnx_file(Sample(), (U, grid), shapes)
     exported = torch.export.export(Sample(), (U, grid), dynamic_shapes=shapes).module()
-    for found in (exported(U, grid), in_onnxruntime(Sample(), (U, grid), shapes)(U, grid)):
-        torch.testing.assert_close(found, sample(U, grid, kernel), atol=TOLERANCE, rtol=0)
+    for V in (exported(U, grid), *RUNTIMES[runtime](file, [(U, grid)], tmp_path)):
+        torch.testing.assert_close(V, sample(U, grid, kernel), atol=TOLERANCE, rtol=0)
 
 
 def test_theta_that_is_not_finite_shows_where_it_cannot_be_refused() -> None:

@@ -81,6 +81,15 @@ def test_a_wrong_theta_is_answered_with_both_shapes(transform: Transform) -> Non
 
 
 @every_transform
+def test_one_number_is_a_square_target_and_no_other_size_is_taken(transform: Transform) -> None:
+    theta = near_identity(transform)
+    assert torch.equal(transform.grid(theta, 5), transform.grid(theta, (5, 5)))
+    for size in (2.5, (3.5, 4), (3, 4, 5), "34", (0, 3), None):
+        with pytest.raises(ValueError, match=r"output_size must be 2 whole numbers \(H, W\)"):
+            transform.grid(theta, size)
+
+
+@every_transform
 def test_grid_compiles_whole(transform: Transform) -> None:
     torch.compiler.reset()  # or the ninth family meets dynamo's limit of recompilations
     theta = near_identity(transform).requires_grad_()

@@ -14,6 +14,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from pydantic_core import SchemaError
 
 from stn.results.checks import shown
 
@@ -102,7 +103,7 @@ def _check_types(target: str, found: Any, arguments: Mapping[str, Any]) -> None:
             continue
         try:
             TypeAdapter(hints[name], config=_PLAIN).validate_python(value)
-        except PydanticUserError:  # the annotation is none that can be asked of a value
+        except (PydanticUserError, SchemaError):  # no type that a value can be asked for
             continue
         except ValidationError as error:
             wanted = error.errors(include_url=False)[0]["msg"]

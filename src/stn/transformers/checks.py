@@ -4,6 +4,16 @@ from collections.abc import Iterable
 from operator import index
 from typing import Any
 
+import torch
+from torch import Tensor
+
+from stn.transformers.eager import is_eager
+
+FLAT = 1e-3
+"""Points whose extent across is up to this share of that along count as on one line."""
+
+NO_SPLINE = "the target points determine no spline: two coincide, or all lie on one line"
+
 
 def whole_numbers(name: str, meaning: str, value: Any, least: int = 1) -> tuple[int, ...]:
     """Return whole numbers as a tuple; of two alike, one number will do.
@@ -49,3 +59,39 @@ def instance(name: str, example: str, value: Any, attributes: Iterable[str]) -> 
             f"{name} must be an object such as {example}, not {value!r}, which has no {missing[0]}"
         )
     return value
+
+
+def output_size(size: Any) -> tuple[int, int]:
+    """Return the size (H, W) of a target; one number is a square. A size in a graph is left alone.
+
+    Raises:
+        ValueError: these are not two whole numbers from 1 up.
+    """
+    in_a_graph = isinstance(size, tuple) and any(isinstance(n, torch.SymInt) for n in size)
+    if not (in_a_graph or torch.compiler.is_compiling()):
+        size = whole_numbers("output_size", "(H, W)", size)
+    height, width = size
+    return height, width
+
+
+def is_flat(points: Tensor) -> Tensor:
+    """Tell whether points (..., K, 2) lie on a line, or on one place."""
+    centred = points.detach() - points.detach().mean(dim=-2, keepdim=True)
+    scatter = centred.mT @ centred  # (..., 2, 2), with the squared extents as eigenvalues
+    x_x, x_y, y_y = scatter[..., 0, 0], scatter[..., 0, 1], scatter[..., 1, 1]
+    return ~(x_x * y_y - x_y.square() > (FLAT * (x_x + y_y)).square())
+
+
+def has_twins(points: Tensor) -> Tensor:
+    """Tell whether two of the points (B, K, 2) are in one place."""
+    points = points.detach()
+    apart = (points[:, :, None] - points[:, None]).abs().amax(dim=3)  # (B, K, K)
+    apart.diagonal(dim1=1, dim2=2).fill_(torch.inf)
+    return ~(apart.flatten(1).amin(dim=1) > 0)
+
+
+def refuse(bad: Tensor, why: str) -> None:
+    """Raise for the first sample that is bad, where that can be asked."""
+    if is_eager(bad) and bad.any():
+        first = int(bad.nonzero()[0])
+        raise ValueError(f"{why} (sample {first} of {len(bad)})")

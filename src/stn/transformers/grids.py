@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stn.transformers.checks import NO_SPLINE, has_twins, is_flat, output_size, refuse
 from stn.transformers.eager import full_precision, is_eager
 
 Size = tuple[int, int]
@@ -102,8 +103,11 @@ def tps_basis(targets: Tensor, size: Size) -> Tensor:
     1989). The system depends on the control points only, so its inverse is a constant.
 
     Args:
-        targets: control points (K, 2) in the target, not all on one line.
+        targets: control points (K, 2) in the target.
         size: (H, W) of the target.
+
+    Raises:
+        ValueError: two control points coincide, or all lie on one line.
     """
     return tps_influence(targets, tps_coefficients(targets), size)
 
@@ -111,6 +115,7 @@ def tps_basis(targets: Tensor, size: Size) -> Tensor:
 def tps_coefficients(targets: Tensor) -> Tensor:
     """Coefficients (K + 3, K) of the splines that move one of K control points by 1, in float64."""
     targets = targets.double()
+    refuse((has_twins(targets[None]) | is_flat(targets[None])), NO_SPLINE)
     system = targets.new_zeros(len(targets) + 3, len(targets) + 3)
     system[: len(targets)] = _radial_and_affine(targets, targets)
     system[len(targets) :, : len(targets)] = system[: len(targets), len(targets) :].T
@@ -120,9 +125,9 @@ def tps_coefficients(targets: Tensor) -> Tensor:
 def tps_influence(targets: Tensor, coefficients: Tensor, size: Size) -> Tensor:
     """Values (K, H, W) of the splines with these coefficients at each target pixel, in float64."""
     targets = targets.double()
-    pixels = base_grid(size, targets.dtype, targets.device).reshape(-1, 2)
-    basis = _radial_and_affine(pixels, targets) @ coefficients  # (H W, K)
-    return basis.T.reshape(-1, *size).contiguous()
+    pixels = base_grid(size, targets.dtype, targets.device)  # (H, W, 2)
+    basis = _radial_and_affine(pixels.reshape(-1, 2), targets) @ coefficients  # (H W, K)
+    return basis.T.reshape(-1, *pixels.shape[:2]).contiguous()
 
 
 def outside_fraction(grid: Tensor) -> Tensor:
@@ -209,9 +214,7 @@ def _moments(planes: Tensor) -> Tensor:
 
 def _axes(size: Size, dtype: torch.dtype, device: torch.device | None) -> tuple[Tensor, Tensor]:
     """Normalised pixel centres (H,) of y and (W,) of x."""
-    height, width = size
-    if height < 1 or width < 1:
-        raise ValueError(f"an output size must be positive, got {(height, width)}")
+    height, width = output_size(size)
     y, x = (_axis(n, dtype, device) for n in (height, width))
     return y, x
 

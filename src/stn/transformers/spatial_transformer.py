@@ -15,9 +15,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from stn.transformers.checks import instance, whole_numbers
+from stn.transformers import checks
 from stn.transformers.eager import is_eager
-from stn.transformers.grids import Size
 from stn.transformers.samplers import KERNELS, sample
 from stn.transformers.transforms import Transform, checked_transform
 
@@ -51,12 +50,11 @@ class SpatialTransformer(nn.Module):
         super().__init__()
         if kernel not in KERNELS:
             raise ValueError(f"unknown kernel {kernel!r}; valid are {', '.join(KERNELS)}")
-        self.localisation = instance("localisation", "a torch.nn.Module", localisation, ["forward"])
+        self.localisation = checks.instance(
+            "localisation", "a torch.nn.Module", localisation, ["forward"]
+        )
         self.transform = checked_transform(transform)
-        self.output_size: Size | None = None
-        if output_size is not None:
-            height, width = whole_numbers("output_size", "(H, W)", output_size)
-            self.output_size = height, width
+        self.output_size = None if output_size is None else checks.output_size(output_size)
         self.kernel = kernel
 
     def forward(self, U: Tensor) -> Tensor:

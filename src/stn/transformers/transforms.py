@@ -13,7 +13,7 @@ from typing import ClassVar, Protocol, final
 import torch
 from torch import Tensor
 
-from stn.transformers.checks import instance, whole_numbers
+from stn.transformers.checks import instance, output_size, whole_numbers
 from stn.transformers.eager import as_constant, is_eager
 from stn.transformers.fitting import homography_through, spline_through
 from stn.transformers.grids import (
@@ -245,9 +245,8 @@ class ControlPointFamily(ABC):
     def grid(self, theta: Tensor, size: Size) -> Tensor:
         """Return the sampling grid (B, H, W, 2) of theta (B, 2K) for a target of size (H, W)."""
         _check_theta(theta, self)
-        height, width = size
         theta = _at_least_float32(theta)
-        basis = _basis(self, (height, width), theta.dtype, theta.device)
+        basis = _basis(self, output_size(size), theta.dtype, theta.device)
         return tps_grid(_points(theta), basis)
 
 

@@ -23,7 +23,8 @@ def triangle_basis(points: tuple[int, int], size: Size) -> Tensor:
         size: (H, W) of the target.
     """
     rows, columns = points
-    pixels = base_grid(size, torch.float64, torch.device("cpu")).reshape(-1, 2)  # (H W, 2)
+    regular = base_grid(size, torch.float64, torch.device("cpu"))  # (H, W, 2)
+    pixels = regular.reshape(-1, 2)
     place = (pixels + 1) / 2 * pixels.new_tensor([columns - 1, rows - 1])
     cell = torch.minimum(place.floor(), pixels.new_tensor([columns - 2, rows - 2]))
     u, v = (place - cell).unbind(1)
@@ -33,4 +34,4 @@ def triangle_basis(points: tuple[int, int], size: Size) -> Tensor:
     weights = [1 - torch.maximum(u, v), (u - v).clamp(min=0), (v - u).clamp(min=0)]
     weights.append(torch.minimum(u, v))
     basis = pixels.new_zeros(rows * columns, pixels.shape[0])
-    return basis.scatter_(0, corners, torch.stack(weights)).view(-1, *size)
+    return basis.scatter_(0, corners, torch.stack(weights)).view(-1, *regular.shape[:2])
