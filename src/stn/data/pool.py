@@ -144,8 +144,8 @@ class PoolDataModule(pl.LightningDataModule):
         return self.draw(batch.split, pool, batch.numbers, batch.key), batch.targets
 
     def panel_batch(self, num: int) -> tuple[Tensor, Tensor]:
-        """The same samples for every picture: the first of validation."""
-        return self.drawn("val", torch.arange(num))
+        """The same samples for every picture: the first of validation, as many as there are."""
+        return self.drawn("val", self.order("val")[:num])
 
     def drawn(
         self, split: str, numbers: Tensor, epoch: int = 0, device: torch.device | str = "cpu"

@@ -53,8 +53,12 @@ class ErrorPercent(Metric):
                 f"one label an image: logits (B, classes) and labels (B,) are wanted, not"
                 f" {tuple(logits.shape)} and {tuple(labels.shape)}"
             )
-        self.wrong += (logits.argmax(dim=1) != labels).sum()
-        self.seen += labels.numel()
+        self.count(logits.argmax(dim=1) != labels)
+
+    def count(self, wrong: Tensor) -> None:
+        """Count answers, of which some are wrong."""
+        self.wrong += wrong.sum()
+        self.seen += wrong.numel()
 
     def compute(self) -> Tensor:
         """Return the error, as float64 on the processor."""
