@@ -1,6 +1,5 @@
 """Cells, networks and rows of Table 1 as `conf/` describes them; no other file imports Hydra."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -8,11 +7,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from stn.configuration import CONF
 from stn.fast import accelerate
 from stn.results.identity import cell_id
 from stn.running.preparing import Cell
-
-CONF = Path(__file__).parents[1] / "conf"
 
 
 def cell(*overrides: str) -> Cell:

@@ -20,10 +20,10 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
+from stn.configuration import CONF
 from stn.results.identity import cell_id
 from stn.results.records import SCHEMA, Record, read_record, write_record
 
-CONF = Path(__file__).parents[1] / "conf"
 DROPPED = ("overrides", "paper_samples", "paper_steps", "schema", "table")  # of schema 1
 METRICS = ("test_error_percent", "val_error_percent")
 NOT_DECISIVE = {"name", "paper_steps", "watch"}  # of a recipe

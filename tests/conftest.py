@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from stn.data import mnist_source
+from stn.data.distorted import DistortedMnist
 from stn.results.identity import cell_id
 from stn.running.building import instantiate
 from stn.running.preparing import Cell
@@ -105,3 +106,16 @@ def make_cell(
         return Cell(config, cell_id(config), "python -m stn.train")
 
     return make
+
+
+@pytest.fixture
+def distorted_mnist(
+    mnist_dir: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> type[DistortedMnist]:
+    """`DistortedMnist` of the small MNIST, of whose digits 128 are held out, as in `make_cell`."""
+    (tmp_path / "conf/data").mkdir(parents=True)
+    for path in (CONF / "data").glob("mnist*.yaml"):
+        text = path.read_text().replace("num_val: 5000", "num_val: 128")
+        (tmp_path / "conf/data" / path.name).write_text(text)
+    monkeypatch.setattr("stn.data.distorted.CONF", tmp_path / "conf")
+    return DistortedMnist

@@ -26,7 +26,7 @@ def test_the_sheet_shows_every_distortion(mnist_dir, tmp_path, monkeypatch):
 def test_its_rows_are_the_columns_of_the_table_small_images_first():
     labels = [config.label for config in sheet.distorted_columns(CONF)]
     assert labels[0] == "MNIST"
-    assert labels[-2:] == ["RTS", "TC"]
+    assert labels[-3:] == ["RTS", "TC", "SIM2"]
     assert {"R", "P", "E"} < set(labels)
 
 

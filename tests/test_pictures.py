@@ -79,6 +79,11 @@ def test_an_unknown_baseline_lists_the_known(pictures: Pictures) -> None:
     assert "unknown baseline mlp; valid are fcn, cnn" in pictures("baseline=mlp")
 
 
+@pytest.mark.parametrize("num", ["0", "-1", "1.5", "all"])
+def test_a_number_of_images_that_cannot_be_is_refused(pictures: Pictures, num: str) -> None:
+    assert "num_images must be a whole number from 1 up" in pictures(f"num_images={num}")
+
+
 def test_nothing_to_draw_is_said_and_is_no_failure(tmp_path: Path, pictures: Pictures) -> None:
     said = pictures("table.only=[R,P]")
     assert "no picture of R, P: needs finished runs of one seed of cnn" in said

@@ -7,7 +7,6 @@ state; columns are the fixed validation digits that the panels of a training run
 """
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from stn.configuration import CONF, folder
 from stn.data.mnist import NUM_CLASSES, MnistDataModule
 from stn.drawing.tiles import PAPER, tile
 from stn.running.building import instantiate
@@ -97,9 +97,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m stn.distortions", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("reports/distortions.png"))
     parser.add_argument("--seed", type=int, default=0, help="data seed of the distortions")
-    parser.add_argument("--conf", type=Path, default=Path("conf/data"))
-    default = Path(os.environ.get("STN_DATA_DIR", "data"))
-    parser.add_argument("--data-dir", type=Path, default=default)
+    parser.add_argument("--conf", type=Path, default=CONF / "data")
+    parser.add_argument("--data-dir", type=Path, default=folder("STN_DATA_DIR", "data"))
     arguments = parser.parse_args()
     try:
         columns = distorted_columns(arguments.conf)

@@ -6,18 +6,17 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
+from stn.configuration import CONF
 from stn.running.finished import evaluate
 
-CONF = str(Path(__file__).parents[2] / "conf")
 
-
-@hydra.main(version_base="1.3", config_path=CONF, config_name="evaluate")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="evaluate")
 def main(cfg: DictConfig) -> None:
     """Measure a run on the test set again, and compare it with its record."""
     if OmegaConf.is_missing(cfg, "run"):
         sys.exit("which run? Say run=runs/<run_id>")
     try:
-        found = evaluate(Path(cfg.run), cfg.data_dir, tuple(cfg.packages))
+        found = evaluate(Path(str(cfg.run)), cfg.data_dir, tuple(cfg.packages))
     except (OSError, ValueError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
     for name, (now, recorded) in found.items():

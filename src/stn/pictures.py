@@ -16,12 +16,13 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from PIL import Image
 
-from stn.report import CONF, chosen_recipe, filled, table_of
+from stn.configuration import CONF
+from stn.report import chosen_recipe, filled, table_of
 from stn.results.collect import collect
 from stn.running.examples import Rivals, draw_alignment, draw_examples, find_rivals, load
 
 
-@hydra.main(version_base="1.3", config_path=CONF, config_name="pictures")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="pictures")
 def main(cfg: DictConfig) -> None:
     """Draw what there is to draw, and say what there is not."""
     try:
@@ -35,12 +36,14 @@ def draw_table(cfg: DictConfig) -> list[str]:
     """Write the pictures of each column that has them; return what went wrong.
 
     Raises:
-        ValueError: the table has no such baseline.
+        ValueError: the table has no such baseline, or the number of images cannot be.
     """
     table, problems = table_of(cfg), []
     known = list(dict.fromkeys(row.baseline for row in table.rows if row.baseline))
     if cfg.baseline is not None and cfg.baseline not in known:
         raise ValueError(f"unknown baseline {cfg.baseline}; valid are {', '.join(known)}")
+    if type(cfg.num_images) is not int or cfg.num_images < 1:
+        raise ValueError(f"num_images must be a whole number from 1 up, not {cfg.num_images}")
     if not known:
         print("no picture: the table compares no row with a baseline")
         return []

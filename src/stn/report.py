@@ -3,10 +3,12 @@
     python -m stn.report table=table1 [recipe=quick] [source=DIR] [out=reports] [export=DIR]
 
 Writes `<out>/<table>_<recipe>.md`, `.csv` and `.tex`, a function of the records, of the
-configuration and of the code that renders them, and `<out>/<table>_costs.png`, what is measured
-against what it cost, over all recipes in the source. A table that was run with overrides is found
-with the same ones: "overrides=['recipe.max_steps=100']". `export` also copies the table's finished
-records to a folder, one file a run, to be committed; such a folder can be the `source` again.
+configuration and of the code that renders them, and pictures: `<out>/<table>_costs.png`, what is
+measured against what it cost, over all recipes in the source, and, where there are three seeds,
+`<out>/<table>_<recipe>_baselines.png`, the rows against their baselines over all columns. A table
+that was run with overrides is found with the same ones: "overrides=['recipe.max_steps=100']".
+`export` also copies the table's finished records to a folder, one file a run, to be committed; such
+a folder can be the `source` again.
 """
 
 import sys
@@ -20,6 +22,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from stn.configuration import CONF
 from stn.results.collect import Collection, collect, export
 from stn.results.comparison import Comparison, compare
 from stn.results.render import write_reports
@@ -27,10 +30,8 @@ from stn.results.table import Table, parse_table
 from stn.results.terminal import summary, to_terminal
 from stn.sweeping.planning import plan
 
-CONF = str(Path(__file__).parents[2] / "conf")
 
-
-@hydra.main(version_base="1.3", config_path=CONF, config_name="report")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="report")
 def main(cfg: DictConfig) -> None:
     """Render the table that `cfg` names, and say what is missing."""
     try:
@@ -84,7 +85,7 @@ def report(cfg: DictConfig, table: Table, console: Console) -> None:
     if not paths:
         kept = f"{cfg.out}/{table.name}_{comparison.recipe}.*"
         console.print(f"left as they are: {kept}, for there is no run to write", markup=False)
-    paths += write_costs(cfg, comparison, found)
+    paths += write_pictures(cfg, comparison, found)
     for path in paths:
         console.print(f"wrote {path}", markup=False)
     if cfg.export is not None:
@@ -103,28 +104,31 @@ def notices(comparison: Comparison, found: Collection, source: str) -> list[str]
     return lines
 
 
-def write_costs(cfg: DictConfig, comparison: Comparison, found: Collection) -> list[Path]:
-    """Draw what is measured against its cost; return the path, if there was something to draw.
+def write_pictures(cfg: DictConfig, comparison: Comparison, found: Collection) -> list[Path]:
+    """Draw costs and baselines; return the paths of what there was to draw.
 
-    Drawn are all recipes in the source, unless they are no recipes here.
+    Of costs, all recipes in the source are drawn, unless they are no recipes here.
     """
-    from stn.results.cost_figure import draw_costs, shows_something  # matplotlib takes a second
+    from stn.results.aggregate_figure import draw_aggregates  # matplotlib takes a second
+    from stn.results.cost_figure import draw_costs, shows_something
 
-    table = comparison.table
+    table, figures = comparison.table, {}
     columns = [c.key for c in table.columns] if cfg.costs is None else [*cfg.costs]
     recipes = {record.recipe for record in found.records if shows_something(record, table)}
-    if not columns or not recipes:
-        return []
-    comparisons = {comparison.recipe: comparison}
-    for recipe in recipes - comparisons.keys():
-        with suppress(MissingConfigException):
-            comparisons[recipe] = filled(cfg, table, found, recipe)
-    figure = draw_costs([comparisons[recipe] for recipe in sorted(comparisons)], columns)
-    if figure is None:
-        return []
-    path = Path(cfg.out) / f"{table.name}_costs.png"
-    figure.savefig(path)
-    return [path]
+    if columns and recipes:
+        comparisons = {comparison.recipe: comparison}
+        for recipe in recipes - comparisons.keys():
+            with suppress(MissingConfigException):
+                comparisons[recipe] = filled(cfg, table, found, recipe)
+        of_recipes = [comparisons[recipe] for recipe in sorted(comparisons)]
+        figures[f"{table.name}_costs.png"] = draw_costs(of_recipes, columns)
+        figures[f"{table.name}_{comparison.recipe}_baselines.png"] = draw_aggregates(comparison)
+    paths = []
+    for name, figure in figures.items():
+        if figure is not None:
+            paths.append(Path(cfg.out) / name)
+            figure.savefig(paths[-1])
+    return paths
 
 
 if __name__ == "__main__":

@@ -16,25 +16,26 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from stn.configuration import CONF
 from stn.files.locks import BUSY, CellBusyError
 from stn.results.identity import cell_id
 from stn.running.cell import run_cell
 from stn.running.preparing import Cell
 from stn.running.ranks import RankError
+from stn.running.settings import check
 from stn.running.tuning import run_trial
-from stn.sweeping.run import INTERRUPTED, Job, check_retry
+from stn.sweeping.run import INTERRUPTED, Job
 from stn.sweeping.show import SweepDisplay
 
-CONF = str(Path(__file__).parents[2] / "conf")
 
-
-@hydra.main(version_base="1.3", config_path=CONF, config_name="train")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
 def main(cfg: DictConfig) -> float | str | None:
     """Run the cell that `cfg` describes; return its metric on the validation set, or BUSY."""
     job = HydraConfig.get()
     is_sweep = job.mode == RunMode.MULTIRUN  # the sweeper shows progress and failures
     try:
         config: Any = OmegaConf.to_container(cfg, resolve=True)
+        check(config, job.overrides.task)
         _check(config, job.runtime.choices["hydra/sweeper"], is_sweep)
         command = f"python -m stn.train {shlex.join(job.overrides.task)}"
         cell = Cell(config, cell_id(config), command, (*config["packages"],))
@@ -64,7 +65,6 @@ def _run(cell: Cell) -> float:
 
 def _check(config: dict[str, Any], sweeper: str, is_sweep: bool) -> None:
     """Refuse a search that would look at the test set with every trial, and half a command."""
-    check_retry(config["retry"])
     if sweeper not in ("resumable", "basic") and not config["tune"]:
         raise ValueError("a search must leave the test set alone: say tune=true, or +tuning=...")
     if config["tune"] and config["trainer"]["devices"] != 1:

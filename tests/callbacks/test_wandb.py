@@ -1,8 +1,19 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from stn.callbacks.wandb import logged_in
+from stn.callbacks.metrics import MetricsFile
+from stn.callbacks.wandb import LenientWandbLogger, logged_in
+from stn.running.cell import run_cell
+from tests.wandb_files import history
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -30,3 +41,92 @@ def test_a_login_for_the_server_in_use(tmp_path: Path, monkeypatch: pytest.Monke
     assert logged_in()
     monkeypatch.setenv("WANDB_BASE_URL", "https://wandb.example.org:8080")
     assert not logged_in()
+
+
+def assert_one_file_has_every_row(folder: Path) -> None:
+    (path,) = (folder / "wandb").glob("offline-run-*/*.wandb")
+    rows = history(path)
+    assert [int(row["_step"]) for row in rows] == list(range(len(rows)))
+    found = [
+        (int(row["trainer/global_step"]), name, float(value))
+        for row in rows
+        for name, value in row.items()
+        if not name.startswith(("_", "trainer/", "panels"))
+    ]
+    # One call's numbers come in any order.
+    assert sorted(found) == sorted(MetricsFile(folder / "metrics.csv").rows())
+    drawn = {
+        int(row["trainer/global_step"]) for row in rows if "panels" in row or "panels/_type" in row
+    }
+    assert drawn == {int(p.stem[5:]) for p in (folder / "panels").glob("*.png")}
+
+
+def test_a_run_that_was_stopped_twice_has_one_file_offline_with_every_row(
+    make_cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    cell = make_cell("model=st_fcn", "logger=wandb", "recipe.watch.log_every_n_steps=3")
+    log = MetricsFile.log_metrics
+    for stop in (11, 19):  # epochs have 8 steps, checkpoints are at 8 and 16
+
+        def log_until(self: MetricsFile, metrics, step: int, stop: int = stop) -> None:
+            if step >= stop:
+                raise OSError("no space left")
+            log(self, metrics, step)
+
+        monkeypatch.setattr(MetricsFile, "log_metrics", log_until)
+        with pytest.raises(OSError, match="no space"):
+            run_cell(cell)
+    monkeypatch.setattr(MetricsFile, "log_metrics", log)
+    run_cell(cell)
+    assert_one_file_has_every_row(cell.folder)
+
+
+def test_a_file_is_not_removed_before_the_next_has_its_rows(
+    make_cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    cell = make_cell("model=fcn", "logger=wandb")
+    older = cell.folder / f"wandb/offline-run-20200101_000000-{cell.run_id}"
+    another = cell.folder / "wandb/offline-run-20200101_000000-another"
+    for folder in (older, another):
+        folder.mkdir(parents=True)
+
+    def fail(self: LenientWandbLogger, trainer) -> None:
+        raise ConnectionResetError("Connection lost")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LenientWandbLogger, "_take_over", fail)
+        with pytest.warns(UserWarning, match="goes on without W&B"):
+            run_cell(cell)
+    assert older.exists()
+    (cell.folder / "result.json").unlink()
+    run_cell(cell)
+    assert not older.exists()
+    assert another.exists()
+
+
+@pytest.mark.integration
+def test_a_run_that_was_killed_twice_has_one_file_offline_with_every_row(tmp_path: Path) -> None:
+    # Without the service that W&B has started for this process, which outlives a kill.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")}
+    environment |= {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "OMP_NUM_THREADS": "1"}
+    environment |= {"WANDB_MODE": "offline", "STN_RUNS_DIR": str(tmp_path)}
+    command = [sys.executable, "-W", "ignore", "-m", "stn.train", "model=st_fcn", "data=mnist_r"]
+    command += ["recipe=smoke", "recipe.max_steps=120", "recipe.batch_size=64", "packages=[tests]"]
+    command += ["data.module._target_=tests.small_mnist.SmallMnist"]
+    for stop in (20, 60, None):
+        process = subprocess.Popen(command, env=environment, cwd=tmp_path)
+        while stop and process.poll() is None and last_step(tmp_path) < stop:
+            time.sleep(0.02)
+        if stop:
+            process.send_signal(signal.SIGKILL)
+        assert process.wait() == (-signal.SIGKILL if stop else 0)
+    (folder,) = tmp_path.glob("st_fcn-*")
+    assert json.loads((folder / "result.json").read_text())["status"] == "finished"
+    assert_one_file_has_every_row(folder)
+
+
+def last_step(runs: Path) -> int:
+    lines = [line for path in runs.glob("*/metrics.csv") for line in path.read_text().splitlines()]
+    return int(lines[-1].split(",")[0]) if len(lines) > 1 else 0

@@ -85,9 +85,15 @@ def test_what_is_reached_is_other_code(
 def test_only_those_that_reach_it_are_of_other_code(package: Path, id_of: Id) -> None:
     affine, spline = (("model=st_fcn", f"transform={name}") for name in ("affine", "tps"))
     before = id_of(*affine), id_of(*spline)
-    change(package / "transformers/transforms.py", "at least 2x2 points", "at least four points")
+    change(package / "transformers/transforms.py", "least=2)", "least=3)")
     assert id_of(*affine) == before[0]
     assert id_of(*spline) != before[1]
+
+
+def test_a_new_version_alone_is_no_other_code(package: Path, id_of: Id) -> None:
+    before = id_of("model=st_fcn", "transform=affine")
+    change(package / "__init__.py", "__version__ = ", "__version__ = '9' + ")
+    assert id_of("model=st_fcn", "transform=affine") == before
 
 
 def test_what_a_module_does_when_it_is_imported_counts(package: Path, id_of: Id) -> None:

@@ -170,3 +170,14 @@ def test_what_the_paper_prints_is_reached_to_half_a_digit(table, make_record):
     assert [reaches(error) for error in (0.5, 1.2, 1.25, 1.26)] == [True, True, True, False]
     mnist = comparison_of(table, [make_record(data="mnist")]).cell("cnn", "MNIST")
     assert mnist.reaches_paper is None
+
+
+def test_aggregates_are_over_the_columns_in_which_both_have_three_seeds(table, table_records):
+    assert not comparison_of(table, [r for r in table_records if r.seed < 2]).aggregates
+    assert not comparison_of(table, [r for r in table_records if r.data == "mnist_r"]).aggregates
+    kept = [r for r in table_records if (r.model, r.data, r.seed) != ("cnn", "mnist_e", 1)]
+    by_row = {a.row.key: a for a in comparison_of(table, kept).aggregates}
+    assert by_row.keys() == {row.key for row in table.rows if row.baseline}
+    assert by_row["st_fcn_tps"].columns == ("R", "RTS", "P", "E", "TC", "MNIST")
+    assert by_row["st_cnn_tps"].columns == ("R", "RTS", "P", "TC", "MNIST")
+    assert by_row["st_cnn_tps"].baseline.key == "cnn"

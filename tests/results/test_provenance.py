@@ -34,3 +34,18 @@ def test_new_files_are_changes_where_they_can_matter(
     sha, found = provenance.git_state.__wrapped__()
     assert len(sha) == 40
     assert found is is_dirty
+
+
+@pytest.mark.parametrize("is_checkout", [True, False])
+def test_an_installed_package_has_no_commit_whatever_lies_round_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_checkout: bool
+) -> None:
+    package = tmp_path / ".venv/lib/python3.12/site-packages/stn"
+    package.mkdir(parents=True)
+    monkeypatch.setattr(provenance, "PACKAGE", package)
+    if is_checkout:
+        (tmp_path / "a.py").write_text("theirs")
+        who = ["-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
+        for command in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "all"]):
+            subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    assert provenance.git_state.__wrapped__() == ("unknown", True)

@@ -2,9 +2,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import ttest_rel
+from scipy.stats import mannwhitneyu, ttest_rel
 
-from stn.results.statistics import paired_test, summarise
+from stn.results.statistics import (
+    paired_test,
+    probability_of_improvement,
+    relative_to_baseline,
+    summarise,
+)
 
 errors = st.lists(st.floats(0, 100).map(lambda v: round(v, 2)), min_size=1, max_size=6)
 
@@ -61,3 +66,40 @@ def test_no_p_value_where_none_can_be_had():
     same = paired_test({0: 1.1, 1: 2.2, 2: 3.3}, {0: 1.0, 1: 2.1, 2: 3.2})
     assert same.p_value is None
     assert same.difference == pytest.approx(0.1)
+
+
+seeds = st.lists(st.sampled_from([0.5, 0.7, 1.0, 1.4]), min_size=3, max_size=5)
+
+
+@given(
+    pairs=st.lists(st.tuples(seeds, seeds), min_size=1, max_size=3), sign=st.sampled_from([1, -1])
+)
+def test_the_probability_of_improvement_is_the_mean_of_the_u_statistics(pairs, sign):
+    shares = [
+        mannwhitneyu(sign * np.array(baseline), sign * np.array(row)).statistic
+        / (len(row) * len(baseline))
+        for row, baseline in pairs
+    ]
+    found = probability_of_improvement(pairs, sign)
+    assert found.value == pytest.approx(np.mean(shares))
+    assert 0 <= found.interval[0] <= found.interval[1] <= 1
+
+
+def test_a_row_that_always_wins():
+    pairs = [([1.0, 1.1, 1.2], [2.0, 2.1, 2.2]), ([5.0, 6.0, 7.0], [9.0, 8.0, 10.0])]
+    found = probability_of_improvement(pairs, 1)
+    assert (found.value, found.interval) == (1.0, (1.0, 1.0))
+    found = relative_to_baseline(pairs)
+    low, high = found.interval
+    assert 1.0 / 2.2 < low < found.value < high < 7.0 / 8.0
+
+
+def test_the_relative_value_is_that_of_the_middle_half():
+    row = [0.1, 1.0, 1.0, 50.0]  # relative to 2: 0.05, 0.5, 0.5, 25
+    assert relative_to_baseline([(row, [2.0, 2.0, 2.0])]).value == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("pairs", [[], [([1.0, 2.0], [1.0, 2.0, 3.0])]])
+def test_too_few_seeds_tell_nothing_over_columns(pairs):
+    assert probability_of_improvement(pairs, 1) is None
+    assert relative_to_baseline(pairs) is None

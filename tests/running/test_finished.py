@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import stn
 from stn.results.records import read_record
 from stn.running.cell import run_cell
 from stn.running.checkpoints import save
@@ -47,3 +48,25 @@ def test_damaged_weights_are_named_and_never_tested(make_cell: MakeCell, mnist_d
         restore(cell.folder, mnist_dir)
     with pytest.raises(ValueError, match="is not a finished run: it has no"):
         restore(cell.folder.parent, mnist_dir)
+
+
+def test_a_network_and_its_images_give_the_recorded_error(
+    make_cell: MakeCell, distorted_mnist
+) -> None:
+    cell = make_cell("model=st_cnn", "data=mnist_rts")
+    run_cell(cell)
+    network = stn.load(cell.folder)
+    test = distorted_mnist("RTS", "test")
+    assert not network.training
+    assert not any(type(m).__module__.startswith("stn.fast") for m in network.modules())
+    with torch.no_grad():
+        wrong = sum(int((network(U).argmax(1) != y).sum()) for U, y in test.batches(64))
+    recorded = read_record(cell.folder / "result.json").metrics["test_error_percent"]
+    assert 100 * wrong / len(test) == pytest.approx(recorded, abs=100 / len(test) + 1e-9)
+
+
+def test_a_run_that_is_not_there_cannot_be_loaded(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is not a finished run"):
+        stn.load(str(tmp_path / "nothing"))
+    with pytest.raises(AttributeError, match="no attribute 'save'"):
+        _ = stn.save

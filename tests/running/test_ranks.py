@@ -16,7 +16,7 @@ from stn.results.records import Record, read_record
 from stn.running.cell import run_cell
 from stn.running.finished import evaluate
 from stn.running.preparing import Cell
-from stn.running.ranks import RankError, check_num_ranks, run_ranks
+from stn.running.ranks import RankError, run_ranks
 from stn.tasks.task import DivergedError
 from tests.small_mnist import KILL, SIZES, SPOIL
 from tests.sweeps import FEW, run
@@ -129,15 +129,6 @@ def test_divergence_on_one_rank_ends_all(small: MakeCell, monkeypatch: pytest.Mo
         run_cell(cell)
     record = record_of(cell)
     assert (record.status, record.steps, record.samples) == ("diverged", 3, 3 * 64)
-
-
-@pytest.mark.parametrize(
-    ("num_ranks", "message"),
-    [(0, "from 1 up, not 0"), ("auto", "not 'auto'"), (3, "64 is not divisible by 3 devices")],
-)
-def test_a_number_of_devices_that_cannot_be_is_refused(num_ranks: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        check_num_ranks(num_ranks, 64)
 
 
 @pytest.mark.integration

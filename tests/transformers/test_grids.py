@@ -147,8 +147,18 @@ def test_outside_fraction_counts_samples_beyond_the_border() -> None:
         (lambda: projective_grid(torch.zeros(4, 8), (3, 3)), r"\(B, 3, 3\).*\(4, 8\)"),
         (lambda: tps_grid(torch.zeros(4, 9), torch.zeros(9, 3, 3)), r"\(B, 9, 2\).*\(4, 9\)"),
         (lambda: affine_grid(torch.zeros(4, 2, 3), (0, 3)), r"\(0, 3\)"),
+        (lambda: affine_grid(torch.zeros(4, 2, 3), (3.5, 3)), r"\(3.5, 3\)"),
+        (lambda: base_grid(2.0), "2.0"),
     ],
 )
 def test_wrong_shapes_are_named(call: Callable[[], Tensor], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         call()
+
+
+@pytest.mark.parametrize(
+    "targets", [[[0, 0], [1, 1], [2, 2]], [[0, 0], [1, 0], [0, 1], [1, 0]], [[0, 0], [1, 1]]]
+)
+def test_control_points_that_determine_no_spline_are_refused(targets: list[list[int]]) -> None:
+    with pytest.raises(ValueError, match="no spline: two coincide, or all lie on one line"):
+        tps_basis(torch.tensor(targets), (3, 4))

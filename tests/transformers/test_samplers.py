@@ -1,4 +1,5 @@
 import re
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -99,6 +100,49 @@ def test_many_channels_come_back_within_rounding() -> None:
     U = torch.rand(1, 16, 28, 42, generator=torch.Generator().manual_seed(0))
     V = sample(U, base_grid((28, 42))[None])
     torch.testing.assert_close(V, U, atol=42 * 2**-22, rtol=0)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("size", [(1000, 1203), (97, 224), (65, 3)])
+def test_a_large_identity_is_exact_among_images_that_are_warped(kernel: str, size) -> None:
+    U = torch.rand(3, 2, *size, generator=torch.Generator().manual_seed(0))
+    grid = base_grid(size).repeat(3, 1, 1, 1)
+    grid[0] *= 0.9
+    V = sample(U, grid, kernel)
+    assert torch.equal(V[1:], U[1:])
+    assert not torch.equal(V[0], U[0])
+
+
+def memory_of(function: Callable[[], object]) -> int:
+    """Bytes that a call allocates in all, whether it frees them or not."""
+    with torch.profiler.profile(profile_memory=True) as profile:
+        function()
+    return sum(max(0, event.self_cpu_memory_usage) for event in profile.events())
+
+
+CROPS = [((4, 2, 500, 600), (13, 12)), ((2, 64, 33, 31), (7, 6)), ((40, 8, 50, 50), (7, 9))]
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize(("shape", "size"), CROPS)
+def test_memory_of_a_crop_follows_what_is_read(kernel: str, shape, size) -> None:
+    U = torch.rand(1, *shape[1:]).expand(shape)  # boxes of one image
+    grid = 0.3 * base_grid(size).repeat(shape[0], 1, 1, 1) + 0.1
+    out = 4 * shape[0] * (shape[1] + 2) * size[0] * size[1]
+    assert memory_of(lambda: sample(U, grid, kernel)) < 6 * out + 10_000
+    grid.requires_grad_()
+    assert memory_of(lambda: sample(U, grid, kernel).sum().backward()) < 12 * out + 10_000
+    pixels = memory_of(lambda: U.clone())
+    assert pixels == 4 * U.numel()  # which is what a copy of all images is measured to be
+    assert 6 * out < pixels
+
+
+def test_a_crop_is_the_dense_sum_within_the_rounding_of_its_coordinates() -> None:
+    generator = torch.Generator().manual_seed(0)
+    U = torch.rand(2, 3, 300, 401, generator=generator)
+    grid = 2.4 * torch.rand(2, 9, 8, 2, generator=generator) - 1.2
+    wanted = dense(U.double(), grid.double(), "bilinear")
+    torch.testing.assert_close(sample(U, grid).double(), wanted, atol=401 * 2**-22, rtol=0)
 
 
 def test_integer_kernel_rounds_halves_up() -> None:

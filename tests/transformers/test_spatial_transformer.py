@@ -1,22 +1,27 @@
 import copy
 import io
+import re
 
 import kornia.geometry.transform as kornia
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from stn.transformers import (
     KERNELS,
     Affine,
     Attention,
+    ConvLocalisation,
     FullyConnectedLocalisation,
     NonFiniteThetaError,
     Projective,
     SpatialTransformer,
     ThinPlateSpline,
     Transform,
+    regression_layer,
 )
 from tests.transforms import every_transform, near_identity
 
@@ -241,8 +246,73 @@ def test_theta_of_another_batch_is_answered_with_both_shapes() -> None:
         layer(torch.zeros(2, 1, 5, 6))
 
 
-def test_unknown_kernels_and_empty_outputs_are_refused_at_once() -> None:
+def test_unknown_kernels_are_refused_at_once() -> None:
     with pytest.raises(ValueError, match="integer, bilinear, bicubic"):
         SpatialTransformer(nn.Identity(), Affine(), kernel="linear")
-    with pytest.raises(ValueError, match=r"\(0, 4\)"):
-        SpatialTransformer(nn.Identity(), Affine(), (0, 4))
+
+
+def test_one_number_is_a_square_output() -> None:
+    layer = SpatialTransformer(nn.Identity(), Affine(), 32)
+    assert layer.output_size == (32, 32)
+    assert layer.warp(images(1, 2, 5, 7), Affine().identity()[None]).shape == (1, 2, 32, 32)
+
+
+@pytest.mark.parametrize("size", [(0, 4), (3.5, 4.5), (3,), (3, 4, 5), "32", 3.0, -2, (None, 4)])
+def test_other_output_sizes_are_answered_with_what_they_should_be(size) -> None:
+    words = rf"^output_size must be 2 whole numbers \(H, W\) from 1 up, .*{re.escape(repr(size))}$"
+    with pytest.raises(ValueError, match=words):
+        SpatialTransformer(nn.Identity(), Affine(), size)
+
+
+@pytest.mark.parametrize("build", [FullyConnectedLocalisation, ConvLocalisation])
+@pytest.mark.parametrize("shape", [(28, 28), 28, (1, 28.5, 28), "1,28,28"])
+def test_other_input_shapes_are_answered_with_what_they_should_be(build, shape) -> None:
+    with pytest.raises(ValueError, match=r"^in_shape must be 3 whole numbers \(C, H, W\)"):
+        build(shape, Affine())
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (Affine, r"^transform must be an object, not a class: write Affine\(...\)$"),
+        ("affine", r"^transform must be an object such as Affine\(\), not 'affine', which has no"),
+        (None, r"^transform must be an object such as Affine\(\), not None"),
+    ],
+)
+def test_a_class_or_a_name_for_a_transform_is_answered_with_what_to_write(given, words) -> None:
+    for build in (
+        lambda: SpatialTransformer(nn.Identity(), given),
+        lambda: regression_layer(7, given),
+        lambda: FullyConnectedLocalisation((1, 5, 6), given),
+        lambda: ConvLocalisation((1, 28, 28), given),
+    ):
+        with pytest.raises(ValueError, match=words):
+            build()
+
+
+def test_a_class_for_a_localisation_network_is_answered_with_what_to_write() -> None:
+    with pytest.raises(ValueError, match=r"^localisation must be an object, not a class"):
+        SpatialTransformer(ConvLocalisation, Affine())
+    with pytest.raises(ValueError, match=r"^localisation must be an object such as a torch"):
+        SpatialTransformer(Affine(), Affine())
+
+
+@every_transform
+@every_kernel
+@given(seed=st.integers(0, 10_000), low=st.integers(-38, 37), high=st.integers(0, 10))
+@settings(max_examples=15, deadline=None)
+def test_a_theta_of_any_size_is_answered_with_finite_numbers(
+    transform: Transform, kernel: str, seed: int, low: int, high: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    shape = (2, transform.num_params)
+    powers = torch.randint(low, min(low + high + 1, 38), shape, generator=generator)
+    theta = torch.randn(shape, generator=generator) * 10.0 ** powers.float()
+    layer = SpatialTransformer(Given(theta.clamp(-3e38, 3e38)), transform, (3, 5), kernel)
+    U = images(2, 2, 6, 7, dtype=torch.float32).requires_grad_()
+    V = layer(U)
+    V.sum().backward()
+    assert torch.isfinite(V).all()
+    assert V.abs().max() < 4  # the bicubic kernel goes beyond its image's values
+    assert torch.isfinite(U.grad).all()
+    assert torch.isfinite(layer.localisation.theta.grad).all()

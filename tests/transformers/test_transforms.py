@@ -81,6 +81,15 @@ def test_a_wrong_theta_is_answered_with_both_shapes(transform: Transform) -> Non
 
 
 @every_transform
+def test_one_number_is_a_square_target_and_no_other_size_is_taken(transform: Transform) -> None:
+    theta = near_identity(transform)
+    assert torch.equal(transform.grid(theta, 5), transform.grid(theta, (5, 5)))
+    for size in (2.5, (3.5, 4), (3, 4, 5), "34", (0, 3), None):
+        with pytest.raises(ValueError, match=r"output_size must be 2 whole numbers \(H, W\)"):
+            transform.grid(theta, size)
+
+
+@every_transform
 def test_grid_compiles_whole(transform: Transform) -> None:
     torch.compiler.reset()  # or the ninth family meets dynamo's limit of recompilations
     theta = near_identity(transform).requires_grad_()
@@ -158,10 +167,16 @@ def test_control_points_are_carried(family, points: tuple[int, int]) -> None:
 
 
 @by_points
-@pytest.mark.parametrize("points", [(1, 4), (3, 0)])
-def test_two_rows_and_columns_are_needed(family, points: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match=f"{family.__name__} needs at least 2x2"):
+@pytest.mark.parametrize("points", [(1, 4), (3, 0), 1, (4, 4, 4), (3.5, 4), "44"])
+def test_two_rows_and_columns_are_needed(family, points) -> None:
+    words = rf"points of {family.__name__} must be 2 whole numbers .* from 2 up"
+    with pytest.raises(ValueError, match=words):
         family(points)
+
+
+@by_points
+def test_one_number_of_points_stands_for_rows_and_columns(family) -> None:
+    assert family(3) == family((3, 3)) == family([3, 3])
 
 
 @by_points

@@ -52,6 +52,13 @@ class MetricsFile(Logger, Callback):
         csv.writer(text, lineterminator="\n").writerows(rows)
         append(self.path, text.getvalue())
 
+    def rows(self) -> list[tuple[int, str, float]]:
+        """Return the rows there are: step, metric and value."""
+        with self.path.open(newline="") as file:
+            return [
+                (int(step), name, float(value)) for step, name, value in [*csv.reader(file)][1:]
+            ]
+
     @rank_zero_only
     def on_fit_start(self, *args: Any) -> None:
         """Begin the file, unless this run continues an older one."""

@@ -13,6 +13,7 @@ from stn.drawing.warps import Warp, at_work, warp
 from stn.transformers import outside_fraction
 
 SIDE_PX, MARGIN_PX, GAP_PX = 84, 24, 0
+CAPTION = "input, where the transformer looks, output"
 
 
 def draw_panels(*warps: Warp) -> Image.Image:
@@ -41,6 +42,10 @@ class Panels(Callback):
         self.folder = folder
         self.every_n_epochs = every_n_epochs
         self.num = num
+
+    def written(self) -> dict[int, Path]:
+        """Return the pictures there are, by their step."""
+        return {int(path.stem[5:]): path for path in sorted(self.folder.glob("step_*.png"))}
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the statistics, and draw the picture if it is its turn."""
@@ -76,5 +81,4 @@ class Panels(Callback):
         image.save(self.folder / f"step_{trainer.global_step:06d}.png")
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
-                caption = "input, where the transformer looks, output"
-                logger.log_image("panels", [image], trainer.global_step, caption=[caption])
+                logger.log_image("panels", [image], trainer.global_step, caption=[CAPTION])

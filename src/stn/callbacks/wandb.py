@@ -1,6 +1,7 @@
 """Weights & Biases, offline unless the user is logged in."""
 
 import os
+import shutil
 import warnings
 from collections.abc import Callable
 from netrc import netrc
@@ -8,13 +9,28 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytorch_lightning as pl
+from pytorch_lightning import Callback
 from pytorch_lightning.loggers import WandbLogger
 
+from stn.callbacks.metrics import MetricsFile
+from stn.callbacks.panels import CAPTION, Panels
 
-class LenientWandbLogger(WandbLogger):
-    """Logs to W&B as long as it can: what ails it is told once, and ends the logging alone."""
+
+class LenientWandbLogger(WandbLogger, Callback):
+    """Logs to W&B as long as it can: what ails it is told once, and ends the logging alone.
+
+    Offline, W&B begins a new file when a run goes on, and does not know the one before, which
+    lacks what was not yet written at a kill. So the new one is told all that the run's metrics file
+    and its panels have up to the checkpoint, and the old one is removed: one file has every row.
+    """
 
     _lost = False
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Make this the only file of a run offline; by now its metrics file is cut to size."""
+        if self.experiment.offline:
+            self._try(self._take_over, trainer)
 
     def log_metrics(self, *args: Any, **kwargs: Any) -> None:
         """Log metrics under a step."""
@@ -27,6 +43,26 @@ class LenientWandbLogger(WandbLogger):
     def finish(self) -> None:
         """End the W&B run, or the next cell of this process would continue it."""
         self._try(self.experiment.finish)
+
+    def _take_over(self, trainer: pl.Trainer) -> None:
+        """Log what came before this process, and remove the older files of this run."""
+        pictures: dict[int, Path] = {}
+        calls: list[tuple[int, dict[str, float]]] = []
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, Panels):
+                pictures = callback.written()
+            for step, name, value in callback.rows() if isinstance(callback, MetricsFile) else ():
+                if not calls or calls[-1][0] != step or name in calls[-1][1]:
+                    calls.append((step, {}))
+                calls[-1][1][name] = value
+        for step, metrics in calls:
+            super().log_metrics(metrics, step)
+            if step in pictures:
+                super().log_image("panels", [str(pictures.pop(step))], step, caption=[CAPTION])
+        ours = Path(self.experiment.dir).parent
+        for older in ours.parent.glob(f"offline-run-*-{self.experiment.id}"):
+            if older.name != ours.name:
+                shutil.rmtree(older)
 
     def _try(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         if self._lost:

@@ -38,7 +38,7 @@ class CellData(Protocol):
         """Return (U, targets) of a batch, on the device where it now is."""
 
     def panel_batch(self, num: int) -> tuple[Tensor, Any]:
-        """The same `num` validation samples for every picture: (U, targets) on the processor."""
+        """The same `num` validation samples for every picture, or all: (U, targets), on the CPU."""
 
     def data_sha256(self) -> str:
         """One checksum of all that is read from files."""

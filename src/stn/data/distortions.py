@@ -9,7 +9,7 @@ the digit that `stn.transformers` wants. Lengths are pixels; a digit has the sam
 of any size, and its centre goes to the image's centre unless something is said to move it.
 Interpolation is bilinear.
 
-Differs from the paper: where PAPER.md section 3 has OPEN, the choice is stated at the class.
+Differs from the paper: what it leaves open is stated at each class.
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from stn.data.quadrilaterals import quad_to_square, unfolded_share
 from stn.data.randomness import integers, normal, uniform
+from stn.transformers.checks import whole_numbers
 from stn.transformers.fitting import spline_through
 from stn.transformers.grids import affine_grid, base_grid, projective_grid, tps_basis, tps_grid
 from stn.transformers.samplers import sample
@@ -328,10 +329,8 @@ def _control_points(points: tuple[int, int], device: torch.device) -> Tensor:
 
 
 def _checked_size(size: Sequence[int]) -> tuple[int, int]:
-    height, width = size
-    if min(height, width) < DIGIT_PX:
-        raise ValueError(f"an image must hold a digit of {DIGIT_PX} px, got {(height, width)}")
-    return int(height), int(width)
+    height, width = whole_numbers("size of an image of a digit", "(H, W)", size, least=DIGIT_PX)
+    return height, width
 
 
 def _checked_range(scale_range: Sequence[float]) -> tuple[float, float]:

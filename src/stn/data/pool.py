@@ -125,15 +125,15 @@ class PoolDataModule(pl.LightningDataModule):
         _, world_size = self._rank_and_world_size()
         if self.batch_size % world_size:
             raise ValueError(f"batch_size {self.batch_size} is not divisible by {world_size}")
-        return self._loader("train", self._draw_epoch, drop_last=True)
+        return self._loader("train", drop_last=True)
 
     def val_dataloader(self) -> SampleLoader:
         """All validation samples, always the same, in order."""
-        return self._loader("val", lambda: self._draw_fixed("val"), drop_last=False)
+        return self._loader("val", drop_last=False)
 
     def test_dataloader(self) -> SampleLoader:
         """All test samples, always the same, in order."""
-        return self._loader("test", lambda: self._draw_fixed("test"), drop_last=False)
+        return self._loader("test", drop_last=False)
 
     def on_after_batch_transfer(self, batch: Samples, dataloader_idx: int) -> tuple[Tensor, Tensor]:
         """Draws the samples where the batch now is."""
@@ -144,37 +144,48 @@ class PoolDataModule(pl.LightningDataModule):
         return self.draw(batch.split, pool, batch.numbers, batch.key), batch.targets
 
     def panel_batch(self, num: int) -> tuple[Tensor, Tensor]:
-        """The same samples for every picture: the first of validation."""
-        return self.drawn("val", torch.arange(num))
+        """The same samples for every picture: the first of validation, as many as there are."""
+        return self.drawn("val", self.order("val")[:num])
 
-    def drawn(self, split: str, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """These samples of validation or test as every run sees them, on the processor."""
+    def drawn(
+        self, split: str, numbers: Tensor, epoch: int = 0, device: torch.device | str = "cpu"
+    ) -> tuple[Tensor, Tensor]:
+        """These samples as every run sees them (in an epoch, if they are of training)."""
         self.setup()
-        pool, targets = self._splits[split]
-        key = stream(self.data_seed, split)
-        return self.draw(split, pool, numbers, key), targets[numbers]
+        targets = self._splits[split].targets[numbers].to(device)
+        samples = Samples(numbers.to(device), targets, split, self.key(split, epoch))
+        return self.on_after_batch_transfer(samples, 0)
+
+    def order(self, split: str, epoch: int = 0) -> Tensor:
+        """The numbers of a split's samples (N,): in an order for each epoch of training."""
+        self.setup()
+        num = len(self._splits[split].targets)
+        if split == "train":
+            return permutation(stream(self.seed, "order", epoch), num)
+        return torch.arange(num)
+
+    def key(self, split: str, epoch: int = 0) -> int:
+        """The key of a split's draws: one for each epoch of training."""
+        if split == "train":
+            return stream(self.seed, "train", epoch)
+        return stream(self.data_seed, split)
 
     def data_sha256(self) -> str:
         """One checksum of all that was read."""
         self.setup()
         return self._sha256
 
-    def _loader(
-        self, split: str, draw: Callable[[], tuple[Tensor, int]], drop_last: bool
-    ) -> SampleLoader:
+    def _loader(self, split: str, drop_last: bool) -> SampleLoader:
         self.setup()
         rank, world_size = self._rank_and_world_size()
         targets = self._splits[split].targets
+
+        def draw() -> tuple[Tensor, int]:
+            """Of the epoch that is now; read when it starts, so that none can repeat."""
+            epoch = self.trainer.current_epoch if self.trainer else 0
+            return self.order(split, epoch), self.key(split, epoch)
+
         return SampleLoader(split, targets, self.batch_size, drop_last, draw, rank, world_size)
-
-    def _draw_epoch(self) -> tuple[Tensor, int]:
-        """Order and key of the epoch that is now; read when it starts, so that none can repeat."""
-        epoch = self.trainer.current_epoch if self.trainer else 0
-        order = permutation(stream(self.seed, "order", epoch), len(self._splits["train"].targets))
-        return order, stream(self.seed, "train", epoch)
-
-    def _draw_fixed(self, split: str) -> tuple[Tensor, int]:
-        return torch.arange(len(self._splits[split].targets)), stream(self.data_seed, split)
 
     def _rank_and_world_size(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

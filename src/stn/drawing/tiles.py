@@ -29,7 +29,8 @@ def tile(
 
     Args:
         image: (C, H, W) or (H, W) in [0, 1]. One channel is grey, two are red and green, three are
-            a colour; of more the mean is drawn as grey, its largest value white.
+            a colour, whose 0 is the middle where some are negative, as in images without their
+            mean; of more the mean is drawn as grey, its largest value white.
         side_px: side of the square.
         margin_px: paper on each side of the square, where lines that leave the image go on.
         outline: closed line (4 n + 1, 2) that starts with its top side, which is drawn in
@@ -68,7 +69,9 @@ def _colours(image: Tensor) -> Tensor:
     image = image if image.ndim == 3 else image[None]
     if len(image) == 2:
         image = torch.cat([image, torch.zeros_like(image[:1])])
-    elif len(image) != 3:
+    elif len(image) == 3:
+        image = image + 0.5 if (image < 0).any() else image
+    else:
         mean = image.mean(dim=0, keepdim=True)
         image = (mean if len(image) == 1 else mean / mean.max().clamp(min=1e-12)).expand(3, -1, -1)
     return image.permute(1, 2, 0)

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from stn.fast.order import pooled_like, used_part
+from stn.fast.plain import plain_where_differentiated
 from stn.fast.pooling import Corners, pool, unpool, unpooled_like
 from stn.fast.toom_cook import algorithm
 
@@ -97,14 +97,14 @@ class BilinearConvMaxPool(torch.autograd.Function):
         images = _as_images(_apply(to_input, columns))
         y = _apply(to_output, _convolve(images, filters)).permute(2, 3, 1, 0)
         out = pooled_like(x, *weight.shape[::3])
-        ctx.save_for_backward(images, filters, pool(Corners.of(y), out))
+        ctx.save_for_backward(x, weight, bias, images, filters, pool(Corners.of(y), out))
         return out.add_(bias[:, None, None])
 
     @staticmethod
-    @once_differentiable
+    @plain_where_differentiated
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """Gradients with respect to x, weight and bias."""
-        images, filters, edges = ctx.saved_tensors
+        *_, images, filters, edges = ctx.saved_tensors
         to_output, to_weight, to_input = ctx.algorithm
         *mask, needs_bias = ctx.needs_input_grad
         grad_y = unpooled_like(edges)

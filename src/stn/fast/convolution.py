@@ -6,8 +6,10 @@ from torch import Tensor
 
 from stn.fast.bilinear import BilinearConvMaxPool
 from stn.fast.direct import FEW_CHANNELS, DirectConvMaxPool
+from stn.fast.plain import conv_max_pool_plain
 from stn.fast.toom_cook import num_products
 from stn.fast.windows import WindowsConvMaxPool
+from stn.transformers.eager import is_eager
 
 # A transform of the bilinear algorithm moves memory: its multiplications take this many times
 # as long as those of a convolution over many channels.
@@ -20,32 +22,21 @@ MANY_FILTERS = 48
 SMALL_WINDOW = 100
 
 
-def conv_max_pool_plain(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Convolve without padding at stride 1, then keep the largest of each 2x2 block.
-
-    Args:
-        x: images (B, C, H, W).
-        weight: filters (K, C, k, k).
-        bias: one number a filter (K,).
-
-    Returns:
-        (B, K, (H - k + 1) // 2, (W - k + 1) // 2).
-    """
-    return F.max_pool2d(F.conv2d(x, weight, bias), 2)
-
-
 def conv_max_pool(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Same function as `conv_max_pool_plain`, by the cheapest way for the shape and device.
 
     On a processor in float32 there are three ways of its own, each with a hand-written gradient
-    (which cannot be differentiated again). `bilinear_is_cheaper` chooses the first by counting. The
-    direct one is for inputs of few channels whose gradient is wanted, and for large batches with
-    many filters; windows are for large batches with few filters. The first two order the memory of
-    their result as (W', H', B, K), the last as (K, H', W', B): as the next layer needs it.
+    (differentiated again, it is the plain one). `bilinear_is_cheaper` chooses the first by
+    counting. The direct one is for inputs of few channels whose gradient is wanted, and for large
+    batches with many filters; windows are for large batches with few filters. The first two order
+    the memory of their result as (W', H', B, K), the last as (K, H', W', B): as the next layer
+    needs it.
     """
+    if not has_own_way(x, weight):
+        return conv_max_pool_plain(x, weight, bias)
     large = x.shape[0] >= LARGE_BATCH
     slow_gradient = x.requires_grad and x.shape[1] < FEW_CHANNELS
-    if not (large or slow_gradient) or not has_own_way(x, weight):
+    if not (large or slow_gradient):
         return conv_max_pool_plain(x, weight, bias)
     if large and bilinear_is_cheaper(x.shape, weight.shape):
         return BilinearConvMaxPool.apply(x, weight, bias)
@@ -75,7 +66,8 @@ def has_own_way(x: Tensor, weight: Tensor) -> bool:
 
 def _is_ours(x: Tensor, weight: Tensor) -> bool:
     return (
-        x.device.type == weight.device.type == "cpu"
+        is_eager(x, weight)
+        and x.device.type == weight.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
         and x.ndim == 4
         and len(x) > 0

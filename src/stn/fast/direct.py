@@ -10,10 +10,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import grad
 
 from stn.fast.order import pooled_like, slices, used_part
+from stn.fast.plain import plain_where_differentiated
 from stn.fast.pooling import Corners, pool, unpool, unpooled_like
 
 # A slice's convolution outputs should fit the processor's cache together with its gradient.
@@ -105,14 +105,14 @@ class DirectConvMaxPool(torch.autograd.Function):
             pool(Corners.of(F.conv2d(used[part], ordered, bias)), out[part])
             for part in _slices(x, weight)
         ]
-        ctx.save_for_backward(x, weight, *edges)
+        ctx.save_for_backward(x, weight, bias, *edges)
         return out
 
     @staticmethod
-    @once_differentiable
+    @plain_where_differentiated
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """Gradients with respect to x, weight and bias."""
-        x, weight, *edges = ctx.saved_tensors
+        x, weight, _, *edges = ctx.saved_tensors
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad
         ordered = weight.to(memory_format=torch.channels_last)
         used = _used_part(x, weight.shape[-1])

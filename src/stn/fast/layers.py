@@ -2,8 +2,8 @@
 
 Modules change their class and nothing else, as under `torch.nn.utils.parametrize`: their names,
 parameters and hooks stay, and so does whatever refers to them. Outputs and gradients are those of
-the plain network up to rounding, and to the choice among equal maxima; there are no second
-derivatives.
+the plain network up to rounding, and to the choice among equal maxima. Where torch records or
+transforms a call, and for gradients of gradients, the network goes the plain way.
 """
 
 from collections.abc import Sequence

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from stn.fast.order import used_part
+from stn.fast.plain import plain_where_differentiated
 from stn.fast.pooling import Corners, pool, unpool, unpooled_like
 
 
@@ -51,14 +51,14 @@ class WindowsConvMaxPool(torch.autograd.Function):
         for i in range(height):
             y = torch.mm(weight.flatten(1), _windows(pixels, 2 * i, size))
             edges.append(pool(Corners.of(_as_outputs(y, batch)), out[:, :, i : i + 1]))
-        ctx.save_for_backward(pixels, weight, *edges)
+        ctx.save_for_backward(x, weight, bias, pixels, *edges)
         return out.add_(bias[:, None, None])
 
     @staticmethod
-    @once_differentiable
+    @plain_where_differentiated
     def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor | None, Tensor | None]:
         """Gradients with respect to weight and bias."""
-        pixels, weight, *edges = ctx.saved_tensors
+        _, weight, _, pixels, *edges = ctx.saved_tensors
         _, needs_weight, needs_bias = ctx.needs_input_grad
         grad_weight = torch.zeros_like(weight).flatten(1)
         grad_y = unpooled_like(edges[0])

@@ -24,9 +24,12 @@ def matched(
         width: use this width instead, whatever the budget.
 
     Raises:
-        ValueError: even a width of 1 has more than the budget.
+        ValueError: even a width of 1 has more than the budget, or one of `MAX_WIDTH` has less; or
+            the width is not positive.
     """
     if width is not None:
+        if width < 1:
+            raise ValueError(f"width must be positive, got {width}")
         return build(width=width)
 
     def count(width: int) -> int:
@@ -36,6 +39,11 @@ def matched(
     if count(1) > num_params:
         raise ValueError(
             f"a budget of {num_params} parameters is too small: width 1 already has {count(1)}"
+        )
+    if count(MAX_WIDTH) < num_params:
+        raise ValueError(
+            f"a budget of {num_params} parameters is too large: width {MAX_WIDTH} has"
+            f" {count(MAX_WIDTH)}"
         )
     low, high = 1, MAX_WIDTH
     while high - low > 1:

@@ -91,7 +91,8 @@ class StFcn(nn.Module):
         width: units of the classifier's hidden layers.
         transform: the family of warps.
         localisation: builds the localisation network for (C, H, W) and the transform.
-        output_size: (H', W') of the transformer's output; None for that of U.
+        output_size: (H', W') of the transformer's output, or one number for both; None for that of
+            U.
         pool: side of the average pooling behind the transformer; 1 for none.
         kernel: how the transformer interpolates.
     """
@@ -103,16 +104,16 @@ class StFcn(nn.Module):
         width: int,
         transform: Transform,
         localisation: Localisation = FullyConnectedLocalisation,
-        output_size: Size | None = None,
+        output_size: Size | int | None = None,
         pool: int = 1,
         kernel: str = "bilinear",
     ) -> None:
         super().__init__()
         channels, *size = in_shape
-        height, image_width = output_size or size
         self.transformer = SpatialTransformer(
             localisation(in_shape, transform), transform, output_size, kernel
         )
+        height, image_width = self.transformer.output_size or size
         self.pool = nn.AvgPool2d(pool) if pool > 1 else nn.Identity()
         self.classifier = Fcn((channels, height // pool, image_width // pool), num_classes, width)
 
@@ -131,7 +132,8 @@ class StCnn(nn.Module):
         width: filters of each convolution.
         transform: the family of warps.
         localisation: builds the localisation network for (C, H, W) and the transform.
-        output_size: (H', W') of the transformer's output; None for that of what it warps.
+        output_size: (H', W') of the transformer's output, or one number for both; None for that of
+            what it warps.
         pool: side of the average pooling behind the transformer; 1 for none.
         kernel: how the transformer interpolates.
         kernel_sizes: sides of the filters, a convolution each, in pixels.
@@ -149,7 +151,7 @@ class StCnn(nn.Module):
         width: int,
         transform: Transform,
         localisation: Localisation = ConvLocalisation,
-        output_size: Size | None = None,
+        output_size: Size | int | None = None,
         pool: int = 1,
         kernel: str = "bilinear",
         kernel_sizes: Sequence[int] = (9, 7),
@@ -160,11 +162,11 @@ class StCnn(nn.Module):
             raise ValueError(f"place must be 0 to {len(kernel_sizes)} convolutions, not {place}")
         before, shape = _convolutions(in_shape, width, kernel_sizes[:place])
         channels, *size = shape
-        height, image_width = output_size or size
         self.before = nn.Sequential(*before)
         self.transformer = SpatialTransformer(
             localisation(shape, transform), transform, output_size, kernel
         )
+        height, image_width = self.transformer.output_size or size
         self.pool = nn.AvgPool2d(pool) if pool > 1 else nn.Identity()
         self.classifier = Cnn(
             (channels, height // pool, image_width // pool),

@@ -11,7 +11,16 @@ from typing import Any
 
 from stn.results.code import made_by_this_code
 from stn.results.records import Record
-from stn.results.statistics import PairedTest, Summary, paired_test, summarise
+from stn.results.statistics import (
+    MIN_SEEDS,
+    Estimate,
+    PairedTest,
+    Summary,
+    paired_test,
+    probability_of_improvement,
+    relative_to_baseline,
+    summarise,
+)
 from stn.results.table import Column, Metric, PlannedRun, Row, Table
 
 IsCurrent = Callable[[str | None, Mapping[str, Any]], bool]
@@ -109,10 +118,28 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Aggregate:
+    """A row against its baseline over all columns in which both have seeds enough.
+
+    Attributes:
+        columns: keys of these columns, of which there are at least two.
+        improvement: probability that a run of the row is better than one of the baseline.
+        relative: what is measured relative to the baseline, its interquartile mean.
+    """
+
+    row: Row
+    baseline: Row
+    columns: tuple[str, ...]
+    improvement: Estimate
+    relative: Estimate
+
+
+@dataclass(frozen=True)
 class Comparison:
     """The whole table.
 
     Attributes:
+        aggregates: of the rows with a baseline.
         others: records that are not in the table, counted by their recipe.
     """
 
@@ -120,6 +147,7 @@ class Comparison:
     recipe: str
     cells: tuple[Cell, ...]
     claims: tuple[Claim, ...]
+    aggregates: tuple[Aggregate, ...]
     others: Mapping[str, int]
 
     def cell(self, row: str, column: str) -> Cell:
@@ -171,7 +199,8 @@ def compare(
     )
     others = by_id.keys() - {run.run_id for run in found}
     num_others = Counter(by_id[run_id].recipe for run_id in sorted(others))
-    return Comparison(table, recipe, cells, tuple(_claims(table, cells)), num_others)
+    claims, aggregates = tuple(_claims(table, cells)), tuple(_aggregates(table, cells))
+    return Comparison(table, recipe, cells, claims, aggregates, num_others)
 
 
 def _cell(
@@ -216,3 +245,24 @@ def _claims(table: Table, cells: Sequence[Cell]) -> Iterator[Claim]:
             means = {c.row.key: table.metric.sign * c.ours.mean for c in members if c.ours}
             best = at[min(means, key=lambda key: means[key]), column.key] if means else None
             yield Claim(column, group, at[str(baseline), column.key], best, len(means))
+
+
+def _aggregates(table: Table, cells: Sequence[Cell]) -> Iterator[Aggregate]:
+    """Compare every row with its baseline, over all columns at once."""
+    rows = {row.key: row for row in table.rows}
+    numbers = {
+        (cell.row.key, cell.column.key): [r.metrics[table.metric.name] for r in cell.finished]
+        for cell in cells
+        if len(cell.finished) >= MIN_SEEDS
+    }
+    for row in (row for row in table.rows if row.baseline):
+        places = {
+            column.key: ((row.key, column.key), (str(row.baseline), column.key))
+            for column in table.columns
+        }
+        shared = {key: pair for key, pair in places.items() if set(pair) <= numbers.keys()}
+        pairs = [(numbers[ours], numbers[baseline]) for ours, baseline in shared.values()]
+        improvement = probability_of_improvement(pairs, table.metric.sign)
+        relative = relative_to_baseline(pairs)
+        if len(shared) > 1 and improvement and relative:
+            yield Aggregate(row, rows[str(row.baseline)], tuple(shared), improvement, relative)

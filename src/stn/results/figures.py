@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from stn.results.comparison import Cell, Comparison
 from stn.results.costs import cpu_s
-from stn.results.statistics import MIN_SEEDS
+from stn.results.statistics import MIN_SEEDS, Estimate
 
 NONE = "–"
 _TEX_SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {
@@ -90,6 +90,12 @@ def interval(cell: Cell) -> str:
     if cell.ours.interval is None:
         return "n too small"
     return " to ".join(number(end, cell.metric.digits) for end in cell.ours.interval)
+
+
+def estimate(value: Estimate) -> str:
+    """Write a number over columns and its interval."""
+    low, high = value.interval
+    return f"{value.value:.2f} ({low:.2f} to {high:.2f})"
 
 
 def paired(cell: Cell) -> str:

@@ -17,8 +17,11 @@ def git_state() -> tuple[str, bool]:
     A file that git does not track counts as a difference below src/ and conf/. Asked once a
     process, for a commit made later is not the code that runs.
 
-    Outside a git checkout the commit is "unknown" and the state dirty.
+    Outside a git checkout of this project the commit is "unknown" and the state dirty: an
+    environment may lie in the checkout of another one.
     """
+    if not _git("ls-files", "--", "."):
+        return "unknown", True
     sha, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "-uno")
     new = _git("status", "--porcelain", "-unormal", "--", ":/src", ":/conf")
     return (sha or "unknown"), (sha is None or bool(changes) or bool(new))

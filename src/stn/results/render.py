@@ -28,6 +28,7 @@ _TEX_DELIMITERS: dict[str, Any] = {
 }
 FILTERS = (
     figures.duration,
+    figures.estimate,
     figures.latex_text,
     figures.markdown_code,
     figures.markdown_text,

@@ -1,11 +1,11 @@
 """Statistics over seeds, by scipy; what n does not allow is None, never a guess."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import bootstrap, ttest_rel
+from scipy.stats import bootstrap, trim_mean, ttest_rel
 
 MIN_SEEDS = 3  # for an interval or a test
 NUM_RESAMPLES = 9999
@@ -42,6 +42,17 @@ class PairedTest:
     p_value: float | None
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """A number over columns, with the 95 % interval of its stratified bootstrap over seeds."""
+
+    value: float
+    interval: tuple[float, float]
+
+
+Pairs = Sequence[tuple[Sequence[float], Sequence[float]]]  # of a column each: row and baseline
+
+
 def summarise(values: Sequence[float]) -> Summary:
     """Return mean, standard deviation and interval of at least one value.
 
@@ -69,6 +80,63 @@ def paired_test(row: Mapping[int, float], baseline: Mapping[int, float]) -> Pair
     if len(seeds) >= MIN_SEEDS and not _all_equal(differences):
         p_value = float(ttest_rel(a, b).pvalue)
     return PairedTest(len(seeds), float(differences.mean()), p_value)
+
+
+def probability_of_improvement(pairs: Pairs, sign: int) -> Estimate | None:
+    """How likely a run of the row is better than one of its baseline, column by column alike.
+
+    The mean over columns of the share of all pairs of runs in which the row's is better, ties by
+    half (Agarwal et al., Deep RL at the Edge of the Statistical Precipice, 2021).
+
+    Args:
+        pairs: values of the row and of the baseline over their seeds.
+        sign: 1 where low is good, -1 where high is.
+
+    Returns:
+        None where there is no column, or one has fewer than `MIN_SEEDS` seeds.
+    """
+
+    def better(*samples: np.ndarray) -> np.ndarray:  # (..., n) each
+        shares = []
+        for row, baseline in zip(samples[::2], samples[1::2], strict=True):
+            gain = sign * (baseline[..., None, :] - row[..., :, None])
+            shares.append(((gain > 0) + 0.5 * (gain == 0)).mean(axis=(-2, -1)))
+        return np.mean(shares, axis=0)
+
+    return _estimate(pairs, better)
+
+
+def relative_to_baseline(pairs: Pairs) -> Estimate | None:
+    """The interquartile mean of the row's values, each relative to the baseline's mean there.
+
+    It is over all columns and seeds at once, and leaves out the best and the worst quarter. The
+    arguments and None are as in `probability_of_improvement`.
+    """
+
+    def ratio(*samples: np.ndarray) -> np.ndarray:
+        ratios = [
+            row / baseline.mean(axis=-1, keepdims=True)
+            for row, baseline in zip(samples[::2], samples[1::2], strict=True)
+        ]
+        return trim_mean(np.concatenate(ratios, axis=-1), 0.25, axis=-1)
+
+    return _estimate(pairs, ratio)
+
+
+def _estimate(pairs: Pairs, statistic: Callable[..., np.ndarray]) -> Estimate | None:
+    samples = [np.sort(np.asarray(values, dtype=np.float64)) for pair in pairs for values in pair]
+    if not samples or min(map(len, samples)) < MIN_SEEDS:
+        return None
+    found = bootstrap(
+        samples,
+        lambda *drawn, axis: statistic(*drawn),  # the samples lie along the last axis, as here
+        n_resamples=NUM_RESAMPLES,
+        batch=1000,
+        vectorized=True,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return Estimate(float(statistic(*samples)), (float(found.low), float(found.high)))
 
 
 def _interval(ordered: np.ndarray) -> tuple[float, float]:

@@ -7,12 +7,16 @@ from the command line, and from `config.yaml` in the folder of a run, which may 
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, get_type_hints
 
 import hydra
 from hydra.errors import InstantiationException
 from hydra.utils import get_object
 from omegaconf import OmegaConf
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from pydantic_core import SchemaError
+
+from stn.results.checks import shown
 
 # Packages and modules with what `conf/` names.
 WITH_FUNCTIONS = ("stn.models", "stn.callbacks.wandb")
@@ -20,6 +24,8 @@ WITH_CLASSES = (
     *("stn.transformers", "stn.data", "stn.tasks"),
     *("torch.nn", "torch.optim", "torchmetrics", *WITH_FUNCTIONS),
 )
+
+_PLAIN = ConfigDict(strict=True, arbitrary_types_allowed=True)
 
 
 def instantiate(config: Any, packages: Sequence[str] = (), **arguments: Any) -> Any:
@@ -40,8 +46,10 @@ def instantiate(config: Any, packages: Sequence[str] = (), **arguments: Any) -> 
     """
     node = config if OmegaConf.is_config(config) else OmegaConf.create(config)
     plain: Any = OmegaConf.to_container(node, resolve=True)
-    for target in _targets(plain):
-        _check(target, (*WITH_CLASSES, *packages), (*WITH_FUNCTIONS, *packages))
+    for node in _with_target(plain):
+        target = node["_target_"]
+        found = _found(target, (*WITH_CLASSES, *packages), (*WITH_FUNCTIONS, *packages))
+        _check_types(target, found, node)
     if twice := sorted(arguments.keys() & plain.keys()):
         raise ValueError(f"{plain['_target_']}: {', '.join(twice)} is the cell's, and not set here")
     try:
@@ -50,22 +58,23 @@ def instantiate(config: Any, packages: Sequence[str] = (), **arguments: Any) -> 
         raise ValueError(str(error)) from error
 
 
-def _targets(value: Any) -> Iterator[Any]:
-    """Yield every `_target_`, however deep; what is left of an interpolation could hide one."""
+def _with_target(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield all that has a `_target_`; an interpolation that is left could hide one."""
     if isinstance(value, str) and "${" in value:
         raise ValueError(f"{value!r} is not resolved, and is not built")
     if isinstance(value, Mapping):
         if "_target_" in value:
-            yield value["_target_"]
+            yield value
         value = list(value.values())
     for item in value if isinstance(value, list) else ():
-        yield from _targets(item)
+        yield from _with_target(item)
 
 
-def _check(target: Any, with_classes: tuple[str, ...], with_functions: tuple[str, ...]) -> None:
-    """Look at the name before anything is imported, and at where the thing is defined after it.
+def _found(target: Any, with_classes: tuple[str, ...], with_functions: tuple[str, ...]) -> Any:
+    """Return the class or function of this name, if it may be built.
 
-    For a dotted name may pass through any module.
+    Looked at are the name, before anything is imported, and where the thing is defined after it,
+    for a dotted name may pass through any module.
     """
     if isinstance(target, str) and _is_in(target, with_classes):
         try:
@@ -74,13 +83,31 @@ def _check(target: Any, with_classes: tuple[str, ...], with_functions: tuple[str
             raise ValueError(f"_target_: there is no {target}") from error
         module = getattr(found, "__module__", None) or ""
         if inspect.isclass(found) and _is_in(module, with_classes):
-            return
+            return found
         if inspect.isfunction(found) and _is_in(module, with_functions):
-            return
+            return found
     raise ValueError(
         f"_target_: {target} is not built: only classes of {', '.join(with_classes)} are, and"
         f" functions of {', '.join(with_functions)}; packages=[...] allows your own"
     )
+
+
+def _check_types(target: str, found: Any, arguments: Mapping[str, Any]) -> None:
+    """Refuse a number, text or null where the annotation of an argument has another type."""
+    try:
+        hints = get_type_hints(found.__init__ if inspect.isclass(found) else found)
+    except NameError:  # of a name that only type checkers import: it checks its own arguments
+        return
+    for name, value in arguments.items():
+        if name not in hints or not isinstance(value, bool | int | float | str | None):
+            continue
+        try:
+            TypeAdapter(hints[name], config=_PLAIN).validate_python(value)
+        except (PydanticUserError, SchemaError):  # no type that a value can be asked for
+            continue
+        except ValidationError as error:
+            wanted = error.errors(include_url=False)[0]["msg"]
+            raise ValueError(f"{target}: {name}: {wanted}, found {shown(value)}") from error
 
 
 def _is_in(name: str, packages: tuple[str, ...]) -> bool:

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from torch import nn
 from yaml import YAMLError
 
 from stn.results.records import RESULT, read_record
@@ -19,8 +20,25 @@ from stn.tasks.task import Task
 CONFIG_KEYS = {"data", "model", "recipe", "seed", "task", "trainer"}
 
 
+def load_network(run: str | Path, packages: Sequence[str] = ()) -> nn.Module:
+    """Return the network of a finished run with its weights, in plain torch, ready to be used.
+
+    Args:
+        run: the folder of the run.
+        packages: whose classes may be built besides this project's.
+
+    Raises:
+        OSError, ValueError: as of `restore`.
+    """
+    _, task = restore(Path(run), packages=packages, fast=False)
+    return task.network.eval()
+
+
 def restore(
-    folder: Path, data_dir: str | Path = "data", packages: Sequence[str] = ()
+    folder: Path,
+    data_dir: str | Path = "data",
+    packages: Sequence[str] = (),
+    fast: bool | None = None,
 ) -> tuple[Cell, Task]:
     """Rebuild a finished run: its cell, and its task with the weights it ended with.
 
@@ -28,6 +46,7 @@ def restore(
         folder: of the run.
         data_dir: where the data are now.
         packages: whose classes may be built besides this project's.
+        fast: whether layers are replaced by quicker ones (`stn.fast`); None for as it was trained.
 
     Raises:
         OSError: a file of the run is not there, or cannot be read.
@@ -45,6 +64,8 @@ def restore(
         raise ValueError(f"{path} is damaged ({type(error).__name__})") from error
     if not isinstance(config, dict) or not config.keys() >= CONFIG_KEYS:
         raise ValueError(f"{path} is not the configuration of a run")
+    if fast is not None:
+        config["trainer"] = config["trainer"] | {"fast": fast}
     cell = Cell(config | {"data_dir": str(data_dir)}, folder.name, record.command, tuple(packages))
     weights = load(folder / WEIGHTS)
     try:

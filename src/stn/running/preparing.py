@@ -23,7 +23,6 @@ from stn.fast import accelerate
 from stn.fast.memory import keep_freed_memory
 from stn.running.building import instantiate
 from stn.running.checkpoints import CheckpointFiles
-from stn.running.ranks import check_num_ranks
 from stn.tasks.task import Task
 
 METRICS = "metrics.csv"
@@ -70,24 +69,6 @@ class Cell:
     def build(self, part: Mapping[str, Any], **arguments: Any) -> Any:
         """Build what a part of the configuration describes, with further arguments."""
         return instantiate(part, self.packages, **arguments)
-
-
-def check(config: Mapping[str, Any]) -> None:
-    """Refuse numbers that no run can have, most of which are not part of what a cell is.
-
-    Raises:
-        ValueError: one of them is no whole number from 1 up; the recipe is not one for this data
-            set; or the devices cannot share a batch.
-    """
-    recipe, threads = config["recipe"], config["trainer"]["threads"]
-    if "max_steps" not in recipe:
-        raise ValueError(f"there is no recipe {recipe['name']} for data={config['data']['name']}")
-    counts = {f"recipe.watch.{key}": value for key, value in recipe["watch"].items()}
-    counts |= {f"recipe.{key}": recipe[key] for key in ("batch_size", "max_steps")}
-    for name, value in {**counts, "trainer.threads": threads}.items():
-        if type(value) is not int or value < 1:
-            raise ValueError(f"{name} must be a whole number from 1 up, not {value!r}")
-    check_num_ranks(config["trainer"]["devices"], recipe["batch_size"])
 
 
 def prepare(cell: Cell) -> tuple[Task, Any]:
@@ -141,6 +122,7 @@ def build_trainer(cell: Cell, stopwatch: Stopwatch, loggers: list[Logger]) -> pl
     panels = Panels(cell.folder / "panels", recipe["watch"]["panels_every_n_epochs"])
     progress = ProgressFile(cell.folder / "progress.json", cell.config["task"]["metric"])
     callbacks: list[pl.Callback] = [stopwatch, metrics, panels, progress]
+    callbacks += [logger for logger in loggers if isinstance(logger, pl.Callback)]
     if recipe["averaging"] is not None:  # after the panels, which show the averaged network
         callbacks.append(EMAWeightAveraging(decay=recipe["averaging"]["decay"]))
     callbacks.append(

@@ -41,18 +41,6 @@ class Ended(NamedTuple):
     stopwatch: Stopwatch
 
 
-def check_num_ranks(num_ranks: Any, batch_size: int) -> None:
-    """Refuse a number of devices over which a batch cannot be shared out equally.
-
-    Raises:
-        ValueError: it is no whole number from 1 up, or does not divide the batch.
-    """
-    if type(num_ranks) is not int or num_ranks < 1:
-        raise ValueError(f"trainer.devices must be a whole number from 1 up, not {num_ranks!r}")
-    if batch_size % num_ranks:
-        raise ValueError(f"recipe.batch_size {batch_size} is not divisible by {num_ranks} devices")
-
-
 def run_ranks(
     num_ranks: int, train: Callable[..., dict[str, Any]], code: str | None, *arguments: Any
 ) -> Ended:

@@ -12,7 +12,8 @@ from typing import Any
 from filelock import FileLock
 
 from stn.callbacks.progress import Stopwatch
-from stn.running.preparing import Cell, build_trainer, check, prepare
+from stn.running.preparing import Cell, build_trainer, prepare
+from stn.running.settings import check
 
 
 def trials_dir(config: Mapping[str, Any]) -> Path:

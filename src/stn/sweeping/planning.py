@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from stn.results.identity import cell_id
 from stn.results.table import PlannedRun, Table
+from stn.running.settings import check
 
 _WORD = re.compile(r"(?!(?:true|false|null|nan|inf)$)[A-Za-z_][A-Za-z0-9_./-]*", re.IGNORECASE)
 
@@ -50,6 +51,7 @@ def plan(
             for seed in seeds:
                 config.seed = seed
                 plain: Any = OmegaConf.to_container(config, resolve=True)
+                check(plain, of_cell)
                 of_run, cost = (*of_cell, f"seed={seed}"), row.cost * column.cost
                 run_id = cell_id(plain)
                 runs.append(PlannedRun(run_id, row.key, column.key, seed, of_run, cost, plain))

@@ -49,28 +49,12 @@ class Sweep:
         title: what the sweep is called.
         runs_dir: where the folders of the cells are.
         retry: status of the cells to be run again, "failed" or "diverged".
-
-    Raises:
-        ValueError: `retry` is neither.
     """
 
     jobs: list[Job]
     title: str
     runs_dir: Path
     retry: str | None = None
-
-    def __post_init__(self) -> None:
-        check_retry(self.retry)
-
-
-def check_retry(retry: str | None) -> None:
-    """Refuse what no record has as its status.
-
-    Raises:
-        ValueError: it is neither None nor "failed" nor "diverged".
-    """
-    if retry not in (None, *RETRIABLE):
-        raise ValueError(f"unknown retry={retry}; valid are {', '.join(RETRIABLE)}")
 
 
 def split(sweep: Sweep) -> tuple[list[Job], list[str], str]:

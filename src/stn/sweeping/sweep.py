@@ -13,6 +13,7 @@ from stn.results.identity import cell_id
 from stn.results.render import write_reports
 from stn.results.table import PlannedRun, Table, parse_table
 from stn.running.preparing import Cell, build_data
+from stn.running.settings import check
 from stn.running.tuning import trials_dir
 from stn.sweeping import planning
 from stn.sweeping.run import INTERRUPTED, Job, Sweep, record_of, run_missing, split
@@ -80,6 +81,7 @@ def plan(
             runs = [run for run in tables[-1][1] if run.column in wanted]
         else:
             config: Any = OmegaConf.to_container(compose(overrides), resolve=True)
+            check(config, overrides)
             runs = [PlannedRun(cell_id(config), "", "", 0, (*overrides,), 1.0, config)]
         for run in runs:
             planned.setdefault(run.run_id, run)

@@ -37,7 +37,8 @@ class ErrorPercent(Metric):
     seen: Tensor
 
     def __init__(self) -> None:
-        super().__init__()
+        # A result that is kept moves to the device with the metric, and some know no float64.
+        super().__init__(compute_with_cache=False)
         self.add_state("wrong", torch.tensor(0), dist_reduce_fx="sum")
         self.add_state("seen", torch.tensor(0), dist_reduce_fx="sum")
 
@@ -52,8 +53,12 @@ class ErrorPercent(Metric):
                 f"one label an image: logits (B, classes) and labels (B,) are wanted, not"
                 f" {tuple(logits.shape)} and {tuple(labels.shape)}"
             )
-        self.wrong += (logits.argmax(dim=1) != labels).sum()
-        self.seen += labels.numel()
+        self.count(logits.argmax(dim=1) != labels)
+
+    def count(self, wrong: Tensor) -> None:
+        """Count answers, of which some are wrong."""
+        self.wrong += wrong.sum()
+        self.seen += wrong.numel()
 
     def compute(self) -> Tensor:
         """Return the error, as float64 on the processor."""

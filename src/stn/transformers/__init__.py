@@ -18,6 +18,7 @@ Conventions. They hold everywhere and are not parameters.
 - U is zero outside its pixels, as the sums of Eq. 3 over existing pixels imply. Keep the
   background of images at 0, so that this *is* background.
 - A coordinate that is not finite, or `NOWHERE` and beyond, reads zero and has zero gradient.
+- The identity returns U bit for bit at any size; other positions are off by rounding at most.
 - Coordinates are float32 at least: theta of half precision is promoted, and V has the type of U.
 
 Arguments are never modified. A sampling position in pixels is written x_s, y_s, as in the paper.

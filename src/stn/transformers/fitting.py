@@ -9,10 +9,8 @@ import math
 import torch
 from torch import Tensor
 
+from stn.transformers.checks import NO_SPLINE, has_twins, is_flat, refuse
 from stn.transformers.grids import HORIZON, Size, base_grid
-
-FLAT = 1e-3
-"""Points whose extent across is up to this share of that along count as on one line."""
 
 AT_ONCE = 16  # splines, so that what is computed of them stays in a processor's cache
 
@@ -42,7 +40,7 @@ def homography_through(source: Tensor, target: Tensor) -> Tensor:
     ]
     entries, info = torch.linalg.solve_ex(torch.cat(rows, dim=1), source.mT.flatten(1))
     w = x * entries[:, 6:7] + y * entries[:, 7:] + 1
-    _refuse(
+    refuse(
         (info != 0) | _has_three_on_a_line(target) | ~(w > HORIZON).all(dim=1),
         "no homography carries the four points: three of them lie on a line, or they go round in"
         " another order, or the centre of the target lies behind the horizon",
@@ -76,10 +74,7 @@ def spline_through(source: Tensor, target: Tensor, size: Size) -> Tensor:
     )
     values = torch.cat([source - target, torch.zeros_like(target[:, :3])], dim=1)
     coefficients, info = torch.linalg.solve_ex(system, values)  # (B, K + 3, 2)
-    _refuse(
-        (info != 0) | _has_twins(target) | _is_flat(target),
-        "the target points determine no spline: two coincide, or all lie on one line",
-    )
+    refuse((info != 0) | has_twins(target) | is_flat(target), NO_SPLINE)
     regular = base_grid(size, target.dtype, target.device)  # (H, W, 2)
     x, y = regular[:1, :, 0], regular[:, :1, 1]
     constant = torch.cat([torch.ones_like(regular[..., :1]), regular], dim=2).view(-1, 3)
@@ -88,7 +83,7 @@ def spline_through(source: Tensor, target: Tensor, size: Size) -> Tensor:
         from_x, from_y = (points[:, :, i, None, None] for i in range(2))  # (b, K, 1, 1)
         influence = _radial(x - from_x, y - from_y).flatten(2)  # (b, K, H W)
         planes.append(torch.baddbmm(some[:, num:].mT @ constant.T, some[:, :num].mT, influence))
-    offsets = torch.cat(planes).view(-1, 2, *size)
+    offsets = torch.cat(planes).view(-1, 2, *regular.shape[:2])
     return (offsets + regular.permute(2, 0, 1)).permute(0, 2, 3, 1)
 
 
@@ -118,27 +113,4 @@ def _radial(x: Tensor, y: Tensor) -> Tensor:
 def _has_three_on_a_line(points: Tensor) -> Tensor:
     """Tell of four points (B, 4, 2) in any order whether three are on a line, or two coincide."""
     triples = points[:, [[0, 1, 2], [0, 1, 3], [0, 2, 3], [1, 2, 3]]]  # (B, 4, 3, 2)
-    return _is_flat(triples).any(dim=1)
-
-
-def _is_flat(points: Tensor) -> Tensor:
-    """Tell whether points (..., K, 2) lie on a line, or on one place."""
-    centred = points.detach() - points.detach().mean(dim=-2, keepdim=True)
-    scatter = centred.mT @ centred  # (..., 2, 2), with the squared extents as eigenvalues
-    x_x, x_y, y_y = scatter[..., 0, 0], scatter[..., 0, 1], scatter[..., 1, 1]
-    return ~(x_x * y_y - x_y.square() > (FLAT * (x_x + y_y)).square())
-
-
-def _has_twins(points: Tensor) -> Tensor:
-    """Tell whether two of the points (B, K, 2) are in one place."""
-    points = points.detach()
-    apart = (points[:, :, None] - points[:, None]).abs().amax(dim=3)  # (B, K, K)
-    apart.diagonal(dim1=1, dim2=2).fill_(torch.inf)
-    return ~(apart.flatten(1).amin(dim=1) > 0)
-
-
-def _refuse(bad: Tensor, why: str) -> None:
-    """Raise for the first sample that is bad; where a graph is recorded, nothing can be asked."""
-    if not torch.compiler.is_compiling() and bad.any():
-        first = int(bad.nonzero()[0])
-        raise ValueError(f"{why} (sample {first} of {len(bad)})")
+    return is_flat(triples).any(dim=1)

@@ -9,7 +9,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from stn.transformers.checks import NO_SPLINE, has_twins, is_flat, output_size, refuse
+from stn.transformers.eager import full_precision, is_eager
 
 Size = tuple[int, int]
 
@@ -64,7 +66,8 @@ def projective_grid(theta: Tensor, size: Size) -> Tensor:
     """
     _check_shape("theta", theta, (3, 3))
     theta = theta.to(torch.promote_types(theta.dtype, torch.float32))
-    return _Perspective.apply(theta, size).permute(0, 2, 3, 1)
+    planes = _Perspective.apply(theta, size) if is_eager(theta) else _perspective(theta, size)
+    return planes.permute(0, 2, 3, 1)
 
 
 def tps_grid(offsets: Tensor, basis: Tensor) -> Tensor:
@@ -87,9 +90,9 @@ def tps_grid(offsets: Tensor, basis: Tensor) -> Tensor:
     _check_shape("offsets", offsets, (num_points, 2))
     regular = base_grid((height, width), basis.dtype, basis.device).permute(2, 0, 1).view(2, 1, -1)
     planes = offsets.to(basis.dtype).permute(2, 0, 1)  # (2, B, K)
-    with torch.autocast(offsets.device.type, enabled=False):  # coordinates need all their digits
+    with full_precision(offsets.device):
         grid = torch.baddbmm(regular, planes, basis.flatten(1).expand(2, -1, -1))  # (2, B, H W)
-    return grid.view(2, len(offsets), height, width).permute(1, 2, 3, 0)
+    return grid.view(2, offsets.shape[0], height, width).permute(1, 2, 3, 0)
 
 
 def tps_basis(targets: Tensor, size: Size) -> Tensor:
@@ -100,17 +103,31 @@ def tps_basis(targets: Tensor, size: Size) -> Tensor:
     1989). The system depends on the control points only, so its inverse is a constant.
 
     Args:
-        targets: control points (K, 2) in the target, not all on one line.
+        targets: control points (K, 2) in the target.
         size: (H, W) of the target.
+
+    Raises:
+        ValueError: two control points coincide, or all lie on one line.
     """
+    return tps_influence(targets, tps_coefficients(targets), size)
+
+
+def tps_coefficients(targets: Tensor) -> Tensor:
+    """Coefficients (K + 3, K) of the splines that move one of K control points by 1, in float64."""
     targets = targets.double()
+    refuse((has_twins(targets[None]) | is_flat(targets[None])), NO_SPLINE)
     system = targets.new_zeros(len(targets) + 3, len(targets) + 3)
     system[: len(targets)] = _radial_and_affine(targets, targets)
     system[len(targets) :, : len(targets)] = system[: len(targets), len(targets) :].T
-    coefficients = torch.linalg.inv(system)[:, : len(targets)]  # (K + 3, K)
-    pixels = base_grid(size, targets.dtype, targets.device).reshape(-1, 2)
-    basis = _radial_and_affine(pixels, targets) @ coefficients  # (H W, K)
-    return basis.T.reshape(-1, *size).contiguous()
+    return torch.linalg.inv(system)[:, : len(targets)]
+
+
+def tps_influence(targets: Tensor, coefficients: Tensor, size: Size) -> Tensor:
+    """Values (K, H, W) of the splines with these coefficients at each target pixel, in float64."""
+    targets = targets.double()
+    pixels = base_grid(size, targets.dtype, targets.device)  # (H, W, 2)
+    basis = _radial_and_affine(pixels.reshape(-1, 2), targets) @ coefficients  # (H W, K)
+    return basis.T.reshape(-1, *pixels.shape[:2]).contiguous()
 
 
 def outside_fraction(grid: Tensor) -> Tensor:
@@ -124,6 +141,7 @@ class _Perspective(torch.autograd.Function):
 
     Written out because the gradient is short in terms of the result: with g = grad / w, that of
     (u, v, w) is (g_x, g_y, -g_x x_s - g_y y_s). Behind the horizon 1 / w is taken as 0 there.
+    A gradient that is to be differentiated again is that of `_perspective`, the same function.
     """
 
     @staticmethod
@@ -136,25 +154,36 @@ class _Perspective(torch.autograd.Function):
             in_front = w > HORIZON
             planes = torch.where(in_front, planes, NOWHERE)
             inverse = torch.where(in_front, inverse, 0.0)
-        ctx.save_for_backward(planes, inverse)
+        ctx.save_for_backward(theta, planes, inverse)
         return planes
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        planes, inverse = ctx.saved_tensors
+        theta, planes, inverse = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            again = _perspective(theta, planes.shape[2:])
+            (of_theta,) = torch.autograd.grad(again, theta, grad, create_graph=True)
+            return of_theta, None
         of_u_v = grad * inverse
         rows_u_v = _moments(of_u_v)
         row_w = -_moments(of_u_v.mul_(planes)).sum(dim=1, keepdim=True)
         return torch.cat([rows_u_v, row_w], dim=1), None
 
 
+def _perspective(theta: Tensor, size: Size) -> Tensor:
+    """The function of `_Perspective` as torch differentiates it, any number of times."""
+    u_v, w = _linear_forms(theta, size).split([2, 1], dim=1)
+    in_front = w > HORIZON
+    planes = u_v / torch.where(in_front, w, 1.0)
+    return torch.where(in_front, planes, NOWHERE)
+
+
 def _all_in_front(theta: Tensor) -> bool:
     """True if every w is known to be positive: it is least at one of the target's corners.
 
-    Asked only where the answer does not wait for a device or cut a compiled graph.
+    Asked only where the answer does not wait for a device.
     """
-    if theta.device.type != "cpu" or torch.compiler.is_compiling():
+    if theta.device.type != "cpu":
         return False
     least = theta[:, 2, 2] - theta[:, 2, :2].abs().sum(dim=1)
     return bool((least > 2 * HORIZON).all())
@@ -168,9 +197,10 @@ def _linear_forms(theta: Tensor, size: Size) -> Tensor:
     """
     theta = theta.to(torch.promote_types(theta.dtype, torch.float32))
     y_t, x_t = _axes(size, theta.dtype, theta.device)
-    of_x = theta[:, :, 0, None] * x_t  # (B, R, W)
-    of_y = theta[:, :, 1, None] * y_t + theta[:, :, 2, None]  # (B, R, H)
-    return of_y[:, :, :, None] + of_x[:, :, None, :]
+    by_x, by_y, shift = (column.unsqueeze(2) for column in theta.unbind(2))  # (B, R, 1)
+    of_x = by_x * x_t  # (B, R, W)
+    of_y = by_y * y_t + shift  # (B, R, H)
+    return of_y.unsqueeze(3) + of_x.unsqueeze(2)
 
 
 def _moments(planes: Tensor) -> Tensor:
@@ -184,14 +214,17 @@ def _moments(planes: Tensor) -> Tensor:
 
 def _axes(size: Size, dtype: torch.dtype, device: torch.device | None) -> tuple[Tensor, Tensor]:
     """Normalised pixel centres (H,) of y and (W,) of x."""
-    height, width = size
-    if height < 1 or width < 1:
-        raise ValueError(f"an output size must be positive, got {(height, width)}")
-    y, x = (
-        torch.linspace(-1.0 if n > 1 else 0.0, 1.0, n, dtype=dtype, device=device)
-        for n in (height, width)
-    )
+    height, width = output_size(size)
+    y, x = (_axis(n, dtype, device) for n in (height, width))
     return y, x
+
+
+def _axis(side: int, dtype: torch.dtype, device: torch.device | None) -> Tensor:
+    if is_eager():
+        start = -1.0 if side > 1 else 0.0
+        return torch.linspace(start, 1.0, side, dtype=dtype, device=device)
+    twice = 2 * torch.arange(side, dtype=dtype, device=device)  # a linspace fixes the side
+    return (twice - (side - 1)) / max(side - 1, 1)
 
 
 def _radial_and_affine(points: Tensor, targets: Tensor) -> Tensor:

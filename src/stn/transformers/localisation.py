@@ -7,20 +7,32 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stn.transformers.transforms import Transform
+from stn.transformers.checks import whole_numbers
+from stn.transformers.eager import full_precision
+from stn.transformers.transforms import Transform, checked_transform
 
 Shape = tuple[int, int, int]
+
+
+class Regression(nn.Linear):
+    """A linear layer that works at its own precision: three digits do not make a coordinate."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return theta (B, P) of features (B, F), also under autocast."""
+        with full_precision(features.device):
+            return super().forward(features.to(self.weight.dtype))
 
 
 def regression_layer(in_features: int, transform: Transform) -> nn.Linear:
     """Return the last layer of a localisation network: zero weights, and the identity as bias.
 
-    A transformer therefore starts by changing nothing (Appendix A).
+    A transformer therefore starts by changing nothing (Appendix A). Under autocast it keeps all
+    digits of theta.
     """
-    layer = nn.Linear(in_features, transform.num_params)
+    transform = checked_transform(transform)
+    layer = Regression(in_features, transform.num_params)
     with torch.no_grad():
         layer.weight.zero_()
         layer.bias.copy_(transform.identity())
@@ -40,7 +52,7 @@ class FullyConnectedLocalisation(nn.Module):
         self, in_shape: Shape, transform: Transform, hidden: Sequence[int] = (32, 32, 32)
     ) -> None:
         super().__init__()
-        self.in_shape = _shape(in_shape)
+        self.in_shape = whole_numbers("in_shape", "(C, H, W)", in_shape)
         channels, height, width = self.in_shape
         widths = [channels * height * width, *hidden]
         layers: list[nn.Module] = [nn.Flatten()]
@@ -52,7 +64,7 @@ class FullyConnectedLocalisation(nn.Module):
     def forward(self, U: Tensor) -> Tensor:
         """Return theta (B, P) of the images U (B, C, H, W)."""
         _check_image(U, self.in_shape)
-        return _regress(self.regression, self.features(U))
+        return self.regression(self.features(U))
 
 
 class ConvLocalisation(nn.Module):
@@ -85,7 +97,7 @@ class ConvLocalisation(nn.Module):
         downsample: int = 2,
     ) -> None:
         super().__init__()
-        self.in_shape = _shape(in_shape)
+        self.in_shape = whole_numbers("in_shape", "(C, H, W)", in_shape)
         channels, *sides = self.in_shape
         reduced = [(n // downsample - kernel_size + 1) // 2 - kernel_size + 1 for n in sides]
         if min(reduced) < 1:
@@ -109,21 +121,10 @@ class ConvLocalisation(nn.Module):
     def forward(self, U: Tensor) -> Tensor:
         """Return theta (B, P) of the images U (B, C, H, W)."""
         _check_image(U, self.in_shape)
-        return _regress(self.regression, self.features(U))
+        return self.regression(self.features(U))
 
 
-def _regress(layer: nn.Linear, features: Tensor) -> Tensor:
-    """Apply the regression layer at its own precision: three digits do not make a coordinate."""
-    with torch.autocast(features.device.type, enabled=False):
-        return F.linear(features.to(layer.weight.dtype), layer.weight, layer.bias)
-
-
-def _shape(in_shape: Sequence[int]) -> Shape:
-    channels, height, width = in_shape
-    return int(channels), int(height), int(width)
-
-
-def _check_image(U: Tensor, in_shape: Shape) -> None:
+def _check_image(U: Tensor, in_shape: tuple[int, ...]) -> None:
     if U.ndim != 4 or tuple(U.shape[1:]) != in_shape:
         wanted = ", ".join(map(str, in_shape))
         raise ValueError(f"localisation needs U of shape (B, {wanted}), got {tuple(U.shape)}")

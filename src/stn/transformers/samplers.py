@@ -1,17 +1,20 @@
 """Samplers (Section 3.3): V at each grid point is a sum of U's pixels, weighted by a kernel.
 
 Eq. 3:  V_i = sum_n sum_m U_nm k(x_s - m) k(y_s - n),  with x_s, y_s in pixels, the same for all
-channels. torch's `grid_sample` is the back end: it visits the support of the kernel only.
+channels. torch's `grid_sample` is the back end: it visits the support of the kernel only. Where a
+call is recorded, transformed or simulated, `stn.transformers.definition` computes the same.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from stn.transformers.definition import by_definition
+from stn.transformers.eager import is_eager
 from stn.transformers.grids import NOWHERE
 
 
@@ -34,10 +37,13 @@ def sample(U: Tensor, grid: Tensor, kernel: str = "bilinear") -> Tensor:
     _check_shapes(U, grid)
     dtype = torch.promote_types(torch.promote_types(U.dtype, grid.dtype), torch.float32)
     source, grid = U.to(dtype), grid.to(dtype)
-    if _all_readable(grid):
-        return KERNELS[kernel](source, grid).to(U.dtype)
-    readable = (grid.abs() < NOWHERE).all(dim=-1)  # (B, H', W')
-    V = KERNELS[kernel](source, torch.where(readable[..., None], grid, 0.0))
+    eager = is_eager(U, grid)
+    way = KERNELS[kernel] if eager else partial(by_definition, kernel=kernel)
+    if eager and _all_readable(grid):
+        return way(source, grid).to(U.dtype)
+    x, y = grid.abs().unbind(dim=-1)
+    readable = (x < NOWHERE) & (y < NOWHERE)  # (B, H', W')
+    V = way(source, torch.where(readable[..., None], grid, 0.0))
     return torch.where(readable[:, None], V, 0.0).to(U.dtype)
 
 
@@ -46,9 +52,10 @@ def integer(U: Tensor, grid: Tensor) -> Tensor:
 
     It is constant between jumps: the gradient with respect to the grid is zero.
     """
-    size = _like(U.shape[-1], U.shape[-2], grid)
-    nearest = torch.floor(grid * ((size - 1) / 2) + size / 2)
-    centre = (2 * nearest + 1) / size - 1
+    height, width = U.shape[-2:]
+    half, scale = _like((width - 1) / 2, (height - 1) / 2, grid), _like(2 / width, 2 / height, grid)
+    nearest = (grid * half).add_(half + 0.5).floor_()
+    centre = nearest.mul_(scale).add_(scale / 2 - 1)
     return F.grid_sample(U, centre, mode="nearest", padding_mode="zeros", align_corners=False)
 
 
@@ -78,8 +85,30 @@ KERNELS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def _interpolate(U: Tensor, grid: Tensor, mode: str) -> Tensor:
-    canvas, position = _on_canvas(U, grid)
-    return F.grid_sample(canvas, position, mode=mode, padding_mode="zeros", align_corners=False)
+    if _is_small(U, grid) or _holds_an_identity(grid, U.shape[-2:]):
+        U, grid = _on_canvas(U, grid)
+        return F.grid_sample(U, grid, mode=mode, padding_mode="zeros", align_corners=False)
+    return F.grid_sample(U, grid, mode=mode, padding_mode="zeros", align_corners=True)
+
+
+def _is_small(U: Tensor, grid: Tensor) -> bool:
+    """True for whole digits and the like, where a canvas costs little: any pixel is hit exactly."""
+    height, width = U.shape[-2:]
+    is_whole = grid.shape[1] * grid.shape[2] >= height * width
+    return is_whole and U.shape[1] == 1 and 16 < max(height, width) <= 64
+
+
+def _holds_an_identity(grid: Tensor, size: torch.Size) -> bool:
+    """True if an image may be read pixel by pixel: its last corner is exactly the source's.
+
+    Others are read where the back end rounds to, side * 2^-24 pixels away. To lay out a canvas for
+    them would cost as much as all of U, however little of it is read.
+    """
+    if grid.shape[1:3] != size or grid.device.type != "cpu":
+        return grid.shape[1:3] == size
+    height, width = size
+    is_corner = grid.detach()[:, -1, -1].abs() == _like(float(width > 1), float(height > 1), grid)
+    return bool(is_corner.all(dim=1).any())
 
 
 def _on_canvas(U: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,7 +142,6 @@ class _Rescale(torch.autograd.Function):
         return (grid * scale).add_(shift + 3).sub_(3)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (scale,) = ctx.saved_tensors
         planes = grad.permute(0, 3, 1, 2).clone(memory_format=torch.contiguous_format)
@@ -125,22 +153,23 @@ def _next_power_of_two(n: int) -> int:
 
 
 def _like(of_x: float, of_y: float, grid: Tensor) -> Tensor:
-    """One number for x and one for y, to be combined with a grid."""
-    return torch.tensor([of_x, of_y], dtype=grid.dtype, device=grid.device)
+    """One number for x and one for y, to be combined with a grid; made on its device."""
+    pair = torch.full((2,), of_x, dtype=grid.dtype, device=grid.device)
+    pair[1:].fill_(of_y)
+    return pair
 
 
 def _all_readable(grid: Tensor) -> bool:
     """True if every coordinate is known to be finite and nearer than `NOWHERE`.
 
-    Asked only where the answer is cheap: on a GPU the question would wait for the device, and in
-    a compiled graph it would cut the graph.
+    Asked only where the answer is cheap: on a GPU the question would wait for the device.
     """
-    if grid.device.type != "cpu" or torch.compiler.is_compiling():
+    if grid.device.type != "cpu":
         return False
     if grid.numel() == 0:
         return True
     lowest, highest = torch.aminmax(grid.detach().permute(0, 3, 1, 2))  # in the order of memory
-    return bool(lowest > -NOWHERE) and bool(highest < NOWHERE)
+    return lowest.item() > -NOWHERE and highest.item() < NOWHERE
 
 
 def _check_shapes(U: Tensor, grid: Tensor) -> None:

@@ -15,8 +15,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from stn.transformers import checks
+from stn.transformers.eager import is_eager
 from stn.transformers.samplers import KERNELS, sample
-from stn.transformers.transforms import Transform
+from stn.transformers.transforms import Transform, checked_transform
 
 
 class NonFiniteThetaError(ArithmeticError):
@@ -29,35 +31,38 @@ class SpatialTransformer(nn.Module):
     Args:
         localisation: network from U (B, C, H, W) to theta (B, P), ending in `regression_layer`.
         transform: the family of warps, which says what theta means.
-        output_size: (H', W') of V; None for that of U. Smaller than what the grid spans, it
-            aliases (Section 3.4).
+        output_size: (H', W') of V, or one number for both; None for that of U. Smaller than what
+            the grid spans, it aliases (Section 3.4).
         kernel: how U is interpolated: `integer`, `bilinear` (as in all the paper's experiments) or
             `bicubic`.
 
     Raises:
-        ValueError: the kernel is unknown or the output size not positive.
+        ValueError: an argument is not what it should be; says which, and what to write.
     """
 
     def __init__(
         self,
         localisation: nn.Module,
         transform: Transform,
-        output_size: Sequence[int] | None = None,
+        output_size: Sequence[int] | int | None = None,
         kernel: str = "bilinear",
     ) -> None:
         super().__init__()
         if kernel not in KERNELS:
             raise ValueError(f"unknown kernel {kernel!r}; valid are {', '.join(KERNELS)}")
-        self.localisation = localisation
-        self.transform = transform
-        self.output_size = None if output_size is None else _size(output_size)
+        self.localisation = checks.instance(
+            "localisation", "a torch.nn.Module", localisation, ["forward"]
+        )
+        self.transform = checked_transform(transform)
+        self.output_size = None if output_size is None else checks.output_size(output_size)
         self.kernel = kernel
 
     def forward(self, U: Tensor) -> Tensor:
         """Warp the images U (B, C, H, W) to V (B, C, H', W').
 
         Raises:
-            NonFiniteThetaError: the localisation network returned NaN or infinity.
+            NonFiniteThetaError: the localisation network returned NaN or infinity. Where to ask
+                would wait for a device or cut a graph, V of such an image is NaN instead.
             ValueError: it returned theta of another shape than the transform needs.
         """
         return self.warp(U, self.theta(U))
@@ -68,28 +73,25 @@ class SpatialTransformer(nn.Module):
 
     def warp(self, U: Tensor, theta: Tensor) -> Tensor:
         """Warp U by given parameters, for instance those found by another transformer."""
-        _check_finite(theta)
         height, width = self.output_size or U.shape[-2:]
         grid = self.transform.grid(theta, (height, width))  # (B, H', W', 2), Section 3.2
-        return sample(U, grid, self.kernel)  # (B, C, H', W'), Section 3.3
+        V = sample(U, grid, self.kernel)  # (B, C, H', W'), Section 3.3
+        return _if_finite(V, theta)
 
     def extra_repr(self) -> str:
         """Say what `print` cannot see in the sub-modules."""
         return f"transform={self.transform}, output_size={self.output_size}, kernel={self.kernel}"
 
 
-def _size(output_size: Sequence[int]) -> tuple[int, int]:
-    height, width = output_size
-    if height < 1 or width < 1:
-        raise ValueError(f"an output size must be positive, got {(height, width)}")
-    return int(height), int(width)
-
-
-def _check_finite(theta: Tensor) -> None:
+def _if_finite(V: Tensor, theta: Tensor) -> Tensor:
+    """Return V of a theta that is finite; of another one, raise or return NaN."""
     finite = torch.isfinite(theta)
+    if theta.device.type != "cpu" or not is_eager(theta):
+        return torch.where(finite.all(dim=1)[:, None, None, None], V, torch.nan)
     if not finite.all():
-        bad = int((~finite.flatten(1).all(dim=1)).sum())
+        bad = int((~finite.all(dim=1)).sum())
         raise NonFiniteThetaError(
             f"theta is not finite for {bad} of {len(theta)} images ({bad / len(theta):.0%}):"
             " the localisation network has diverged"
         )
+    return V

@@ -13,14 +13,17 @@ from typing import ClassVar, Protocol, final
 import torch
 from torch import Tensor
 
+from stn.transformers.checks import instance, output_size, whole_numbers
+from stn.transformers.eager import as_constant, is_eager
 from stn.transformers.fitting import homography_through, spline_through
 from stn.transformers.grids import (
     Size,
     affine_grid,
     base_grid,
     projective_grid,
-    tps_basis,
+    tps_coefficients,
     tps_grid,
+    tps_influence,
 )
 from stn.transformers.triangles import triangle_basis
 
@@ -41,6 +44,17 @@ class Transform(Protocol):
         Raises:
             ValueError: theta has another shape.
         """
+
+
+def checked_transform(transform: Transform) -> Transform:
+    """Return a transform, or say what was given instead.
+
+    Raises:
+        ValueError: it is a class, such as `Affine` for `Affine()`, a name, or something else.
+    """
+    wanted = ("num_params", "identity", "grid")
+    checked: Transform = instance("transform", "Affine()", transform, wanted)
+    return checked
 
 
 class _AffineFamily(ABC):
@@ -193,19 +207,18 @@ class ControlPointFamily(ABC):
     units, points row by row from the top left.
 
     Args:
-        points: rows and columns of control points, at least 2 each.
+        points: rows and columns of control points, at least 2 each; or one number for both.
 
     Raises:
-        ValueError: fewer than two rows or columns.
+        ValueError: fewer than two rows or columns, or no whole numbers.
     """
 
     points: tuple[int, int] = (4, 4)
 
     def __post_init__(self) -> None:
-        rows, columns = self.points
-        object.__setattr__(self, "points", (int(rows), int(columns)))
-        if min(self.points) < 2:
-            raise ValueError(f"{type(self).__name__} needs at least 2x2 points, got {self.points}")
+        name = f"points of {type(self).__name__}"
+        points = whole_numbers(name, "(rows, columns)", self.points, least=2)
+        object.__setattr__(self, "points", points)
 
     @property
     def num_params(self) -> int:
@@ -232,9 +245,8 @@ class ControlPointFamily(ABC):
     def grid(self, theta: Tensor, size: Size) -> Tensor:
         """Return the sampling grid (B, H, W, 2) of theta (B, 2K) for a target of size (H, W)."""
         _check_theta(theta, self)
-        height, width = size
         theta = _at_least_float32(theta)
-        basis = _basis(self, (height, width), theta.dtype, theta.device)
+        basis = _basis(self, output_size(size), theta.dtype, theta.device)
         return tps_grid(_points(theta), basis)
 
 
@@ -251,7 +263,9 @@ class ThinPlateSpline(ControlPointFamily):
     """
 
     def basis(self, size: Size) -> Tensor:  # noqa: D102
-        return tps_basis(self.targets(), size)
+        constants = _spline_coefficients(self.points)
+        coefficients = torch.tensor(constants, dtype=torch.float64, device="cpu")
+        return tps_influence(self.targets(), coefficients, size)
 
     @staticmethod
     def from_points(source: Tensor, target: Tensor, size: Size) -> Tensor:
@@ -285,9 +299,9 @@ def _basis(
     transform: ControlPointFamily, size: Size, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
     """Basis of a family (K, H, W), remembered unless it is part of a graph being recorded."""
-    if torch.compiler.is_compiling():
-        return transform.basis(size).to(dtype).to(device)
-    return _remembered_basis(transform, size, dtype, device)
+    if is_eager():
+        return _remembered_basis(transform, size, dtype, device)
+    return transform.basis(size).to(dtype).to(device)
 
 
 @lru_cache(maxsize=32)
@@ -296,6 +310,14 @@ def _remembered_basis(
 ) -> Tensor:
     with torch.inference_mode(False):  # or training could not use what evaluation left here
         return transform.basis(size).to(dtype).to(device)
+
+
+@torch.compiler.assume_constant_result
+def _spline_coefficients(points: tuple[int, int]) -> list[list[float]]:
+    """Coefficients of the splines over a grid of points: numbers, also for a recorded graph."""
+    with as_constant():
+        targets = base_grid(points, torch.float64, torch.device("cpu")).view(-1, 2)
+        return tps_coefficients(targets).tolist()
 
 
 def _matrix(*entries: Tensor) -> Tensor:

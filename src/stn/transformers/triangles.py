@@ -23,14 +23,15 @@ def triangle_basis(points: tuple[int, int], size: Size) -> Tensor:
         size: (H, W) of the target.
     """
     rows, columns = points
-    pixels = base_grid(size, torch.float64).reshape(-1, 2)  # (H W, 2)
-    place = (pixels + 1) / 2 * torch.tensor([columns - 1, rows - 1])
-    cell = torch.minimum(place.floor(), torch.tensor([columns - 2, rows - 2]))
+    regular = base_grid(size, torch.float64, torch.device("cpu"))  # (H, W, 2)
+    pixels = regular.reshape(-1, 2)
+    place = (pixels + 1) / 2 * pixels.new_tensor([columns - 1, rows - 1])
+    cell = torch.minimum(place.floor(), pixels.new_tensor([columns - 2, rows - 2]))
     u, v = (place - cell).unbind(1)
     column, row = cell.long().unbind(1)
     first = row * columns + column
     corners = torch.stack([first, first + 1, first + columns, first + columns + 1])
     weights = [1 - torch.maximum(u, v), (u - v).clamp(min=0), (v - u).clamp(min=0)]
     weights.append(torch.minimum(u, v))
-    basis = torch.zeros(rows * columns, len(pixels), dtype=torch.float64)
-    return basis.scatter_(0, corners, torch.stack(weights)).view(-1, *size)
+    basis = pixels.new_zeros(rows * columns, pixels.shape[0])
+    return basis.scatter_(0, corners, torch.stack(weights)).view(-1, *regular.shape[:2])

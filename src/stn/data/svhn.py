@@ -1,0 +1,242 @@
+"""SVHN's full-number format: one image, one house number of one to five digits (Section 4.2)."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from stn.data.digit_struct import Entry, read_digit_struct
+from stn.data.pool import PoolDataModule, Split
+from stn.data.randomness import permutation, stream, uniform
+from stn.files.atomic import write_atomically
+from stn.files.verified import DataError
+
+MAX_DIGITS, NONE = 5, 10
+PADDINGS = ("black", "edge", "mean")
+MAX_PIXELS = 2**24  # of an image; the largest of the official ones has a quarter of it
+
+
+class Crop(NamedTuple):
+    """How an image is cut round its number: the box of all digits, enlarged, stretched to a square.
+
+    Attributes:
+        size: side of the square, in pixels.
+        enlarge: how much larger the cut is than the box, 0.3 for 30 %.
+        padding: what is seen beyond the image's border: black, its edge, or its mean.
+    """
+
+    size: int
+    enlarge: float
+    padding: str
+
+    def region(self, entry: Entry) -> tuple[float, float, float, float]:
+        """Return left, top, right and bottom of the cut, which may lie outside of the image."""
+        low, high = entry.boxes[:, :2], entry.boxes[:, :2] + entry.boxes[:, 2:]
+        (left, top), (right, bottom) = low.min(axis=0), high.max(axis=0)
+        x, y = self.enlarge / 2 * (right - left), self.enlarge / 2 * (bottom - top)
+        return left - x, top - y, right + x, bottom + y
+
+    def of(self, image: Image.Image, entry: Entry) -> NDArray[np.uint8]:
+        """Return the cut (size, size, 3) of an image."""
+        left, top, right, bottom = self.region(entry)
+        beyond = [-left, right - image.width, -top, bottom - image.height]
+        west, east, north, south = (max(0, int(np.ceil(side))) for side in beyond)
+        pixels = np.asarray(image)
+        margins = ((north, south), (west, east), (0, 0))
+        if self.padding == "edge":
+            pixels = np.pad(pixels, margins, mode="edge")
+        else:
+            value = 0 if self.padding == "black" else round(float(pixels.mean()))
+            pixels = np.pad(pixels, margins, constant_values=value)
+        box = (left + west, top + north, right + west, bottom + north)
+        cut = Image.fromarray(pixels).resize(
+            (self.size, self.size), Image.Resampling.BILINEAR, box=box
+        )
+        return np.asarray(cut)
+
+
+class SvhnDataModule(PoolDataModule):
+    """House numbers: random crops for training, the centre otherwise, and their mean taken off.
+
+    A batch reaches the task as (U (B, 3, crop, crop) float32, digits (B, 5) int64), 10 where there
+    is no digit. The mean of each image is 0, and so is what lies outside of it.
+
+    Args:
+        folders: of training images, in `data_dir/svhn`; of the first, `num_val` are held out, or a
+            twentieth where these are fewer. What is not there is left out, and said.
+        size, enlarge, padding: as of `Crop`.
+        crop: side of what the network sees.
+        num_val: images kept from training.
+        batch_size, seed, data_seed, data_dir: as in `PoolDataModule`.
+        cache_dir: where cut images are kept; None for `data_dir/cache`.
+
+    Raises:
+        ValueError: a number is out of range.
+        DataError: the data are missing or damaged (on `setup`).
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[str],
+        size: int,
+        crop: int,
+        enlarge: float,
+        padding: str,
+        num_val: int,
+        batch_size: int,
+        seed: int,
+        data_seed: int,
+        data_dir: str | Path,
+        cache_dir: str | Path | None = None,
+    ) -> None:
+        super().__init__(batch_size, seed, data_seed, data_dir)
+        if not 0 < crop <= size or enlarge < 0 or num_val < 1:
+            raise ValueError(
+                "wanted are 0 < crop <= size, enlarge from 0 and num_val from 1 up, not"
+                f" {crop}, {size}, {enlarge} and {num_val}"
+            )
+        if padding not in PADDINGS:
+            raise ValueError(f"padding must be one of {', '.join(PADDINGS)}, not {padding!r}")
+        self.folders, self.crop, self.num_val = [*folders], crop, num_val
+        self.cut = Crop(size, enlarge, padding)
+        self.cache_dir = self.data_dir / "cache" if cache_dir is None else Path(cache_dir)
+
+    def prepare_data(self) -> None:
+        """Cuts the images, where that has not been done (one process does this)."""
+        self.load()
+
+    def load(self) -> tuple[Mapping[str, Split], str]:
+        """Reads what was cut; splits the training images."""
+        found = {name: self._cut_folder(name) for name in (*self.folders, "test")}
+        there = {name: part for name, part in found.items() if part is not None}
+        if self.folders[0] not in there or "test" not in there:
+            raise DataError(
+                f"no SVHN in {self.data_dir / 'svhn'}: wanted are {self.folders[0]}/ and test/ with"
+                " digitStruct.mat and PNG files, the full-number format ('Format 1') of"
+                " http://ufldl.stanford.edu/housenumbers; unpack its archives there"
+            )
+        first = there[self.folders[0]].split
+        num_val = min(self.num_val, len(first.targets) // 20)
+        order = permutation(stream(self.data_seed, "validation"), len(first.targets))
+        val, train = order[:num_val], order[num_val:].sort().values
+        others = [there[name].split for name in self.folders[1:] if name in there]
+        parts = [Split(first.pool[train], first.targets[train]), *others]
+        splits = {
+            "train": Split(*(torch.cat(tensors) for tensors in zip(*parts, strict=True))),
+            "val": Split(first.pool[val], first.targets[val]),
+            "test": there["test"].split,
+        }
+        digest = hashlib.sha256("".join(part.sha256 for part in there.values()).encode())
+        return splits, digest.hexdigest()
+
+    def draw(self, split: str, pool: Tensor, numbers: Tensor, key: int) -> Tensor:
+        """Crops the images, at random or in the middle, and takes their mean off."""
+        free = pool.shape[2] - self.crop
+        if split == "train":
+            left, top = (uniform(key, numbers, 2) * (free + 1)).long().clamp(max=free).T
+        else:
+            left = top = torch.full_like(numbers, free // 2)
+        windows = pool.unfold(2, self.crop, 1).unfold(3, self.crop, 1)  # a view
+        U = windows[numbers, :, top, left].float().div_(255)
+        return U.sub_(U.mean(dim=(1, 2, 3), keepdim=True))
+
+    def _cut_folder(self, name: str) -> "_Cut | None":
+        folder = self.data_dir / "svhn" / name
+        if not folder.is_dir():
+            return None
+        return cut_folder(folder, self.cut, self.cache_dir)
+
+
+class _Cut(NamedTuple):
+    split: Split
+    sha256: str
+
+
+def cut_folder(folder: Path, cut: Crop, cache_dir: Path) -> _Cut:
+    """Return the numbers of a folder, cut; keep them in memory-mapped files of `cache_dir`.
+
+    Raises:
+        DataError: `digitStruct.mat` or an image is damaged, or no image is there; names it.
+    """
+    struct = folder / "digitStruct.mat"
+    files = {path.name: path.stat() for path in folder.glob("*.png")}
+    try:
+        stamp = [struct.stat().st_size, struct.stat().st_mtime_ns]
+    except OSError as error:
+        raise DataError(f"{struct} cannot be read: {error}") from error
+    images = sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in files.items())
+    content = json.dumps([stamp, images, *cut])
+    key = hashlib.sha256(content.encode()).hexdigest()[:16]
+    pool_path = cache_dir / f"svhn-{folder.name}-{key}.npy"
+    about_path = pool_path.with_suffix(".json")
+    if not about_path.exists():
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        about = _write(folder, cut, files.keys(), pool_path)
+        write_atomically(about_path, json.dumps(about).encode())
+    about = json.loads(about_path.read_text())
+    for what in ("missing", "longer"):
+        if about[what]:
+            why = {"missing": "are not there", "longer": f"have over {MAX_DIGITS} digits"}[what]
+            print(f"{folder}: {about[what]} images of {about['listed']} {why}", file=sys.stderr)
+    pool = torch.from_numpy(np.load(pool_path, mmap_mode="c"))
+    return _Cut(Split(pool, torch.tensor(about["targets"])), about["sha256"])
+
+
+def _write(folder: Path, cut: Crop, files: Any, pool_path: Path) -> dict[str, Any]:
+    """Cut all images that are listed and there into one file; return what they are."""
+    entries = read_digit_struct(folder / "digitStruct.mat")
+    there = [entry for entry in entries if entry.name in files]
+    kept = [entry for entry in there if len(entry.digits) <= MAX_DIGITS]
+    if not kept:
+        raise DataError(f"{folder}: none of the {len(entries)} images that are listed is there")
+    temporary = pool_path.with_suffix(".part")
+    shape = (len(kept), 3, cut.size, cut.size)
+    pool = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+    digest = hashlib.sha256()
+    with ThreadPoolExecutor() as threads:
+        cuts = threads.map(lambda entry: _cut(folder, entry, cut), kept)
+        for number, (image, sha256) in enumerate(cuts):
+            pool[number] = image.transpose(2, 0, 1)
+            digest.update(sha256 + repr(kept[number].digits.tolist()).encode())
+    pool.flush()
+    temporary.replace(pool_path)
+    return {
+        "listed": len(entries),
+        "missing": len(entries) - len(there),
+        "longer": len(there) - len(kept),
+        "sha256": digest.hexdigest(),
+        "targets": [
+            [*entry.digits.tolist(), *[NONE] * (MAX_DIGITS - len(entry.digits))] for entry in kept
+        ],
+    }
+
+
+def _cut(folder: Path, entry: Entry, cut: Crop) -> tuple[NDArray[np.uint8], bytes]:
+    path = folder / entry.name
+    try:
+        content = path.read_bytes()
+        with Image.open(path, formats=["PNG"]) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"{image.width} x {image.height} pixels are more than any has")
+            _check_boxes(entry, image)
+            return cut.of(image.convert("RGB"), entry), hashlib.sha256(content).digest()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"{path} is damaged: {error}") from error
+
+
+def _check_boxes(entry: Entry, image: Image.Image) -> None:
+    """Refuse a box that lies outside of its image; some of the official ones stick out."""
+    left, top, width, height = entry.boxes.T
+    is_outside = (left + width <= 0) | (top + height <= 0)
+    is_outside |= (left >= image.width) | (top >= image.height)
+    if is_outside.any():
+        raise ValueError(f"a box lies outside of its {image.width} x {image.height} pixels")

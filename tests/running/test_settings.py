@@ -1,0 +1,118 @@
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from stn.running.settings import check
+
+
+@pytest.fixture(scope="session")
+def plain(compose_train: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
+    def compose(*overrides: str) -> dict[str, Any]:
+        return OmegaConf.to_container(compose_train(*overrides), resolve=True)  # type: ignore[return-value]
+
+    return compose
+
+
+NUMBERS = {  # each with a value below its range
+    "seed": -1,
+    "trainer.threads": 0,
+    "trainer.devices": 0,
+    "recipe.batch_size": 0,
+    "recipe.max_steps": 0,
+    "recipe.localisation_lr_factor": -0.1,
+    "recipe.label_smoothing": -0.1,
+    "recipe.averaging.decay": -0.1,
+    "recipe.watch.log_every_n_steps": 0,
+    "recipe.watch.val_every_n_epochs": 0,
+    "recipe.watch.panels_every_n_epochs": 0,
+}
+
+
+def changed(config: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    config = deepcopy(config)
+    *parents, last = key.split(".")
+    place = config
+    for parent in parents:
+        place = place[parent]
+    place[last] = value
+    return config
+
+
+@pytest.mark.parametrize("key", NUMBERS)
+@pytest.mark.parametrize("value", ["abc", None, [], {}, True, float("nan"), float("inf")])
+def test_a_number_is_a_number(plain, key: str, value: Any) -> None:
+    config = plain("recipe=quick")
+    check(config)
+    with pytest.raises(ValueError, match=rf"^{key}: .*, found "):
+        check(changed(config, key, value))
+    with pytest.raises(ValueError, match=rf"^{key}: .*, found -?0"):
+        check(changed(config, key, NUMBERS[key] if NUMBERS[key] != -1 else -0.5))
+
+
+@settings(deadline=None)
+@given(surplus=st.from_regex(r"[a-z][a-z_]{0,9}", fullmatch=True), value=st.integers())
+def test_no_key_beside_those_there_are(plain, surplus: str, value: int) -> None:
+    config = plain()
+    for place in ("recipe", "trainer", "logger", "recipe.watch", None):
+        key = f"{place}.{surplus}" if place else surplus
+        there = config if place is None else OmegaConf.select(OmegaConf.create(config), place)
+        if surplus not in there:
+            with pytest.raises(ValueError, match=r"there is no such key|nothing reads"):
+                check(changed(config, key, value), [f"+{key}={value}"])
+    for place in ("data", "model", "task", "transform"):
+        if surplus not in config[place]:
+            extended = changed(config, f"{place}.{surplus}", value)
+            check(extended)  # a file in conf/ may have it
+            with pytest.raises(ValueError, match=rf"\+{place}\.{surplus}: nothing reads this key"):
+                check(extended, [f"+{place}.{surplus}={value}"])
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["+table=table1", "+tuning=localisation_lr", "+recipe.optimizer.amsgrad=true", "++seed=4"],
+)
+def test_what_is_read_may_be_added(plain, override: str) -> None:
+    check(plain(), [override])
+
+
+@pytest.mark.parametrize("key", ["model", "data", "task", "recipe", "trainer", "logger", "seed"])
+def test_nothing_is_left_out(plain, key: str) -> None:
+    config = plain()
+    del config[key]
+    with pytest.raises(ValueError, match=rf"^{key}: is missing"):
+        check(config)
+
+
+@pytest.mark.parametrize("key", ["data_dir", "runs_dir", "reports_dir"])
+@pytest.mark.parametrize("value", ["", " ", "~/runs", "~", "a\0b", 3, None])
+def test_folders_are_written_out(plain, key: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=rf"^{key}: "):
+        check(changed(plain(), key, value))
+
+
+@pytest.mark.parametrize(
+    "key", ["model.network", "data.module", "task.loss", "recipe.optimizer", "recipe.scheduler"]
+)
+@pytest.mark.parametrize("value", [None, 1, {}, {"_target_": 3}])
+def test_what_is_built_says_of_what(plain, key: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=rf"^{key}: "):
+        check(changed(plain(), key, value))
+
+
+def test_devices_share_every_batch(plain) -> None:
+    config = changed(plain(), "recipe.batch_size", 64)
+    check(changed(config, "trainer.devices", 4))
+    with pytest.raises(ValueError, match="64 is not divisible by 3 devices"):
+        check(changed(config, "trainer.devices", 3))
+
+
+def test_a_recipe_that_a_data_set_does_not_have(plain) -> None:
+    config = plain()
+    config["recipe"] = {"name": "slow"}
+    with pytest.raises(ValueError, match="there is no recipe slow for data=mnist_r"):
+        check(config)
