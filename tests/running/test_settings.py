@@ -54,7 +54,7 @@ def test_a_number_is_a_number(plain, key: str, value: Any) -> None:
         check(changed(config, key, NUMBERS[key] if NUMBERS[key] != -1 else -0.5))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)
 @given(surplus=st.from_regex(r"[a-z][a-z_]{0,9}", fullmatch=True), value=st.integers())
 def test_no_key_beside_those_there_are(plain, surplus: str, value: int) -> None:
     config = plain()
