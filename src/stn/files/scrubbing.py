@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 HIDDEN = "<hidden>"
+FOLDERS = ("STN_RUNS_DIR", "STN_DATA_DIR", "STN_REPORTS_DIR")
 SECRET_NAME = (
     r"(?i:(?:[a-z0-9]+_)*(?:token|secret|password|passwd|api_?key|credentials?)(?:_[a-z0-9]+)*)"
 )
@@ -23,7 +24,7 @@ def scrub(value: Any) -> Any:
     """Return a copy of plain JSON data without paths of this user's machine and without secrets.
 
     The working folder becomes ".", the home folder "~", and absolute folders that were given by
-    `STN_RUNS_DIR` and `STN_DATA_DIR` the names of these variables. Hidden are the values of keys
+    the variables in `FOLDERS` the names of these. Hidden are the values of keys
     and of variables that are named like secrets, the values of such environment variables
     wherever they occur, and what has the form of a well-known service's token.
     """
@@ -54,7 +55,7 @@ def _scrub_text(text: str, places: list[tuple[re.Pattern[str], str]], secrets: l
 
 def _places() -> list[tuple[re.Pattern[str], str]]:
     """Return patterns of this machine's folders, the longest first, and what stands for each."""
-    names = {os.environ.get(name, ""): f"${name}" for name in ("STN_RUNS_DIR", "STN_DATA_DIR")}
+    names = {os.environ.get(name, ""): f"${name}" for name in FOLDERS}
     places = {Path(path): name for path, name in names.items() if path and Path(path).is_absolute()}
     places |= {Path.cwd(): ".", Path.home(): "~"}
     places |= {path.resolve(): name for path, name in places.items()}
