@@ -78,12 +78,28 @@ def test_transformers_stand_wherever_they_are_asked_for(places) -> None:
 
 
 def test_units_drop_out_behind_all_but_the_first_layer_and_the_localisation_networks() -> None:
-    network = build("multi", dropout=0.3)
+    network = build("multi", dropout=0.3, conv_dropout=0.1)
     blocks = [*network.convolutions]
     assert [isinstance(block[-1], nn.Dropout) for block in blocks] == [False] + [True] * 7
     assert sum(isinstance(m, nn.Dropout) for m in network.linear) == 3
     assert not [m for m in network.transformers.modules() if isinstance(m, nn.Dropout)]
-    assert {m.p for m in network.modules() if isinstance(m, nn.Dropout)} == {0.3}
+    assert {m.p for m in network.linear.modules() if isinstance(m, nn.Dropout)} == {0.3}
+    assert {block[-1].p for block in blocks[1:]} == {0.1}
+
+
+def test_the_signal_of_a_new_network_neither_fades_nor_grows() -> None:
+    torch.manual_seed(0)
+    network = build("cnn", width=0.5).eval()
+    U = torch.randn(64, 3, 54, 54)
+    seen = [
+        layer.register_forward_hook(lambda m, i, o: found.append(o.std().item()))
+        for layer in network.linear
+        if isinstance(layer, nn.Linear)
+    ]
+    found: list[float] = []
+    network(U)
+    assert len(found) == len(seen) == 3
+    assert all(0.2 < std < 5 for std in found)
 
 
 def test_what_cannot_be_is_refused() -> None:

@@ -26,14 +26,17 @@ class HouseNumberCnn(nn.Module):
 
     conv 48 - max - conv 64 - conv 128 - max - conv 160 - conv 192 - max - conv 192 - conv 192 - max
     - conv 192 - linear 3072 - linear 3072 - linear 3072 - heads. Convolutions are 5x5 and padded by
-    2, pooling is 2x2, and all is rectified. Half of the units drop out behind all but the first.
+    2, pooling is 2x2, and all is rectified. In the paper half of the units drop out behind all but
+    the first. Weights start as of He et al. 2015 (the paper does not say how): torch's own start
+    lets the signal of eleven layers fade, and nothing is learned for thousands of steps.
 
     Args:
         in_shape: (C, H, W) of U.
         num_heads: digits of the longest number.
         num_classes: digits, and one class for "none".
         width: factor of all filters and units; below 1 for processors.
-        dropout: share of units that drop out in training.
+        dropout: share of units of the linear layers that drop out in training.
+        conv_dropout: share behind all convolutions but the first; small where filters are few.
         places: convolutions, from 0, that have a transformer before them; none in the plain CNN.
         transform: the family of warps of the transformers.
         localisation: builds the localisation network of each.
@@ -50,6 +53,7 @@ class HouseNumberCnn(nn.Module):
         num_classes: int,
         width: float = 1.0,
         dropout: float = 0.5,
+        conv_dropout: float = 0.5,
         places: Sequence[int] = (),
         transform: Transform | None = None,
         localisation: Localisation | None = None,
@@ -74,7 +78,7 @@ class HouseNumberCnn(nn.Module):
                 layers.append(nn.MaxPool2d(2))
                 rows, columns = rows // 2, columns // 2
             if i > 0:
-                layers.append(nn.Dropout(dropout))
+                layers.append(nn.Dropout(conv_dropout))
             self.convolutions.append(nn.Sequential(*layers))
         if min(rows, columns) < 1:
             raise ValueError(f"images of shape {tuple(in_shape)} are too small for four poolings")
@@ -85,6 +89,10 @@ class HouseNumberCnn(nn.Module):
             features = units
         self.linear = nn.Sequential(*layers)
         self.heads = nn.Linear(features, num_heads * num_classes)
+        for module in [*self.convolutions.modules(), *self.linear.modules()]:
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.zeros_(module.bias)
 
     def forward(self, U: Tensor) -> Tensor:
         """Return the logits (B, heads, classes) of U."""

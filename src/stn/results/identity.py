@@ -21,6 +21,7 @@ HARMLESS = frozenset(
         "tune",
         "data.label",
         "data.name",
+        "model.budget",
         "model.budgets",
         "model.label",
         "model.name",
