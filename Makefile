@@ -48,7 +48,7 @@ INTACT := import importlib.util, os, sys; stn = importlib.util.find_spec("stn");
 REBUILD := $(shell [ ! -e $(INSTALLING) ] && $(PY) -c '$(SUITABLE)' 2>/dev/null \
 	&& $(PY) -c '$(INTACT)' 2>/dev/null || echo .new-environment)
 
-.PHONY: help setup .new-environment test check smoke report bench clean
+.PHONY: help setup .new-environment test check fonts smoke report bench clean
 
 help: ## this list
 	@echo 'Usage: make TARGET [VARIABLE=value ...]'
@@ -85,7 +85,7 @@ $(INSTALLED): pyproject.toml constraints.txt $(REBUILD)
 
 # One thread: the tests' tensors are small, and a second thread only waits for the first.
 test: $(INSTALLED) ## run the test suite
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not integration"
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not integration" -n 2 --dist loadfile
 
 check: $(INSTALLED) ## what CI runs: format, lint, types, then the test suite
 	$(PY) -m ruff format --check
@@ -105,6 +105,19 @@ reproduce-%: conf/table/%.yaml $(INSTALLED) ## run the missing cells of a table 
 	$(PY) -m stn.report table=$* recipe=$(RECIPE) table.seeds=$(SEEDS) || failed=$$?; \
 	$(PY) -m stn.pictures table=$* recipe=$(RECIPE) || failed=$$?; \
 	exit $$failed
+
+DATA = $(or $(STN_DATA_DIR),data)
+FONTS := breip cabin cantarell comfortaa crosextra-carlito dejavu-core ebgaramond fanwood gfs-didot \
+	goudybookletter inconsolata junicode lato league-spartan liberation linex linuxlibertine monofur \
+	open-sans play prociono quicksand roboto-unhinted sil-gentium urw-base35 vollkorn
+
+# Debian and Ubuntu have these; any folder of fonts in its place does.
+fonts: ## fetch fonts into the data folder, for the house numbers of svhn_recomposed (apt-get, dpkg)
+	@mkdir -p '$(DATA)/fonts/packages'
+	@cd '$(DATA)/fonts/packages' && apt-get download -qq $(FONTS:%=fonts-%)
+	@for package in '$(DATA)'/fonts/packages/*.deb; do dpkg -x "$$package" '$(DATA)/fonts'; done
+	@rm -r '$(DATA)/fonts/packages'
+	@echo "$$(find '$(DATA)/fonts' -name '*.[ot]tf' | wc -l) fonts are in $(DATA)/fonts."
 
 smoke: ## Table 1 with seconds of training a cell: does everything run?
 	@$(MAKE) --no-print-directory reproduce-table1 RECIPE=smoke

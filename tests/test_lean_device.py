@@ -72,7 +72,7 @@ def test_the_device(script: str) -> None:
 
 
 def train(runs: Path, *overrides: str) -> list[Path]:
-    cell = [*overrides, "recipe=smoke", *SMALL, "recipe.max_steps=9", "recipe.batch_size=64"]
+    cell = [*overrides, "recipe=smoke", *SMALL, "recipe.max_steps=2", "recipe.batch_size=16"]
     run("-m", "tests.lean_device", "stn.train", *cell, f"runs_dir={runs}")
     return [path.parent for path in runs.glob("*/result.json")]
 

@@ -36,6 +36,8 @@ def test_a_network_without_a_transformer_has_no_transform(name: Callable[..., st
         "runs_dir=elsewhere",
         "trainer.threads=2",
         "trainer.fast=false",
+        "recipe.channels_last=true",
+        "recipe.precision=32-true",
         "model.budgets.mnist_p.quick=100_000",
         "recipe.watch.panels_every_n_epochs=7",
         "retry=failed",
@@ -62,6 +64,7 @@ def test_what_changes_no_result_does_not_enter(name: Callable[..., str], overrid
         "recipe.averaging=null",
         "recipe.localisation_lr_factor=0.1",
         "recipe.label_smoothing=0.1",
+        "recipe.precision=bf16-mixed",
         "+anything.else=1",
     ],
 )

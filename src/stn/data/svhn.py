@@ -3,13 +3,15 @@
 import hashlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -17,6 +19,7 @@ from torch import Tensor
 from stn.data.digit_struct import Entry, read_digit_struct
 from stn.data.pool import PoolDataModule, Split
 from stn.data.randomness import permutation, stream, uniform
+from stn.data.svhn_recomposed import Recomposition
 from stn.files.atomic import write_atomically
 from stn.files.verified import DataError
 
@@ -78,6 +81,7 @@ class SvhnDataModule(PoolDataModule):
         num_val: images kept from training.
         batch_size, seed, data_seed, data_dir: as in `PoolDataModule`.
         cache_dir: where cut images are kept; None for `data_dir/cache`.
+        recompose: makes further training images of those of the first folder that are not held out.
 
     Raises:
         ValueError: a number is out of range.
@@ -97,6 +101,7 @@ class SvhnDataModule(PoolDataModule):
         data_seed: int,
         data_dir: str | Path,
         cache_dir: str | Path | None = None,
+        recompose: Recomposition | None = None,
     ) -> None:
         super().__init__(batch_size, seed, data_seed, data_dir)
         if not 0 < crop <= size or enlarge < 0 or num_val < 1:
@@ -109,6 +114,7 @@ class SvhnDataModule(PoolDataModule):
         self.folders, self.crop, self.num_val = [*folders], crop, num_val
         self.cut = Crop(size, enlarge, padding)
         self.cache_dir = self.data_dir / "cache" if cache_dir is None else Path(cache_dir)
+        self.recompose = recompose
 
     def prepare_data(self) -> None:
         """Cuts the images, where that has not been done (one process does this)."""
@@ -116,26 +122,32 @@ class SvhnDataModule(PoolDataModule):
 
     def load(self) -> tuple[Mapping[str, Split], str]:
         """Reads what was cut; splits the training images."""
-        found = {name: self._cut_folder(name) for name in (*self.folders, "test")}
-        there = {name: part for name, part in found.items() if part is not None}
-        if self.folders[0] not in there or "test" not in there:
+        folders = {name: self.data_dir / "svhn" / name for name in (*self.folders, "test")}
+        if not (folders[self.folders[0]].is_dir() and folders["test"].is_dir()):
             raise DataError(
                 f"no SVHN in {self.data_dir / 'svhn'}: wanted are {self.folders[0]}/ and test/ with"
                 " digitStruct.mat and PNG files, the full-number format ('Format 1') of"
                 " http://ufldl.stanford.edu/housenumbers; unpack its archives there"
             )
-        first = there[self.folders[0]].split
+        cuts = {
+            name: cut_folder(folder, self.cut, self.cache_dir)
+            for name, folder in folders.items()
+            if folder.is_dir()
+        }
+        first = cuts[self.folders[0]].split
         num_val = min(self.num_val, len(first.targets) // 20)
         order = permutation(stream(self.data_seed, "validation"), len(first.targets))
         val, train = order[:num_val], order[num_val:].sort().values
-        others = [there[name].split for name in self.folders[1:] if name in there]
+        if self.recompose is not None:
+            cuts["recomposed"] = self._recomposed(self.recompose, cuts[self.folders[0]], train)
+        others = [cut.split for name, cut in cuts.items() if name not in (self.folders[0], "test")]
         parts = [Split(first.pool[train], first.targets[train]), *others]
         splits = {
             "train": Split(*(torch.cat(tensors) for tensors in zip(*parts, strict=True))),
             "val": Split(first.pool[val], first.targets[val]),
-            "test": there["test"].split,
+            "test": cuts["test"].split,
         }
-        digest = hashlib.sha256("".join(part.sha256 for part in there.values()).encode())
+        digest = hashlib.sha256("".join(cut.sha256 for cut in cuts.values()).encode())
         return splits, digest.hexdigest()
 
     def draw(self, split: str, pool: Tensor, numbers: Tensor, key: int) -> Tensor:
@@ -149,86 +161,112 @@ class SvhnDataModule(PoolDataModule):
         U = windows[numbers, :, top, left].float().div_(255)
         return U.sub_(U.mean(dim=(1, 2, 3), keepdim=True))
 
-    def _cut_folder(self, name: str) -> "_Cut | None":
-        folder = self.data_dir / "svhn" / name
-        if not folder.is_dir():
-            return None
-        return cut_folder(folder, self.cut, self.cache_dir)
+    def _recomposed(self, recompose: Recomposition, real: "Cuts", train: Tensor) -> "Cuts":
+        """Return what is made of the training images of the first folder."""
+        folder = self.data_dir / "svhn" / self.folders[0]
+
+        def make() -> _Made:
+            entries, _ = _wanted(folder)
+            made = recompose.images([entries[i] for i in train.tolist()], partial(_open, folder))
+            cuts = ((self.cut.of(image, entry), entry.digits) for image, entry in made)
+            return recompose.count, {}, cuts
+
+        content = [real.sha256, train.tolist(), recompose.key(), *self.cut]
+        return _kept(self.cache_dir / "svhn-recomposed", content, make)
 
 
-class _Cut(NamedTuple):
+class Cuts(NamedTuple):
+    """Images that were cut, a digest of them, and how many were left out, by the reason."""
+
     split: Split
     sha256: str
+    left_out: dict[str, int]
 
 
-def cut_folder(folder: Path, cut: Crop, cache_dir: Path) -> _Cut:
+_Cut = tuple[NDArray[np.uint8], NDArray[np.int64]]  # (size, size, 3), and the digits (n,)
+_Made = tuple[int, dict[str, int], Iterator[_Cut]]  # how many, what was left out, and they
+
+
+def cut_folder(folder: Path, cut: Crop, cache_dir: Path) -> Cuts:
     """Return the numbers of a folder, cut; keep them in memory-mapped files of `cache_dir`.
 
     Raises:
         DataError: `digitStruct.mat` or an image is damaged, or no image is there; names it.
     """
-    struct = folder / "digitStruct.mat"
-    files = {path.name: path.stat() for path in folder.glob("*.png")}
+    paths = [folder / "digitStruct.mat", *sorted(folder.glob("*.png"))]
     try:
-        stamp = [struct.stat().st_size, struct.stat().st_mtime_ns]
+        stats = [(path.name, (stat := path.stat()).st_size, stat.st_mtime_ns) for path in paths]
     except OSError as error:
-        raise DataError(f"{struct} cannot be read: {error}") from error
-    images = sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in files.items())
-    content = json.dumps([stamp, images, *cut])
-    key = hashlib.sha256(content.encode()).hexdigest()[:16]
-    pool_path = cache_dir / f"svhn-{folder.name}-{key}.npy"
-    about_path = pool_path.with_suffix(".json")
-    if not about_path.exists():
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        about = _write(folder, cut, files.keys(), pool_path)
-        write_atomically(about_path, json.dumps(about).encode())
-    about = json.loads(about_path.read_text())
-    for what in ("missing", "longer"):
-        if about[what]:
-            why = {"missing": "are not there", "longer": f"have over {MAX_DIGITS} digits"}[what]
-            print(f"{folder}: {about[what]} images of {about['listed']} {why}", file=sys.stderr)
-    pool = torch.from_numpy(np.load(pool_path, mmap_mode="c"))
-    return _Cut(Split(pool, torch.tensor(about["targets"])), about["sha256"])
+        raise DataError(f"{error.filename} cannot be read: {error}") from error
+
+    def make() -> _Made:
+        entries, left_out = _wanted(folder)
+
+        def cuts() -> Iterator[_Cut]:
+            with ThreadPoolExecutor() as threads:
+                yield from threads.map(lambda e: (cut.of(_open(folder, e), e), e.digits), entries)
+
+        return len(entries), left_out, cuts()
+
+    kept = _kept(cache_dir / f"svhn-{folder.name}", [stats, *cut], make)
+    for reason, number in kept.left_out.items():
+        if number:
+            print(f"{folder}: {number} of the images that are listed {reason}", file=sys.stderr)
+    return kept
 
 
-def _write(folder: Path, cut: Crop, files: Any, pool_path: Path) -> dict[str, Any]:
-    """Cut all images that are listed and there into one file; return what they are."""
+def _wanted(folder: Path) -> tuple[list[Entry], dict[str, int]]:
+    """Return the entries whose images are there, and how many others were left out, and why."""
     entries = read_digit_struct(folder / "digitStruct.mat")
+    files = {path.name for path in folder.glob("*.png")}
     there = [entry for entry in entries if entry.name in files]
     kept = [entry for entry in there if len(entry.digits) <= MAX_DIGITS]
     if not kept:
         raise DataError(f"{folder}: none of the {len(entries)} images that are listed is there")
-    temporary = pool_path.with_suffix(".part")
-    shape = (len(kept), 3, cut.size, cut.size)
-    pool = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-    digest = hashlib.sha256()
-    with ThreadPoolExecutor() as threads:
-        cuts = threads.map(lambda entry: _cut(folder, entry, cut), kept)
-        for number, (image, sha256) in enumerate(cuts):
-            pool[number] = image.transpose(2, 0, 1)
-            digest.update(sha256 + repr(kept[number].digits.tolist()).encode())
+    missing, longer = len(entries) - len(there), len(there) - len(kept)
+    return kept, {"are not there": missing, f"have over {MAX_DIGITS} digits": longer}
+
+
+def _kept(stem: Path, content: Any, make: Callable[[], _Made]) -> Cuts:
+    """Return what was made of the same content before, or make it and keep it."""
+    key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+    pool_path = stem.with_name(f"{stem.name}-{key}.npy")
+    about_path = pool_path.with_suffix(".json")
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(pool_path.with_suffix(".lock")):
+        if not about_path.exists():
+            about = _write(pool_path, *make())
+            write_atomically(about_path, json.dumps(about).encode())
+    about = json.loads(about_path.read_text())
+    pool = torch.from_numpy(np.load(pool_path, mmap_mode="c"))
+    return Cuts(Split(pool, torch.tensor(about["targets"])), about["sha256"], about["left_out"])
+
+
+def _write(
+    pool_path: Path, count: int, left_out: dict[str, int], cuts: Iterator[_Cut]
+) -> dict[str, Any]:
+    """Write images into one file; return what stands beside it."""
+    temporary, targets, digest = pool_path.with_suffix(".part"), [], hashlib.sha256()
+    for number, (pixels, digits) in enumerate(cuts):
+        if number == 0:
+            shape = (count, 3, *pixels.shape[:2])
+            pool = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+        pool[number] = pixels.transpose(2, 0, 1)
+        targets.append([*digits.tolist(), *[NONE] * (MAX_DIGITS - len(digits))])
+        digest.update(pixels.tobytes() + repr(targets[-1]).encode())
     pool.flush()
     temporary.replace(pool_path)
-    return {
-        "listed": len(entries),
-        "missing": len(entries) - len(there),
-        "longer": len(there) - len(kept),
-        "sha256": digest.hexdigest(),
-        "targets": [
-            [*entry.digits.tolist(), *[NONE] * (MAX_DIGITS - len(entry.digits))] for entry in kept
-        ],
-    }
+    return {"left_out": left_out, "sha256": digest.hexdigest(), "targets": targets}
 
 
-def _cut(folder: Path, entry: Entry, cut: Crop) -> tuple[NDArray[np.uint8], bytes]:
+def _open(folder: Path, entry: Entry) -> Image.Image:
     path = folder / entry.name
     try:
-        content = path.read_bytes()
         with Image.open(path, formats=["PNG"]) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"{image.width} x {image.height} pixels are more than any has")
             _check_boxes(entry, image)
-            return cut.of(image.convert("RGB"), entry), hashlib.sha256(content).digest()
+            return image.convert("RGB")
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{path} is damaged: {error}") from error
 

@@ -92,7 +92,7 @@ class HouseNumberCnn(nn.Module):
         for module in [*self.convolutions.modules(), *self.linear.modules()]:
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)
+                nn.init.constant_(module.bias, 0.0)  # type: ignore[arg-type]
 
     def forward(self, U: Tensor) -> Tensor:
         """Return the logits (B, heads, classes) of U."""

@@ -27,12 +27,16 @@ HARMLESS = frozenset(
         "model.name",
         "model.outputs",
         "model.transform",
+        "recipe.channels_last",
         "recipe.name",
         "recipe.watch",
         "task.metric",
         "task.name",
     }
 )
+
+# Keys that came when there were records: with these values a cell is what it was without them.
+LATER = {"recipe.precision": "32-true"}
 
 
 def cell_id(config: Mapping[str, Any]) -> str:
@@ -57,5 +61,5 @@ def decisive(config: Mapping[str, Any], place: str = "") -> dict[str, Any]:
     return {
         key: decisive(value, f"{place}{key}.") if isinstance(value, Mapping) else value
         for key, value in config.items()
-        if f"{place}{key}" not in HARMLESS
+        if f"{place}{key}" not in HARMLESS and (f"{place}{key}", value) not in LATER.items()
     }

@@ -90,6 +90,7 @@ def evaluate(
     trainer = pl.Trainer(
         accelerator=cell.config["trainer"]["accelerator"],
         devices=1,
+        precision=cell.config["recipe"].get("precision"),
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

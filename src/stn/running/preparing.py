@@ -99,8 +99,12 @@ def build_task(cell: Cell) -> Task:
     config, recipe = cell.config, cell.config["recipe"]
     torch.manual_seed(stream(config["seed"], "init"))
     network = cell.build(config["model"]["network"])
+    if config["trainer"]["fast"]:
+        network = accelerate(network)
+    if recipe.get("channels_last"):
+        network = network.to(memory_format=torch.channels_last)
     return Task(
-        network=accelerate(network) if config["trainer"]["fast"] else network,
+        network=network,
         loss=cell.build(config["task"]["loss"]),
         evaluators={name: cell.build(e) for name, e in config["task"]["evaluators"].items()},
         optimizer=cell.build(recipe["optimizer"]),
@@ -134,6 +138,7 @@ def build_trainer(cell: Cell, stopwatch: Stopwatch, loggers: list[Logger]) -> pl
         return pl.Trainer(
             accelerator=trainer["accelerator"],
             devices=trainer["devices"],
+            precision=recipe.get("precision"),
             strategy="auto" if trainer["devices"] == 1 else "ddp",
             # Ranks are counted here, whatever cluster this is.
             plugins=[CheckpointFiles(), LightningEnvironment()],

@@ -94,6 +94,8 @@ class Recipe(Checked):
     max_steps: Positive
     localisation_lr_factor: Annotated[float, Field(ge=0, le=1e6)]
     label_smoothing: Percentage
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
+    channels_last: bool
     watch: Watch
     averaging: Averaging | None
     optimizer: Built
