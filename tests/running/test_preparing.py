@@ -34,11 +34,14 @@ def test_a_network_multiplies_in_the_precision_of_its_recipe(
     make_cell: MakeCell, precision: str, dtype: torch.dtype
 ) -> None:
     cell = make_cell("model=st_fcn", f"recipe.precision={precision}", "recipe.max_steps=2")
+    cell.folder.mkdir(parents=True)
     task, data = prepare(cell)
     seen = set()
     for layer in task.network.modules():
         if isinstance(layer, nn.Linear):
-            layer.register_forward_hook(lambda module, given, found: seen.add(found.dtype))
+            layer.register_forward_hook(
+                lambda module, given, found: seen.add(found.dtype) if module.training else None
+            )
     build_trainer(cell, Stopwatch(code=""), []).fit(task, data)
     assert seen == {dtype}
     assert {w.dtype for w in task.network.parameters()} == {torch.float32}
