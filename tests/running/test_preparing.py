@@ -27,11 +27,9 @@ def test_images_of_a_network_lie_in_memory_as_the_recipe_says(make_cell: MakeCel
         assert torch.equal(w, plain[name])
 
 
-@pytest.mark.parametrize(
-    ("precision", "dtype"), [("32-true", torch.float32), ("bf16-mixed", torch.bfloat16)]
-)
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_a_network_multiplies_in_the_precision_of_its_recipe(
-    make_cell: MakeCell, precision: str, dtype: torch.dtype
+    make_cell: MakeCell, precision: str
 ) -> None:
     cell = make_cell("model=st_fcn", f"recipe.precision={precision}", "recipe.max_steps=2")
     cell.folder.mkdir(parents=True)
@@ -43,5 +41,5 @@ def test_a_network_multiplies_in_the_precision_of_its_recipe(
                 lambda module, given, found: seen.add(found.dtype) if module.training else None
             )
     build_trainer(cell, Stopwatch(code=""), []).fit(task, data)
-    assert seen == {dtype}
+    assert (torch.bfloat16 in seen) is (precision == "bf16-mixed")
     assert {w.dtype for w in task.network.parameters()} == {torch.float32}
