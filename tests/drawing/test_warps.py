@@ -42,7 +42,7 @@ def test_transformers_are_found_in_the_order_of_their_work() -> None:
     U = torch.rand(2, 1, *SIZE)
     network.forward = lambda U: second(first(U) + 1)  # type: ignore[method-assign]
     found = at_work(network, U)
-    assert [layer for layer, _ in found] == [first, second]
+    assert [layer for layer, *_ in found] == [first, second]
     assert torch.equal(found[0][1], U)
     torch.testing.assert_close(found[1][1], U + 1)
     assert not first._forward_pre_hooks

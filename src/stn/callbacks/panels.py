@@ -54,11 +54,9 @@ class Panels(Callback):
         U, _ = trainer.datamodule.panel_batch(self.num)  # type: ignore[attr-defined]
         network: torch.nn.Module = pl_module.network  # type: ignore[assignment]
         warps, statistics = [], {}
-        for i, (transformer, seen) in enumerate(at_work(network, U.to(pl_module.device))):
-            with torch.no_grad():
-                theta = transformer.theta(seen)
-            warps.append(warp(transformer, seen, theta))
-            size = transformer.output_size or (seen.shape[-2], seen.shape[-1])
+        for i, (transformer, maps, theta) in enumerate(at_work(network, U.to(pl_module.device))):
+            warps.append(warp(transformer, maps, theta))
+            size = transformer.output_size or (maps.shape[-2], maps.shape[-1])
             outside = outside_fraction(transformer.transform.grid(theta, size)).mean().item()
             mark = f"_{i + 1}" if i else ""
             statistics[f"outside_share{mark}"] = outside

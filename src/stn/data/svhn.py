@@ -1,26 +1,24 @@
 """SVHN's full-number format: one image, one house number of one to five digits (Section 4.2)."""
 
 import hashlib
-import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from stn.data.digit_struct import Entry, read_digit_struct
+from stn.data.kept import Kept, Made, kept
 from stn.data.pool import PoolDataModule, Split
 from stn.data.randomness import permutation, stream, uniform
 from stn.data.svhn_recomposed import Recomposition
-from stn.files.atomic import write_atomically
 from stn.files.verified import DataError
 
 MAX_DIGITS, NONE = 5, 10
@@ -117,7 +115,7 @@ class SvhnDataModule(PoolDataModule):
         self.recompose = recompose
 
     def prepare_data(self) -> None:
-        """Cuts the images, where that has not been done (one process does this)."""
+        """Kept the images, where that has not been done (one process does this)."""
         self.load()
 
     def load(self) -> tuple[Mapping[str, Split], str]:
@@ -161,33 +159,20 @@ class SvhnDataModule(PoolDataModule):
         U = windows[numbers, :, top, left].float().div_(255)
         return U.sub_(U.mean(dim=(1, 2, 3), keepdim=True))
 
-    def _recomposed(self, recompose: Recomposition, real: "Cuts", train: Tensor) -> "Cuts":
+    def _recomposed(self, recompose: Recomposition, real: Kept, train: Tensor) -> Kept:
         """Return what is made of the training images of the first folder."""
         folder = self.data_dir / "svhn" / self.folders[0]
 
-        def make() -> _Made:
+        def make() -> Made:
             entries, _ = _wanted(folder)
             made = recompose.images([entries[i] for i in train.tolist()], partial(_open, folder))
-            cuts = ((self.cut.of(image, entry), entry.digits) for image, entry in made)
-            return recompose.count, {}, cuts
+            return Made(recompose.count, (_sample(self.cut, *pair) for pair in made), {})
 
         content = [real.sha256, train.tolist(), recompose.key(), *self.cut]
-        return _kept(self.cache_dir / "svhn-recomposed", content, make)
+        return kept(self.cache_dir / "svhn-recomposed", content, make)
 
 
-class Cuts(NamedTuple):
-    """Images that were cut, a digest of them, and how many were left out, by the reason."""
-
-    split: Split
-    sha256: str
-    left_out: dict[str, int]
-
-
-_Cut = tuple[NDArray[np.uint8], NDArray[np.int64]]  # (size, size, 3), and the digits (n,)
-_Made = tuple[int, dict[str, int], Iterator[_Cut]]  # how many, what was left out, and they
-
-
-def cut_folder(folder: Path, cut: Crop, cache_dir: Path) -> Cuts:
+def cut_folder(folder: Path, cut: Crop, cache_dir: Path) -> Kept:
     """Return the numbers of a folder, cut; keep them in memory-mapped files of `cache_dir`.
 
     Raises:
@@ -199,20 +184,28 @@ def cut_folder(folder: Path, cut: Crop, cache_dir: Path) -> Cuts:
     except OSError as error:
         raise DataError(f"{error.filename} cannot be read: {error}") from error
 
-    def make() -> _Made:
+    def make() -> Made:
         entries, left_out = _wanted(folder)
 
-        def cuts() -> Iterator[_Cut]:
+        def samples() -> Iterator[_Sample]:
             with ThreadPoolExecutor() as threads:
-                yield from threads.map(lambda e: (cut.of(_open(folder, e), e), e.digits), entries)
+                yield from threads.map(lambda e: _sample(cut, _open(folder, e), e), entries)
 
-        return len(entries), left_out, cuts()
+        return Made(len(entries), samples(), left_out)
 
-    kept = _kept(cache_dir / f"svhn-{folder.name}", [stats, *cut], make)
-    for reason, number in kept.left_out.items():
+    found = kept(cache_dir / f"svhn-{folder.name}", [stats, *cut], make)
+    for reason, number in found.left_out.items():
         if number:
             print(f"{folder}: {number} of the images that are listed {reason}", file=sys.stderr)
-    return kept
+    return found
+
+
+_Sample = tuple[NDArray[np.uint8], list[int]]
+
+
+def _sample(cut: Crop, image: Image.Image, entry: Entry) -> _Sample:
+    digits = entry.digits.tolist()
+    return cut.of(image, entry), digits + [NONE] * (MAX_DIGITS - len(digits))
 
 
 def _wanted(folder: Path) -> tuple[list[Entry], dict[str, int]]:
@@ -225,38 +218,6 @@ def _wanted(folder: Path) -> tuple[list[Entry], dict[str, int]]:
         raise DataError(f"{folder}: none of the {len(entries)} images that are listed is there")
     missing, longer = len(entries) - len(there), len(there) - len(kept)
     return kept, {"are not there": missing, f"have over {MAX_DIGITS} digits": longer}
-
-
-def _kept(stem: Path, content: Any, make: Callable[[], _Made]) -> Cuts:
-    """Return what was made of the same content before, or make it and keep it."""
-    key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
-    pool_path = stem.with_name(f"{stem.name}-{key}.npy")
-    about_path = pool_path.with_suffix(".json")
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(pool_path.with_suffix(".lock")):
-        if not about_path.exists():
-            about = _write(pool_path, *make())
-            write_atomically(about_path, json.dumps(about).encode())
-    about = json.loads(about_path.read_text())
-    pool = torch.from_numpy(np.load(pool_path, mmap_mode="c"))
-    return Cuts(Split(pool, torch.tensor(about["targets"])), about["sha256"], about["left_out"])
-
-
-def _write(
-    pool_path: Path, count: int, left_out: dict[str, int], cuts: Iterator[_Cut]
-) -> dict[str, Any]:
-    """Write images into one file; return what stands beside it."""
-    temporary, targets, digest = pool_path.with_suffix(".part"), [], hashlib.sha256()
-    for number, (pixels, digits) in enumerate(cuts):
-        if number == 0:
-            shape = (count, 3, *pixels.shape[:2])
-            pool = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-        pool[number] = pixels.transpose(2, 0, 1)
-        targets.append([*digits.tolist(), *[NONE] * (MAX_DIGITS - len(digits))])
-        digest.update(pixels.tobytes() + repr(targets[-1]).encode())
-    pool.flush()
-    temporary.replace(pool_path)
-    return {"left_out": left_out, "sha256": digest.hexdigest(), "targets": targets}
 
 
 def _open(folder: Path, entry: Entry) -> Image.Image:

@@ -50,14 +50,18 @@ def warp(transformer: SpatialTransformer, U: Tensor, theta: Tensor | None = None
 
 
 @torch.no_grad()
-def at_work(network: nn.Module, U: Tensor) -> list[tuple[SpatialTransformer, Tensor]]:
+def at_work(network: nn.Module, U: Tensor) -> list[tuple[SpatialTransformer, Tensor, Tensor]]:
     """Return the spatial transformers of a network in the order of their work on the inputs U.
 
-    Beside each stands what reached it (B, C, H, W): U, or the maps of an inner layer.
+    Beside each stands what reached it (B, C, H, W), U or the maps of an inner layer, and theta.
     """
-    found: list[tuple[SpatialTransformer, Tensor]] = []
+    found: list[tuple[SpatialTransformer, Tensor, Tensor]] = []
+
+    def note(layer: SpatialTransformer, inputs: tuple[Tensor, ...]) -> None:
+        found.append((layer, inputs[0], layer.theta(inputs[-1])))
+
     hooks = [
-        module.register_forward_pre_hook(lambda layer, inputs: found.append((layer, inputs[0])))
+        module.register_forward_pre_hook(note)
         for module in network.modules()
         if isinstance(module, SpatialTransformer)
     ]

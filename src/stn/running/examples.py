@@ -189,7 +189,7 @@ def _transformers(row: Row, network: nn.Module, U: Tensor) -> list[tuple[str, Sp
 
     Those further in warp feature maps, or what another one hands on.
     """
-    found = [layer for layer, seen in at_work(network, U[:1]) if torch.equal(seen, U[:1])]
+    found = [layer for layer, maps, _ in at_work(network, U[:1]) if torch.equal(maps, U[:1])]
     if len(found) == 1:
         return [(row.label, found[0])]
     return [(f"{row.label} {i + 1}/{len(found)}", t) for i, t in enumerate(found)]

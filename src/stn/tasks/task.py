@@ -13,7 +13,6 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric, SumMetric
 
 from stn.data.randomness import stream
-from stn.transformers import SpatialTransformer
 
 Batch = tuple[Tensor, Any]
 
@@ -123,13 +122,12 @@ class Task(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Build optimiser and schedule; localisation networks form a group of their own."""
-        transformers = [m for m in self.network.modules() if isinstance(m, SpatialTransformer)]
-        # Each parameter once, though transformers may share a localisation network.
-        localisation = list(
-            dict.fromkeys(p for t in transformers for p in t.localisation.parameters())
-        )
+        # Each parameter once, though transformers may share a localisation network; what they
+        # share beside it is the network's own `localisation`.
+        named = dict(self.network.named_parameters())
+        localisation = [p for name, p in named.items() if "localisation" in name.split(".")]
         taken = set(localisation)
-        rest = [p for p in self.network.parameters() if p not in taken]
+        rest = [p for p in named.values() if p not in taken]
         # One pass over all parameters, of the optimisers that have it.
         takes_fused = "fused" in signature(self.build_optimizer).parameters
         one_pass = {"fused": True} if takes_fused else {}

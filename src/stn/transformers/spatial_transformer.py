@@ -57,15 +57,20 @@ class SpatialTransformer(nn.Module):
         self.output_size = None if output_size is None else checks.output_size(output_size)
         self.kernel = kernel
 
-    def forward(self, U: Tensor) -> Tensor:
+    def forward(self, U: Tensor, seen: Tensor | None = None) -> Tensor:
         """Warp the images U (B, C, H, W) to V (B, C, H', W').
+
+        Args:
+            U: images or maps.
+            seen: what the localisation network looks at, if that is not U: a smaller copy of it, or
+                features that several transformers share.
 
         Raises:
             NonFiniteThetaError: the localisation network returned NaN or infinity. Where to ask
                 would wait for a device or cut a graph, V of such an image is NaN instead.
             ValueError: it returned theta of another shape than the transform needs.
         """
-        return self.warp(U, self.theta(U))
+        return self.warp(U, self.theta(U if seen is None else seen))
 
     def theta(self, U: Tensor) -> Tensor:
         """Return the parameters (B, P) of the warp that U asks for (Section 3.1)."""

@@ -5,6 +5,7 @@ object may serve any number of networks, sizes, types and devices. A new family 
 `num_params`, `identity` and `grid`.
 """
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
@@ -79,17 +80,30 @@ class _AffineFamily(ABC):
 @final
 @dataclass(frozen=True)
 class Translation(_AffineFamily):
-    """A shift: theta = (tx, ty), A = [[1, 0, tx], [0, 1, ty]]."""
+    """A shift: theta = (tx, ty), A = [[1, 0, tx], [0, 1, ty]].
+
+    Args:
+        zoom: a number to stand in place of 1: 0.5 cuts out a half (Section 4.3). The parameters of
+            `identity` then cut out the middle.
+
+    Raises:
+        ValueError: a zoom that is 0 or not finite.
+    """
 
     num_params: ClassVar[int] = 2
+    zoom: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.zoom == 0 or not math.isfinite(self.zoom):
+            raise ValueError(f"zoom must be finite and not 0, not {self.zoom}")
 
     def identity(self) -> Tensor:  # noqa: D102
         return torch.zeros(2)
 
     def matrix(self, theta: Tensor) -> Tensor:  # noqa: D102
         t_x, t_y = theta.unbind(1)
-        one, zero = torch.ones_like(t_x), torch.zeros_like(t_x)
-        return _matrix(one, zero, t_x, zero, one, t_y)
+        zoom, zero = torch.full_like(t_x, self.zoom), torch.zeros_like(t_x)
+        return _matrix(zoom, zero, t_x, zero, zoom, t_y)
 
 
 @final

