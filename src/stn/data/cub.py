@@ -135,7 +135,7 @@ def square(path: Path, side: int) -> NDArray[np.uint8]:
         DataError: it is no JPEG that can be read, or has more pixels than any of the set.
     """
     try:
-        with Image.open(path, formats=["JPEG", "MPO"]) as image:
+        with Image.open(path, formats=["JPEG"]) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"{image.width} x {image.height} pixels are more than any has")
             upright = ImageOps.exif_transpose(image).convert("RGB")
@@ -207,8 +207,8 @@ def table(path: Path, kinds: list[type], among: Mapping[int, Any] | None = None)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     for place, line in enumerate(lines, 1):
-        number, *values = line.split()
         try:
+            number, *values = line.split()
             row = tuple(kind(value) for kind, value in zip(kinds, values, strict=True))
             key = int(number)
         except ValueError as error:
