@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from stn.data.contract import Places
 from stn.data.kept import Kept, Made, kept
 from stn.data.pool import PoolDataModule, Split
 from stn.data.randomness import permutation, stream, uniform
@@ -111,6 +112,39 @@ class CubDataModule(PoolDataModule):
             U = torch.where(place[:, 2, None, None, None] < 0.5, U.flip(3), U)
         return U
 
+    def places(self, split: str) -> Places:
+        """Parts and boxes of the birds of a split, in what the network sees of their images.
+
+        Raises:
+            DataError: a list is missing or wrong; a box lies outside of its image.
+        """
+        numbers = {bird.number: bird for bird in read_birds(self.folder)}
+        parts = {k: v[0] for k, v in table(self.folder / "parts/parts.txt", [str]).items()}
+        boxes = table(self.folder / "bounding_boxes.txt", [float] * 4, among=numbers)
+        located = read_parts(self.folder / "parts/part_locs.txt", numbers, list(parts))
+        found = []
+        for bird in self.birds()[split]:
+            with Image.open(self.folder / "images" / bird.name) as image:
+                size = np.array(image.size, float)
+            left, top, width, height = boxes[bird.number]
+            if width <= 0 or height <= 0 or left >= size[0] or top >= size[1]:
+                raise DataError(
+                    f"{self.folder / 'bounding_boxes.txt'}: the box of image {bird.number} has no"
+                    f" area in its {size[0]:.0f} x {size[1]:.0f} pixels"
+                )
+            corners = np.array([[left, top], [left + width, top + height]])
+            positions = np.vstack([corners, located[bird.number][:, :2]])
+            # The middle square is scaled to `side`, of which the middle `crop` is seen.
+            square = (positions - (size - size.min()) / 2) * self.side / size.min()
+            seen = square - (self.side - self.crop) // 2 - 0.5
+            found.append(2 * seen / (self.crop - 1) - 1)
+        all_places = torch.tensor(np.stack(found), dtype=torch.float32)
+        is_seen = np.stack([located[bird.number][:, 2] for bird in self.birds()[split]]) == 1
+        points = all_places[:, 2:]
+        inside = (points.abs() <= 1).all(dim=2)
+        boxes_seen = all_places[:, :2].flatten(1)
+        return Places(tuple(parts.values()), points, torch.from_numpy(is_seen) & inside, boxes_seen)
+
     def _kept(self, name: str, birds: list[Bird]) -> Kept:
         paths = [self.folder / "images" / bird.name for bird in birds]
         try:
@@ -142,6 +176,30 @@ def square(path: Path, side: int) -> NDArray[np.uint8]:
             return np.asarray(ImageOps.fit(upright, (side, side), Image.Resampling.BILINEAR))
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{path} is damaged: {error}") from error
+
+
+def read_parts(
+    path: Path, numbers: Mapping[int, Any], parts: list[int]
+) -> dict[int, NDArray[np.float64]]:
+    """Return rows (x, y, 1 where it is visible) for each part of each image.
+
+    Raises:
+        DataError: a line is wrong, another code than 0 and 1 tells what is visible, or an image has
+            not each part once.
+    """
+    found: dict[int, dict[int, tuple[float, float, float]]] = {number: {} for number in numbers}
+    for place, line in enumerate(path.read_text().splitlines(), 1):
+        try:
+            number, part, x, y, is_visible = (float(value) for value in line.split())
+            if is_visible not in (0, 1) or int(part) not in parts:
+                raise ValueError("visible is 0 or 1, and parts are those of parts.txt")
+            found[int(number)][int(part)] = (x, y, is_visible)
+        except (KeyError, ValueError) as error:
+            raise DataError(f"{path}, line {place}: {line!r}: {error}") from error
+    for number, rows in found.items():
+        if rows.keys() != {*parts}:
+            raise DataError(f"{path}: image {number} has {len(rows)} of {len(parts)} parts")
+    return {number: np.array([rows[part] for part in parts]) for number, rows in found.items()}
 
 
 def read_birds(folder: Path) -> list[Bird]:
@@ -208,7 +266,7 @@ def table(path: Path, kinds: list[type], among: Mapping[int, Any] | None = None)
         raise DataError(f"{path} cannot be read: {error}") from error
     for place, line in enumerate(lines, 1):
         try:
-            number, *values = line.split()
+            number, *values = line.split(None, len(kinds))
             row = tuple(kind(value) for kind, value in zip(kinds, values, strict=True))
             key = int(number)
         except ValueError as error:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from stn.data.contract import Places
 from stn.data.digit_struct import Entry, read_digit_struct
 from stn.data.kept import Kept, Made, kept
 from stn.data.pool import PoolDataModule, Split
@@ -158,6 +159,14 @@ class SvhnDataModule(PoolDataModule):
         windows = pool.unfold(2, self.crop, 1).unfold(3, self.crop, 1)  # a view
         U = windows[numbers, :, top, left].float().div_(255)
         return U.sub_(U.mean(dim=(1, 2, 3), keepdim=True))
+
+    def places(self, split: str) -> Places:
+        """The box of all digits, which the crop puts at the same place of every image."""
+        self.setup()
+        half = self.cut.size / (1 + self.cut.enlarge) / (self.crop - 1)
+        num = len(self._splits[split].targets)
+        boxes = torch.tensor([-half, -half, half, half]).expand(num, 4)
+        return Places(("number",), torch.zeros(num, 1, 2), torch.ones(num, 1).bool(), boxes)
 
     def _recomposed(self, recompose: Recomposition, real: Kept, train: Tensor) -> Kept:
         """Return what is made of the training images of the first folder."""
