@@ -81,7 +81,7 @@ def test_images_of_any_colours_and_turn_become_rgb(tmp_path: Path, mode: str) ->
 
 
 def test_it_says_where_the_data_belong(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no CUB-200-2011 in .*unpack it there"):
+    with pytest.raises(DataError, match=r"no CUB-200-2011 in .*or that archive"):
         module(tmp_path).setup()
 
 

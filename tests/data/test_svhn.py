@@ -1,3 +1,4 @@
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -175,3 +176,13 @@ def test_each_configuration_makes_what_it_states(name: str, compose_train, svhn_
     U, digits = build_data(cell).panel_batch(2)
     assert U.shape == (2, 3, *cfg.data.image_size)
     assert digits.shape == (2, 5)
+
+
+def test_archives_beside_the_folders_are_unpacked(svhn_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "svhn").mkdir()
+    for name in ("train", "extra", "test"):
+        with tarfile.open(tmp_path / f"svhn/{name}.tar.gz", "w:gz") as archive:
+            archive.add(svhn_dir / "svhn" / name, name)
+    data, same = module(tmp_path), module(svhn_dir)
+    data.prepare_data()
+    assert data.data_sha256() == same.data_sha256()

@@ -20,8 +20,11 @@ from stn.data.contract import Places
 from stn.data.kept import Kept, Made, kept
 from stn.data.pool import PoolDataModule, Split
 from stn.data.randomness import permutation, stream, uniform
+from stn.files.archives import provide
 from stn.files.verified import DataError
 
+URL = "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz"
+MD5 = "97eceeb196236b17998738112f37df78"  # as commonly cited; it could not be tried here
 NUM_CLASSES = 200
 OFFICIAL = {"train": 5994, "test": 5794}  # images, where all classes are there
 MAX_PIXELS = 2**24
@@ -73,7 +76,12 @@ class CubDataModule(PoolDataModule):
         self.folder = self.data_dir / "cub"
 
     def prepare_data(self) -> None:
-        """Scales the images, where that has not been done (one process does this)."""
+        """Fetches and unpacks what is not there, and scales the images (one process does this)."""
+        archive = self.data_dir / "CUB_200_2011.tgz"
+        try:
+            provide(self.folder, archive, "CUB_200_2011", URL, MD5)
+        except DataError as error:
+            raise DataError(f"{error}\n{how_to_provide(self.folder)}") from error
         self.load()
 
     def birds(self) -> dict[str, list[Bird]]:
@@ -209,12 +217,7 @@ def read_birds(folder: Path) -> list[Bird]:
         DataError: a list is missing or wrong, or does not fit the others; names it.
     """
     if not (folder / "images.txt").exists():
-        raise DataError(
-            f"no CUB-200-2011 in {folder}: wanted are images/, images.txt, image_class_labels.txt,"
-            " train_test_split.txt, bounding_boxes.txt and parts/ of the official archive"
-            " CUB_200_2011.tgz (https://data.caltech.edu/records/65de6-vp158); unpack it there. Any"
-            " part of the classes is enough"
-        )
+        raise DataError(how_to_provide(folder))
     names = table(folder / "images.txt", [str])
     labels = table(folder / "image_class_labels.txt", [int], among=names)
     splits = table(folder / "train_test_split.txt", [int], among=names)
@@ -231,6 +234,16 @@ def read_birds(folder: Path) -> list[Bird]:
         birds.append(Bird(number, name, label - 1, "train" if is_train else "test"))
     _check_splits(folder, birds)
     return birds
+
+
+def how_to_provide(folder: Path) -> str:
+    """Say which files are wanted, and where they come from."""
+    return (
+        f"no CUB-200-2011 in {folder}: wanted are images/, images.txt, image_class_labels.txt,"
+        " train_test_split.txt, bounding_boxes.txt and parts/ of the official archive"
+        f" CUB_200_2011.tgz ({URL}), or that archive in {folder.parent}. Any part of the classes is"
+        " enough"
+    )
 
 
 def _check_splits(folder: Path, birds: list[Bird]) -> None:

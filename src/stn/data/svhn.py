@@ -20,8 +20,10 @@ from stn.data.kept import Kept, Made, kept
 from stn.data.pool import PoolDataModule, Split
 from stn.data.randomness import permutation, stream, uniform
 from stn.data.svhn_recomposed import Recomposition
+from stn.files.archives import provide
 from stn.files.verified import DataError
 
+URL = "http://ufldl.stanford.edu/housenumbers"
 MAX_DIGITS, NONE = 5, 10
 PADDINGS = ("black", "edge", "mean")
 MAX_PIXELS = 2**24  # of an image; the largest of the official ones has a quarter of it
@@ -116,18 +118,25 @@ class SvhnDataModule(PoolDataModule):
         self.recompose = recompose
 
     def prepare_data(self) -> None:
-        """Kept the images, where that has not been done (one process does this)."""
+        """Fetches and unpacks what is not there, and cuts the images (one process does this)."""
+        for name in (*self.folders, "test"):
+            folder = self.data_dir / "svhn" / name
+            archive, is_needed = (
+                folder.with_name(f"{name}.tar.gz"),
+                name in (self.folders[0], "test"),
+            )
+            url = f"{URL}/{archive.name}" if is_needed else None
+            try:
+                provide(folder, archive, name, url, md5=None)  # none is published
+            except DataError as error:
+                raise DataError(f"{error}\n{self._how_to_provide()}") from error
         self.load()
 
     def load(self) -> tuple[Mapping[str, Split], str]:
         """Reads what was cut; splits the training images."""
         folders = {name: self.data_dir / "svhn" / name for name in (*self.folders, "test")}
         if not (folders[self.folders[0]].is_dir() and folders["test"].is_dir()):
-            raise DataError(
-                f"no SVHN in {self.data_dir / 'svhn'}: wanted are {self.folders[0]}/ and test/ with"
-                " digitStruct.mat and PNG files, the full-number format ('Format 1') of"
-                " http://ufldl.stanford.edu/housenumbers; unpack its archives there"
-            )
+            raise DataError(self._how_to_provide())
         cuts = {
             name: cut_folder(folder, self.cut, self.cache_dir)
             for name, folder in folders.items()
@@ -159,6 +168,13 @@ class SvhnDataModule(PoolDataModule):
         windows = pool.unfold(2, self.crop, 1).unfold(3, self.crop, 1)  # a view
         U = windows[numbers, :, top, left].float().div_(255)
         return U.sub_(U.mean(dim=(1, 2, 3), keepdim=True))
+
+    def _how_to_provide(self) -> str:
+        return (
+            f"no SVHN in {self.data_dir / 'svhn'}: wanted are {self.folders[0]}/ and test/ with"
+            f" digitStruct.mat and PNG files, the full-number format ('Format 1') of {URL}, or its"
+            " archives train.tar.gz, test.tar.gz and, where wanted, extra.tar.gz"
+        )
 
     def places(self, split: str) -> Places:
         """The box of all digits, which the crop puts at the same place of every image."""
