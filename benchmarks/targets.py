@@ -36,6 +36,14 @@ class Target(NamedTuple):
 WHERE = {"first": "first layer, 28 px", "first_42": "first layer, 42 px", "inside": "inside"}
 TARGETS = [
     Target(
+        "house numbers drawn from the cache, 1/s",
+        ("house_numbers", "loader", "crops/s"),
+        20_000,
+        True,
+    ),
+    Target("ST-CNN Single / CNN, house numbers", ("house_numbers", "ST-CNN Single", "/ CNN"), 1.04),
+    Target("ST-CNN Multi / CNN, house numbers", ("house_numbers", "ST-CNN Multi", "/ CNN"), 1.06),
+    Target(
         "CNN step, ours / plain torch in its best layout, R",
         ("networks", "cnn", "ours / best plain"),
         0.75,
