@@ -149,11 +149,6 @@ def test_a_box_outside_of_its_image_is_named(tmp_path: Path) -> None:
         module(tmp_path).setup()
 
 
-def test_no_data_are_answered_with_where_they_come_from(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"wanted are train/ and test/ with digitStruct\.mat"):
-        module(tmp_path).setup()
-
-
 @pytest.mark.parametrize(
     "changes", [{"crop": 33}, {"crop": 0}, {"enlarge": -0.1}, {"num_val": 0}, {"padding": "sky"}]
 )

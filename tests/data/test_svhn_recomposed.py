@@ -128,7 +128,7 @@ def test_they_join_the_training_images_and_come_of_these_alone(
     for split in ("val", "test"):
         assert more._splits[split].pool.equal(plain._splits[split].pool)
     assert more._splits["train"].pool[:38].equal(plain._splits["train"].pool)
-    assert len(more._splits["train"].targets) == 38 + 30
+    assert more.count_images() == {"train": 38 + 30, "val": 2, "test": 5, "train_real": 38}
     assert len({plain.data_sha256(), more.data_sha256()}) == 2
     held_out = {tuple(image.flatten().tolist()) for image in plain._splits["val"].pool}
     cuts = svhn.cut_folder(data_dir / "svhn/train", plain.cut, plain.cache_dir).split.pool

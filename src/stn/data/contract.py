@@ -40,5 +40,8 @@ class CellData(Protocol):
     def panel_batch(self, num: int) -> tuple[Tensor, Any]:
         """The same `num` validation samples for every picture, or all: (U, targets), on the CPU."""
 
+    def count_images(self) -> dict[str, int]:
+        """How many images "train", "val" and "test" have, and parts of them: for the record."""
+
     def data_sha256(self) -> str:
         """One checksum of all that is read from files."""

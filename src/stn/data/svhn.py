@@ -19,6 +19,7 @@ from stn.data.kept import Kept, Made, kept
 from stn.data.pool import PoolDataModule, Split
 from stn.data.randomness import permutation, stream, uniform
 from stn.data.svhn_recomposed import Recomposition
+from stn.data.svhn_source import fetch_svhn
 from stn.files.verified import DataError
 
 MAX_DIGITS, NONE = 5, 10
@@ -73,7 +74,7 @@ class SvhnDataModule(PoolDataModule):
 
     Args:
         folders: of training images, in `data_dir/svhn`; of the first, `num_val` are held out, or a
-            twentieth where these are fewer. What is not there is left out, and said.
+            twentieth where these are fewer. What is missing is fetched or left out: `fetch_svhn`.
         size, enlarge, padding: as of `Crop`.
         crop: side of what the network sees.
         num_val: images kept from training.
@@ -115,23 +116,17 @@ class SvhnDataModule(PoolDataModule):
         self.recompose = recompose
 
     def prepare_data(self) -> None:
-        """Kept the images, where that has not been done (one process does this)."""
+        """Fetches and cuts the images, where that has not been done (one process does this)."""
         self.load()
 
     def load(self) -> tuple[Mapping[str, Split], str]:
         """Reads what was cut; splits the training images."""
-        folders = {name: self.data_dir / "svhn" / name for name in (*self.folders, "test")}
-        if not (folders[self.folders[0]].is_dir() and folders["test"].is_dir()):
-            raise DataError(
-                f"no SVHN in {self.data_dir / 'svhn'}: wanted are {self.folders[0]}/ and test/ with"
-                " digitStruct.mat and PNG files, the full-number format ('Format 1') of"
-                " http://ufldl.stanford.edu/housenumbers; unpack its archives there"
-            )
-        cuts = {
-            name: cut_folder(folder, self.cut, self.cache_dir)
-            for name, folder in folders.items()
-            if folder.is_dir()
-        }
+        root = self.data_dir / "svhn"
+        there = fetch_svhn(root, self.folders)
+        for name in self.folders:
+            if name not in there:
+                print(f"{root / name} is not there: training does without it", file=sys.stderr)
+        cuts = {name: cut_folder(root / name, self.cut, self.cache_dir) for name in there}
         first = cuts[self.folders[0]].split
         num_val = min(self.num_val, len(first.targets) // 20)
         order = permutation(stream(self.data_seed, "validation"), len(first.targets))
@@ -158,6 +153,13 @@ class SvhnDataModule(PoolDataModule):
         windows = pool.unfold(2, self.crop, 1).unfold(3, self.crop, 1)  # a view
         U = windows[numbers, :, top, left].float().div_(255)
         return U.sub_(U.mean(dim=(1, 2, 3), keepdim=True))
+
+    def count_images(self) -> dict[str, int]:
+        """Images of each split; and the real ones of training, where some were made of these."""
+        numbers = super().count_images()
+        if self.recompose is None:
+            return numbers
+        return {**numbers, "train_real": numbers["train"] - self.recompose.count}
 
     def _recomposed(self, recompose: Recomposition, real: Kept, train: Tensor) -> Kept:
         """Return what is made of the training images of the first folder."""

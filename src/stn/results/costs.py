@@ -30,6 +30,11 @@ def costs(records: Sequence[Record]) -> dict[str, Any]:
             "machine": _counted(record.device for record in records),
             "commit (+: with changes)": _counted(commit(record) for record in records),
             "code": _counted(record.code or "not told" for record in records),
+            "images": _counted(
+                ", ".join(f"{name} {num}" for name, num in r.num_images.items())
+                for r in records
+                if r.num_images
+            ),
             "data, SHA-256": _counted(r.data_sha256[:12] for r in records if r.data_sha256),
             "versions": _counted(f"{k} {v}" for r in records for k, v in r.versions.items()),
         },
