@@ -97,6 +97,23 @@ def test_what_is_seen_beyond_the_border(padding: str) -> None:
     assert (int(cut[45, 30, 0]), int(cut[45, 60, 0])) == (100, 200)
 
 
+def test_the_box_is_where_it_is_said_to_be(tmp_path: Path) -> None:
+    """A picture of boxes alone, cut as a test image is, shows theirs where `test_boxes` says."""
+    write(tmp_path / "svhn/train", made_up(30, seed=0))
+    inside = {f"{i}.png": Number((90, 70), [(30.0, 20 + i, 20.0, 25.0, 1.0)]) for i in range(3)}
+    write(tmp_path / "svhn/test", inside)
+    data = module(tmp_path, size=128, crop=101, enlarge=1.0)
+    (half, other), heights = data.test_boxes()
+    assert half == other
+    assert heights.tolist() == [25.0] * 3
+    U = data.drawn("test", torch.arange(3))[0]
+    is_digit = U[:, 2] < 0  # the box is darker than the wall
+    columns = (
+        is_digit[:, 50].float().sum(dim=1) - 1
+    )  # in steps of pixels from the first to the last
+    assert columns.tolist() == pytest.approx([half * 100] * 3, abs=1.5)
+
+
 boxes = st.tuples(st.floats(-20, 60), st.floats(-20, 40), st.floats(0.5, 40), st.floats(0.5, 40))
 
 

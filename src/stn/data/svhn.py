@@ -154,6 +154,19 @@ class SvhnDataModule(PoolDataModule):
         U = windows[numbers, :, top, left].float().div_(255)
         return U.sub_(U.mean(dim=(1, 2, 3), keepdim=True))
 
+    def test_boxes(self) -> tuple[tuple[float, float], Tensor]:
+        """Return where the box of all digits is in test images, and how high it was.
+
+        Half of its width and height, in normalised coordinates round the middle, and its height in
+        the pixels of the image that it was cut from, for each image (N,).
+        """
+        entries, _ = _wanted(self.data_dir / "svhn/test")
+        heights = [
+            np.ptp(np.vstack([e.boxes[:, 1], e.boxes[:, 1] + e.boxes[:, 3]])) for e in entries
+        ]
+        half = self.cut.size / (1 + self.cut.enlarge) / (self.crop - 1)
+        return (half, half), torch.tensor(heights)
+
     def count_images(self) -> dict[str, int]:
         """Images of each split; and the real ones of training, where some were made of these."""
         numbers = super().count_images()

@@ -7,6 +7,7 @@ compare, `load` their networks, `choose` the images to show.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -40,12 +41,16 @@ class Rivals:
 
 @dataclass(frozen=True)
 class Networks:
-    """The networks of rivals, with their test set: images U (N, C, H, W) and classes (N,)."""
+    """The networks of rivals, with their data.
+
+    `U` (N, C, H, W) are the test images, `labels` their classes (N,), or those of each head.
+    """
 
     baseline: nn.Module
     others: tuple[nn.Module, ...]
     U: Tensor
     labels: Tensor
+    data: Any
 
 
 def find_rivals(comparison: Comparison, column: Column, baseline: str) -> Rivals | None:
@@ -84,7 +89,7 @@ def load(
 
     Raises:
         OSError: a run or the data are not there.
-        ValueError: they are not usable, or an image has not one class.
+        ValueError: they are not usable, or an image has no class.
     """
     entries = (rivals.baseline, *rivals.others)
     cells, tasks = zip(
@@ -95,10 +100,10 @@ def load(
     datamodule.prepare_data()
     loader = datamodule.test_dataloader()
     images, labels = zip(*(datamodule.on_after_batch_transfer(b, 0) for b in loader), strict=True)
-    if not isinstance(labels[0], Tensor) or labels[0].ndim != 1 or labels[0].is_floating_point():
-        raise ValueError("pictures are of images that have one class each")
+    if not isinstance(labels[0], Tensor) or labels[0].ndim > 2 or labels[0].is_floating_point():
+        raise ValueError("pictures are of images that have classes")
     first, *others = (task.network.eval() for task in tasks)
-    return Networks(first, tuple(others), torch.cat(images), torch.cat(labels))
+    return Networks(first, tuple(others), torch.cat(images), torch.cat(labels), datamodule)
 
 
 def draw_examples(rivals: Rivals, networks: Networks, title: str, num: int) -> Image.Image | None:
@@ -118,12 +123,12 @@ def draw_examples(rivals: Rivals, networks: Networks, title: str, num: int) -> I
         answers = networks.labels[numbers], guesses[numbers]
         for name, transformer in _transformers(row, network, networks.U) if len(numbers) else ():
             drawn = warp(transformer, networks.U[numbers])
-            rows.append(ExampleRow(name, _result(rivals, record), drawn, numbers, *answers))
+            rows.append(ExampleRow(name, result(rivals, record), drawn, numbers, *answers))
     if not rows:
         return None
     names = rivals.baseline[0].label, rivals.others[0][0].group
     heading = f"{title}: test images that the {names[0]} gets wrong and the {names[1]} right"
-    return example_sheet(heading, _budget(rivals), names, rows)
+    return example_sheet(heading, budget(rivals), names, rows)
 
 
 def draw_alignment(rivals: Rivals, networks: Networks, title: str) -> Image.Image | None:
@@ -138,11 +143,11 @@ def draw_alignment(rivals: Rivals, networks: Networks, title: str) -> Image.Imag
     for (row, record), network in zip(rivals.others, networks.others, strict=True):
         for name, transformer in _transformers(row, network, networks.U):
             means = class_means(warp(transformer, U).V, labels, num_classes)
-            rows.append((name, _result(rivals, record), means))
+            rows.append((name, result(rivals, record), means))
     if len(rows) == 1:
         return None
     heading = f"{title}: mean test images before and after the transformer"
-    return alignment_sheet(heading, f"the first {len(U):,} by class; {_budget(rivals)}", rows)
+    return alignment_sheet(heading, f"the first {len(U):,} by class; {budget(rivals)}", rows)
 
 
 def choose(labels: Tensor, right: Tensor, num: int) -> list[Tensor]:
@@ -195,16 +200,17 @@ def _transformers(row: Row, network: nn.Module, U: Tensor) -> list[tuple[str, Sp
     return [(f"{row.label} {i + 1}/{len(found)}", t) for i, t in enumerate(found)]
 
 
-def _result(rivals: Rivals, record: Record) -> str:
+def result(rivals: Rivals, record: Record) -> str:
+    """Say what a run reached."""
     metric = rivals.metric
     value = number(record.metrics[metric.name], metric.digits)
     return f"{metric.label.removeprefix('test ')} {value} {metric.unit}".rstrip()
 
 
-def _budget(rivals: Rivals) -> str:
-    """How the networks were trained, and what the baseline reached."""
+def budget(rivals: Rivals) -> str:
+    """Say how the networks were trained, and what the baseline reached."""
     row, record = rivals.baseline
     return (
         f"recipe {record.recipe}: {record.steps:,} steps of {record.batch_size} images,"
-        f" seed {record.seed}; {row.label}: {_result(rivals, record)}"
+        f" seed {record.seed}; {row.label}: {result(rivals, record)}"
     )
