@@ -118,14 +118,14 @@ class SvhnDataModule(PoolDataModule):
     def prepare_data(self) -> None:
         """Fetches and cuts the images, where that has not been done (one process does this)."""
         self.load()
+        for name in self.folders:
+            if not (self.data_dir / "svhn" / name).is_dir():
+                print(f"{self.data_dir}/svhn has no {name}: training does without", file=sys.stderr)
 
     def load(self) -> tuple[Mapping[str, Split], str]:
         """Reads what was cut; splits the training images."""
         root = self.data_dir / "svhn"
         there = fetch_svhn(root, self.folders)
-        for name in self.folders:
-            if name not in there:
-                print(f"{root / name} is not there: training does without it", file=sys.stderr)
         cuts = {name: cut_folder(root / name, self.cut, self.cache_dir) for name in there}
         first = cuts[self.folders[0]].split
         num_val = min(self.num_val, len(first.targets) // 20)

@@ -123,7 +123,7 @@ def draw_examples(rivals: Rivals, networks: Networks, title: str, num: int) -> I
         answers = networks.labels[numbers], guesses[numbers]
         for name, transformer in _transformers(row, network, networks.U) if len(numbers) else ():
             drawn = warp(transformer, networks.U[numbers])
-            rows.append(ExampleRow(name, result(rivals, record), drawn, numbers, *answers))
+            rows.append(ExampleRow(name, _result(rivals, record), drawn, numbers, *answers))
     if not rows:
         return None
     names = rivals.baseline[0].label, rivals.others[0][0].group
@@ -143,7 +143,7 @@ def draw_alignment(rivals: Rivals, networks: Networks, title: str) -> Image.Imag
     for (row, record), network in zip(rivals.others, networks.others, strict=True):
         for name, transformer in _transformers(row, network, networks.U):
             means = class_means(warp(transformer, U).V, labels, num_classes)
-            rows.append((name, result(rivals, record), means))
+            rows.append((name, _result(rivals, record), means))
     if len(rows) == 1:
         return None
     heading = f"{title}: mean test images before and after the transformer"
@@ -200,8 +200,7 @@ def _transformers(row: Row, network: nn.Module, U: Tensor) -> list[tuple[str, Sp
     return [(f"{row.label} {i + 1}/{len(found)}", t) for i, t in enumerate(found)]
 
 
-def result(rivals: Rivals, record: Record) -> str:
-    """Say what a run reached."""
+def _result(rivals: Rivals, record: Record) -> str:
     metric = rivals.metric
     value = number(record.metrics[metric.name], metric.digits)
     return f"{metric.label.removeprefix('test ')} {value} {metric.unit}".rstrip()
@@ -212,5 +211,5 @@ def budget(rivals: Rivals) -> str:
     row, record = rivals.baseline
     return (
         f"recipe {record.recipe}: {record.steps:,} steps of {record.batch_size} images,"
-        f" seed {record.seed}; {row.label}: {result(rivals, record)}"
+        f" seed {record.seed}; {row.label}: {_result(rivals, record)}"
     )

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from stn.drawing.sheets import ReadingRow, reading_sheet
 from stn.drawing.warps import product
-from stn.running.examples import Networks, Rivals, budget, choose, result
+from stn.running.examples import Networks, Rivals, budget, choose
 from stn.tasks.house_numbers import NONE
 
 BATCH_SIZE = 100
@@ -125,8 +125,11 @@ def draw_readings(rivals: Rivals, networks: Networks, title: str, num: int) -> I
             )
             for i in numbers.tolist()
         ]
-        name, images = f"{row.label}", networks.U[numbers]
-        rows.append(ReadingRow(name, result(rivals, record), images, reading.maps[numbers], words))
+        images = networks.U[numbers]
+        error = (
+            f"{record.metrics[rivals.metric.name]:.{rivals.metric.digits}f} {rivals.metric.unit}"
+        )
+        rows.append(ReadingRow(row.label, error, images, reading.maps[numbers], words))
     if not rows:
         return None
     return reading_sheet(
