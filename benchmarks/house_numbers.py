@@ -18,8 +18,8 @@ NUM_DRAWN = 512
 MODELS = ("svhn_cnn", "svhn_st_cnn_single", "svhn_st_cnn_multi")
 DATA = ("svhn", "svhn128")
 NOTE = """\
-Forward and backward of the networks of Table 2 at 54 px on a batch of {batch_size}, no update; and random
-crops of what is kept, as float32 without their mean, a batch at a time. Times in ms."""
+Forward and backward of the networks of Table 2 at 54 px on a batch of {batch_size}; random crops of
+what is kept, as float32 without their mean, a batch at a time. Times in ms."""
 
 
 class RandomNumbers(SvhnDataModule):
