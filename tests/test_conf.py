@@ -19,14 +19,17 @@ def names(group: str) -> list[str]:
 
 def of_family(group: str, family: str) -> list[str]:
     """Names of models or data sets of a family, by how they begin; all others are MNIST's."""
-    return [n for n in names(group) if n.split("_")[0].startswith("svhn") == (family == "svhn")]
+    starts = {"svhn": "svhn", "cub": "cub", "addition": "addition", "parallel": "addition"}
+    found = {
+        n: next((f for s, f in starts.items() if n.startswith(s)), "mnist") for n in names(group)
+    }
+    return [name for name in names(group) if found[name] == family]
 
 
-FAMILIES = ("mnist", "svhn")
-every_pair = pytest.mark.parametrize(
-    ("model", "data"),
-    [(m, d) for f in FAMILIES for m in of_family("model", f) for d in of_family("data", f)],
-)
+FAMILIES = ("mnist", "svhn", "cub", "addition")
+PAIRS = [(m, d) for f in FAMILIES for m in of_family("model", f) for d in of_family("data", f)]
+PAIRS += [(model, "addition") for model in of_family("model", "mnist")]
+every_pair = pytest.mark.parametrize(("model", "data"), PAIRS)
 
 
 def test_there_are_no_yml_files() -> None:
@@ -50,7 +53,7 @@ def test_every_model_takes_every_data_set_of_its_family(
     heads = [cfg.data.num_heads] if "num_heads" in cfg.data else []
     assert network(U).shape == (2, *heads, cfg.data.num_classes)
     datamodule = instantiate(cfg.data.module, batch_size=2, seed=0, data_dir=".")
-    if data.startswith("mnist"):
+    if data not in (*of_family("data", "svhn"), *of_family("data", "cub")):
         assert list(datamodule.distortion.size) == cfg.data.image_size
     else:
         assert [datamodule.crop, datamodule.crop] == cfg.data.image_size
@@ -88,8 +91,8 @@ def test_every_column_of_table_1_has_a_budget_for_every_recipe(
     compose_train: Compose, budgets: str
 ) -> None:
     table = OmegaConf.load(CONF / "model/budgets" / f"{budgets}.yaml")
-    assert table.keys() == {*of_family("data", budgets), "otherwise"}
-    for data in of_family("data", budgets):
+    assert table.keys() == {*of_family("data", budgets), "addition", "otherwise"}
+    for data in table.keys() - {"otherwise"}:
         assert table[data].keys() == {*names("recipe")}
         for recipe in names("recipe"):
             cfg = compose_train(f"data={data}", f"recipe={recipe}", "model=cnn")
@@ -118,7 +121,8 @@ def test_networks_are_fast_unless_told_otherwise(compose_train: Compose, trainer
 
 @pytest.mark.parametrize("task", names("task"))
 def test_every_task_makes_a_loss_and_metrics(compose_train: Compose, task: str) -> None:
-    cfg = compose_train("data=svhn" if task == "house_numbers" else "data=mnist_r").task
+    data = {"house_numbers": "svhn", "accuracy": "cub", "classification": "mnist_r"}[task]
+    cfg = compose_train(f"data={data}").task
     assert cfg.name == task
     assert callable(instantiate(cfg.loss))
     assert cfg.metric in cfg.evaluators
@@ -134,7 +138,11 @@ def test_every_logger_can_be_started(compose_train: Compose, logger: str) -> Non
 
 @pytest.mark.parametrize(
     ("data", "recipe"),
-    [(d, r) for f, d in (("mnist", "mnist_r"), ("svhn", "svhn")) for r in names(f"recipe/{f}")],
+    [
+        (d, r)
+        for f, d in (("mnist", "mnist_r"), ("svhn", "svhn"), ("cub", "cub"))
+        for r in names(f"recipe/{f}")
+    ],
 )
 def test_every_recipe_makes_an_optimiser_and_a_schedule(
     compose_train: Compose, data: str, recipe: str

@@ -4,9 +4,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
-from stn import pictures, train
+from stn import train
 from stn.results.collect import collect
 from tests.svhn_files import made_up, write
 
@@ -33,17 +32,3 @@ def test_a_smoke_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "missing" not in report.split("Where there is no number")[0]
     multi = next(tmp_path.glob("runs/svhn_st_cnn_multi-*"))
     assert [*multi.glob("panels/*.png")]
-    places = [f"source={tmp_path}/runs", f"out={tmp_path}/reports", "recipe=smoke"]
-    same = ["overrides=['recipe.batch_size=8','recipe.max_steps=2']"]
-    monkeypatch.setattr(sys, "argv", ["stn.pictures", "table=table2", *same, *places])
-    with pytest.raises(SystemExit) as stop:
-        pictures.main()
-    assert stop.value.code is None
-    for column in ("64px", "128px"):
-        name = f"table2_smoke_{column}_svhn_cnn"
-        assert Image.open(tmp_path / f"reports/{name}_readings.png").width > 500
-        table = (tmp_path / f"reports/{name}_crops.md").read_text()
-        assert "over 15 test images" in table
-        assert [line.split("|")[1].strip() for line in table.splitlines()[6:]] == [
-            *("any, at the start", "ST-CNN Single, 2 steps", "ST-CNN Multi, 2 steps")
-        ]

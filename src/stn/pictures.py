@@ -5,9 +5,7 @@
 For each baseline of the table and each column with finished runs of it and of a network that is
 compared with it, it writes `<out>/<table>_<recipe>_<column>_<baseline>.png`, images that the former
 gets wrong and the latter right, and `..._alignment.png`, the mean images before and after the
-transformer. Of house numbers it writes `..._readings.png`, where the product of the transforms
-looks and what is read, and `..._crops.md`, how much of the true boxes that is. Overrides are given
-as to `stn.report`.
+transformer. Overrides are given as to `stn.report`.
 """
 
 import sys
@@ -19,11 +17,9 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from stn.configuration import CONF
-from stn.files.atomic import write_atomically
 from stn.report import chosen_recipe, filled, table_of
 from stn.results.collect import collect
 from stn.running.examples import Rivals, draw_alignment, draw_examples, find_rivals, load
-from stn.running.readings import crops_table, draw_readings
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="pictures")
@@ -76,14 +72,8 @@ def _draw(cfg: DictConfig, rivals: Rivals, title: str, name: str) -> None:
     """Write the pictures of a column and a baseline, and say what there is none of."""
     networks = load(rivals, Path(cfg.source), cfg.data_dir, tuple(cfg.packages))
     if networks.labels.ndim == 2:
-        readings = draw_readings(rivals, networks, title, 2 * cfg.num_images)
-        if readings is None:
-            print(f"no picture of {rivals.column.key}: no affine transformers in a row")
-            return
-        _save(readings, Path(cfg.out) / f"{name}_readings.png")
-        path = Path(cfg.out) / f"{name}_crops.md"
-        write_atomically(path, crops_table(rivals, networks).encode())
-        print(f"wrote {path}")
+        what = "have several classes each; for one run there is python -m stn.looks"
+        print(f"no picture of {rivals.column.key}: its images {what}")
         return
     examples = draw_examples(rivals, networks, title, cfg.num_images)
     alignment = draw_alignment(rivals, networks, title)

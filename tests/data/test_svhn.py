@@ -1,3 +1,4 @@
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -98,20 +99,23 @@ def test_what_is_seen_beyond_the_border(padding: str) -> None:
 
 
 def test_the_box_is_where_it_is_said_to_be(tmp_path: Path) -> None:
-    """A picture of boxes alone, cut as a test image is, shows theirs where `test_boxes` says."""
-    write(tmp_path / "svhn/train", made_up(30, seed=0))
-    inside = {f"{i}.png": Number((90, 70), [(30.0, 20 + i, 20.0, 25.0, 1.0)]) for i in range(3)}
+    """Boxes darker than the wall, of one height a test image, shown as test images are."""
+    write(tmp_path / "svhn/train", made_up(60, seed=0))
+    inside = {
+        f"{i}.png": Number((90, 70), [(30.0, 20.0, 20.0, 16.0 * 2**i, 1.0)]) for i in range(2)
+    }
     write(tmp_path / "svhn/test", inside)
     data = module(tmp_path, size=128, crop=101, enlarge=1.0)
-    (half, other), heights = data.test_boxes()
-    assert half == other
-    assert heights.tolist() == [25.0] * 3
-    U = data.drawn("test", torch.arange(3))[0]
-    is_digit = U[:, 2] < 0  # the box is darker than the wall
-    columns = (
-        is_digit[:, 50].float().sum(dim=1) - 1
-    )  # in steps of pixels from the first to the last
-    assert columns.tolist() == pytest.approx([half * 100] * 3, abs=1.5)
+    places = data.places("test")
+    assert places.sizes is not None
+    assert places.sizes.tolist() == [4, 5]
+    is_digit = data.drawn("test", torch.arange(2))[0][:, 2] < 0
+    for dark, (left, top, right, bottom) in zip(is_digit, places.boxes.tolist(), strict=True):
+        steps = [dark[50].sum().item() - 1, dark[:, 50].sum().item() - 1]  # pixels to pixels
+        assert steps == pytest.approx([50 * (right - left), 50 * (bottom - top)], abs=1.5)
+    held_out = data.places("val").sizes
+    assert held_out is not None
+    assert len(held_out) == len(data._splits["val"].targets)
 
 
 boxes = st.tuples(st.floats(-20, 60), st.floats(-20, 40), st.floats(0.5, 40), st.floats(0.5, 40))
@@ -166,6 +170,11 @@ def test_a_box_outside_of_its_image_is_named(tmp_path: Path) -> None:
         module(tmp_path).setup()
 
 
+def test_no_data_are_answered_with_where_they_come_from(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"wanted are train/ and test/ with digitStruct\.mat"):
+        module(tmp_path).setup()
+
+
 @pytest.mark.parametrize(
     "changes", [{"crop": 33}, {"crop": 0}, {"enlarge": -0.1}, {"num_val": 0}, {"padding": "sky"}]
 )
@@ -187,3 +196,13 @@ def test_each_configuration_makes_what_it_states(name: str, compose_train, svhn_
     U, digits = build_data(cell).panel_batch(2)
     assert U.shape == (2, 3, *cfg.data.image_size)
     assert digits.shape == (2, 5)
+
+
+def test_archives_beside_the_folders_are_unpacked(svhn_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "svhn").mkdir()
+    for name in ("train", "extra", "test"):
+        with tarfile.open(tmp_path / f"svhn/{name}.tar.gz", "w:gz") as archive:
+            archive.add(svhn_dir / "svhn" / name, name)
+    data, same = module(tmp_path), module(svhn_dir)
+    data.prepare_data()
+    assert data.data_sha256() == same.data_sha256()

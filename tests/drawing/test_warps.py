@@ -3,16 +3,9 @@ import torch
 from torch import nn
 
 from stn.drawing.tiles import tile
-from stn.drawing.warps import at_work, product, warp
+from stn.drawing.warps import at_work, warp
 from stn.models.mnist import Fcn, StFcn
-from stn.transformers import (
-    Affine,
-    Projective,
-    Similarity,
-    SpatialTransformer,
-    ThinPlateSpline,
-    Transform,
-)
+from stn.transformers import Affine, Projective, ThinPlateSpline, Transform
 
 SIZE = (20, 28)
 
@@ -54,38 +47,3 @@ def test_transformers_are_found_in_the_order_of_their_work() -> None:
     torch.testing.assert_close(found[1][1], U + 1)
     assert not first._forward_pre_hooks
     assert at_work(Fcn((1, *SIZE), 10, 4), U) == []
-
-
-class Given(nn.Module):
-    """Finds the same theta in all images."""
-
-    def __init__(self, theta: torch.Tensor) -> None:
-        super().__init__()
-        self.found = theta
-
-    def forward(self, U: torch.Tensor) -> torch.Tensor:
-        return self.found
-
-
-def test_the_product_leads_from_the_last_output_to_the_image() -> None:
-    random = torch.Generator().manual_seed(0)
-    wanted = torch.randn(2, 5, 6, generator=random).double() * 0.2 + Affine().identity()
-    layers = [SpatialTransformer(Given(theta), Affine()) for theta in wanted]
-    network = nn.Sequential(layers[0], nn.ReLU(), layers[1])
-    maps = product(network, torch.rand(5, 1, *SIZE, dtype=torch.float64))
-    assert maps is not None
-    points = torch.rand(5, 7, 2, generator=random).double()
-    reached = points
-    for theta in wanted.flip(0):  # the last output is read of the first
-        A = theta.view(5, 2, 3)
-        reached = torch.einsum("bij,bnj->bni", A[:, :, :2], reached) + A[:, None, :, 2]
-    ours = torch.einsum("bij,bnj->bni", maps[:, :, :2], points) + maps[:, None, :, 2]
-    torch.testing.assert_close(ours, reached)
-
-
-def test_only_affine_maps_have_a_product() -> None:
-    U = torch.rand(2, 1, *SIZE)
-    assert product(Fcn((1, *SIZE), 10, 4), U) is None
-    assert product(StFcn((1, *SIZE), 10, 4, Projective()), U) is None
-    maps = product(StFcn((1, *SIZE), 10, 4, Similarity()), U)
-    torch.testing.assert_close(maps, torch.eye(2, 3).expand(2, 2, 3))

@@ -25,10 +25,11 @@ each_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: "/".join(
 def comparison_of(folder: Path) -> Comparison:
     """The table and the recipe are those that the folder is called after."""
     name, recipe = folder.parts[-2:]
-    content: Any = OmegaConf.to_container(OmegaConf.load(ROOT / f"conf/table/{name}.yaml"))
-    table, found = parse_table(name, content), collect(folder)
+    found = collect(folder)
     assert not found.problems
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        content: Any = OmegaConf.to_container(compose("report", [f"table={name}"]).table)
+        table = parse_table(name, content)
         seeds = sorted({*range(table.seeds), *(record.seed for record in found.records)})
         runs = plan(table, [f"recipe={recipe}"], lambda chosen: compose("train", [*chosen]), seeds)
     return compare(table, recipe, runs, found.records)

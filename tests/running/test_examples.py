@@ -143,12 +143,12 @@ def test_every_transformer_that_sees_the_image_has_a_row(channels: int, num_clas
     U = torch.rand(2 * num_classes, channels, *size, generator=random)
     labels = torch.arange(2 * num_classes) % num_classes
     one = Parallel(1, num_classes, channels, size)
-    networks = Networks(Constant(0, num_classes), (one,), U, labels, None)
+    networks = Networks(Constant(0, num_classes), (one,), U, labels)
     sheet = draw_examples(rivals_of(), networks, "Birds", 2)
     assert sheet is not None
-    blind = Networks(networks.baseline, (Constant(1, num_classes),), U, labels, None)
+    blind = Networks(networks.baseline, (Constant(1, num_classes),), U, labels)
     assert draw_examples(rivals_of(), blind, "Birds", 2) is None
-    both = Networks(networks.baseline, (one, one.eval()), U, labels, None)
+    both = Networks(networks.baseline, (one, one.eval()), U, labels)
     taller = draw_examples(rivals_of(2), both, "Birds", 2)
     assert taller is not None
     alone, heads = sheet.height, 2 * sheet.height - taller.height
@@ -162,5 +162,5 @@ def test_every_transformer_that_sees_the_image_has_a_row(channels: int, num_clas
 
 def test_no_image_is_right_where_the_baseline_is_wrong() -> None:
     U, labels = torch.rand(4, 1, 37, 35), torch.zeros(4, dtype=torch.int64)
-    networks = Networks(Constant(0, 2), (Parallel(1, 2, 1, (37, 35)),), U, labels, None)
+    networks = Networks(Constant(0, 2), (Parallel(1, 2, 1, (37, 35)),), U, labels)
     assert draw_examples(rivals_of(), networks, "Birds", 2) is None

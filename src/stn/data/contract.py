@@ -1,8 +1,35 @@
 """What a cell needs of its data module."""
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
+
+
+class Places(NamedTuple):
+    """Where things are in the images of a split: evaluated with, never trained on.
+
+    Positions are (x, y), -1 and 1 the centres of an image's border pixels.
+
+    Attributes:
+        names: of K things, such as the parts of a bird.
+        points: (N, K, 2).
+        is_seen: (N, K), whether a thing is visible in the image.
+        boxes: (N, 4), left, top, right and bottom of what the image shows.
+        sizes: (N,), how large that is, to compare scale with; None for the root of the box's share.
+    """
+
+    names: tuple[str, ...]
+    points: Tensor
+    is_seen: Tensor
+    boxes: Tensor
+    sizes: Tensor | None = None
+
+
+class LocatedData(Protocol):
+    """A data module that knows where things are."""
+
+    def places(self, split: str) -> Places:
+        """Return where things are in all samples of a split that is not drawn at random."""
 
 
 @runtime_checkable

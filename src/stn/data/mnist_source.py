@@ -6,12 +6,10 @@ checksums into `CHECKSUMS` (`monkeypatch.setattr`); nothing else may.
 
 import hashlib
 import shutil
-import socket
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from filelock import FileLock
 from torch import Tensor
 
 from stn.data.idx import parse_idx
+from stn.files.archives import socket_timeout
 from stn.files.verified import DataError, install, read_verified
 
 # md5 of the unpacked files.
@@ -104,7 +103,7 @@ def _from_mirrors(temporary: Path) -> Path:
     try:
         from torchvision.datasets import MNIST  # costs a second, and is rarely needed
 
-        with _socket_timeout(_TIMEOUT_S):
+        with socket_timeout(_TIMEOUT_S):
             return Path(MNIST(temporary, download=True).raw_folder)
     except (ImportError, OSError, RuntimeError) as error:
         raise DataError(f"torchvision's mirrors: {error}") from error
@@ -171,17 +170,6 @@ def _split(images: Tensor, labels: Tensor, name: str) -> tuple[Tensor, Tensor]:
             f"up to {int(labels.max())}; expected (N, 28, 28) and (N,) of 0-9"
         )
     return images[:, None], labels.long()
-
-
-@contextmanager
-def _socket_timeout(seconds: float) -> Iterator[None]:
-    """Downloads by torchvision wait for ever otherwise, where a network swallows packets."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def _how_to_provide(folder: Path, failures: list[str]) -> str:

@@ -14,14 +14,21 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from stn.data.contract import Places
 from stn.data.digit_struct import Entry, read_digit_struct
 from stn.data.kept import Kept, Made, kept
 from stn.data.pool import PoolDataModule, Split
 from stn.data.randomness import permutation, stream, uniform
 from stn.data.svhn_recomposed import Recomposition
-from stn.data.svhn_source import fetch_svhn
+from stn.files.archives import provide
 from stn.files.verified import DataError
 
+URL = "http://ufldl.stanford.edu/housenumbers"
+# The site publishes none: those of the archives that the docTR library loads the two sets from.
+SHA256 = {
+    "train": "4b17bb33b6cd8f963493168f80143da956f28ec406cc12f8e5745a9f91a51898",
+    "test": "57ac9ceb530e4aa85b55d991be8fc49c695b3d71c6f6a88afea86549efde7fb5",
+}
 MAX_DIGITS, NONE = 5, 10
 PADDINGS = ("black", "edge", "mean")
 MAX_PIXELS = 2**24  # of an image; the largest of the official ones has a quarter of it
@@ -74,7 +81,7 @@ class SvhnDataModule(PoolDataModule):
 
     Args:
         folders: of training images, in `data_dir/svhn`; of the first, `num_val` are held out, or a
-            twentieth where these are fewer. What is missing is fetched or left out: `fetch_svhn`.
+            twentieth where these are fewer. What is not there is left out, and said.
         size, enlarge, padding: as of `Crop`.
         crop: side of what the network sees.
         num_val: images kept from training.
@@ -116,21 +123,30 @@ class SvhnDataModule(PoolDataModule):
         self.recompose = recompose
 
     def prepare_data(self) -> None:
-        """Fetches and cuts the images, where that has not been done (one process does this)."""
+        """Fetches and unpacks what is not there, and cuts the images (one process does this)."""
+        for name in (*self.folders, "test"):
+            folder = self.data_dir / "svhn" / name
+            archive = folder.with_name(f"{name}.tar.gz")
+            is_needed = name in (self.folders[0], "test")
+            url = f"{URL}/{archive.name}" if is_needed else None
+            try:  # an archive that lies there may hold a part
+                provide(folder, archive, name, url, md5=None, sha256=SHA256.get(name))
+            except DataError as error:
+                raise DataError(f"{error}\n{self._how_to_provide()}") from error
         self.load()
-        for name in self.folders:
-            if not (self.data_dir / "svhn" / name).is_dir():
-                print(f"{self.data_dir}/svhn has no {name}: training does without", file=sys.stderr)
 
     def load(self) -> tuple[Mapping[str, Split], str]:
         """Reads what was cut; splits the training images."""
-        root = self.data_dir / "svhn"
-        there = fetch_svhn(root, self.folders)
-        cuts = {name: cut_folder(root / name, self.cut, self.cache_dir) for name in there}
+        folders = {name: self.data_dir / "svhn" / name for name in (*self.folders, "test")}
+        if not (folders[self.folders[0]].is_dir() and folders["test"].is_dir()):
+            raise DataError(self._how_to_provide())
+        cuts = {
+            name: cut_folder(folder, self.cut, self.cache_dir)
+            for name, folder in folders.items()
+            if folder.is_dir()
+        }
         first = cuts[self.folders[0]].split
-        num_val = min(self.num_val, len(first.targets) // 20)
-        order = permutation(stream(self.data_seed, "validation"), len(first.targets))
-        val, train = order[:num_val], order[num_val:].sort().values
+        val, train = self._held_out(len(first.targets))
         if self.recompose is not None:
             cuts["recomposed"] = self._recomposed(self.recompose, cuts[self.folders[0]], train)
         others = [cut.split for name, cut in cuts.items() if name not in (self.folders[0], "test")]
@@ -154,25 +170,46 @@ class SvhnDataModule(PoolDataModule):
         U = windows[numbers, :, top, left].float().div_(255)
         return U.sub_(U.mean(dim=(1, 2, 3), keepdim=True))
 
-    def test_boxes(self) -> tuple[tuple[float, float], Tensor]:
-        """Return where the box of all digits is in test images, and how high it was.
-
-        Half of its width and height, in normalised coordinates round the middle, and its height in
-        the pixels of the image that it was cut from, for each image (N,).
-        """
-        entries, _ = _wanted(self.data_dir / "svhn/test")
-        heights = [
-            np.ptp(np.vstack([e.boxes[:, 1], e.boxes[:, 1] + e.boxes[:, 3]])) for e in entries
-        ]
-        half = self.cut.size / (1 + self.cut.enlarge) / (self.crop - 1)
-        return (half, half), torch.tensor(heights)
-
     def count_images(self) -> dict[str, int]:
         """Images of each split; and the real ones of training, where some were made of these."""
         numbers = super().count_images()
         if self.recompose is None:
             return numbers
         return {**numbers, "train_real": numbers["train"] - self.recompose.count}
+
+    def _held_out(self, num: int) -> tuple[Tensor, Tensor]:
+        """Divide the numbers of the first folder's images into those held out and the others."""
+        num_val = min(self.num_val, num // 20)
+        order = permutation(stream(self.data_seed, "validation"), num)
+        return order[:num_val], order[num_val:].sort().values
+
+    def _how_to_provide(self) -> str:
+        return (
+            f"no SVHN in {self.data_dir / 'svhn'}: wanted are {self.folders[0]}/ and test/ with"
+            f" digitStruct.mat and PNG files, the full-number format ('Format 1') of {URL}, or its"
+            " archives train.tar.gz, test.tar.gz and, where wanted, extra.tar.gz"
+        )
+
+    def places(self, split: str) -> Places:
+        """The box of all digits, which the crop puts at the same place of every image.
+
+        Its size is the logarithm of its height in the image that it was cut from.
+        """
+        self.setup()
+        half = self.cut.size / (1 + self.cut.enlarge) / (self.crop - 1)
+        num = len(self._splits[split].targets)
+        boxes = torch.tensor([-half, -half, half, half]).expand(num, 4)
+        seen = torch.ones(num, 1).bool()
+        return Places(("number",), torch.zeros(num, 1, 2), seen, boxes, self._heights(split))
+
+    def _heights(self, split: str) -> Tensor:
+        """How high the number is in the image that it was cut from (N,), as its logarithm."""
+        name = {"test": "test", "val": self.folders[0]}[split]
+        entries, _ = _wanted(self.data_dir / "svhn" / name)
+        tops = [entry.boxes[:, 1].min() for entry in entries]
+        ends = [(entry.boxes[:, 1] + entry.boxes[:, 3]).max() for entry in entries]
+        heights = torch.tensor(np.log2(np.subtract(ends, tops)))
+        return heights[self._held_out(len(entries))[0]] if split == "val" else heights
 
     def _recomposed(self, recompose: Recomposition, real: Kept, train: Tensor) -> Kept:
         """Return what is made of the training images of the first folder."""

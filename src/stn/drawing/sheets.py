@@ -9,7 +9,6 @@ from torch import Tensor
 
 from stn.drawing.tiles import OUTLINE_COLOUR, PAPER, TOP_COLOUR, Colour, tile
 from stn.drawing.warps import Warp
-from stn.transformers import Affine, outline
 
 SIDE_PX, MARGIN_PX, GAP_PX, EDGE_PX = 112, 36, 2, 24
 LABEL_PX, LINE_PX = 210, 32
@@ -40,43 +39,6 @@ class ExampleRow:
     numbers: Tensor
     labels: Tensor
     baseline: Tensor
-
-
-@dataclass(frozen=True)
-class ReadingRow:
-    """Images that a network reads.
-
-    Attributes:
-        name: of the network; `error` is its test error, as text.
-        images: (n, C, H, W).
-        maps: affine maps (n, 2, 3) from the output of its transformers to the images.
-        words: what it reads in each, how sure it is, and what stands there.
-    """
-
-    name: str
-    error: str
-    images: Tensor
-    maps: Tensor
-    words: Sequence[tuple[str, str, str]]
-
-
-def reading_sheet(title: str, subtitle: str, rows: Sequence[ReadingRow]) -> Image.Image:
-    """Draw a row for each network: images, where it looks in them, and what it reads there."""
-    step, row_px = SIDE_PX + 2 * MARGIN_PX + 12, SIDE_PX + 2 * MARGIN_PX + LINE_PX
-    head, num = EDGE_PX + 3 * LINE_PX, max(len(row.images) for row in rows)
-    size = (2 * EDGE_PX + LABEL_PX + num * step, head + len(rows) * row_px + EDGE_PX)
-    sheet = _titled(size, title, subtitle)
-    draw = ImageDraw.Draw(sheet)
-    for i, row in enumerate(rows):
-        top = head + i * row_px
-        _draw_row_label(draw, top + MARGIN_PX, row.name, row.error)
-        borders = outline(Affine(), row.maps.flatten(1))
-        for j, (read, sure, true) in enumerate(row.words):
-            left = EDGE_PX + LABEL_PX + j * step
-            sheet.paste(tile(row.images[j], SIDE_PX, MARGIN_PX, borders[j]), (left, top))
-            parts = [(f"{read} ", GOOD if read == true else BAD), (sure, FAINT)]
-            _write(draw, (left + step / 2, top + SIDE_PX + 2 * MARGIN_PX - 4), parts, "ma")
-    return sheet
 
 
 def example_sheet(

@@ -70,21 +70,3 @@ def at_work(network: nn.Module, U: Tensor) -> list[tuple[SpatialTransformer, Ten
     for hook in hooks:
         hook.remove()
     return found
-
-
-@torch.no_grad()
-def product(network: nn.Module, U: Tensor) -> Tensor | None:
-    """Return the product (B, 2, 3) of the affine maps of transformers that follow each other.
-
-    It leads from the output of the last one to the images U (B, C, H, W), but for the part of a
-    pixel by which pooling between them shifts. None if there are none, or others than affine ones.
-    """
-    found = at_work(network, U)
-    if not found or not all(hasattr(layer.transform, "matrix") for layer, _, _ in found):
-        return None
-    whole = torch.eye(3).expand(len(U), 3, 3)
-    for layer, _, theta in found:
-        matrix: Tensor = layer.transform.matrix(theta).view(-1, 2, 3)  # type: ignore[attr-defined]
-        last = matrix.new_tensor([[[0.0, 0.0, 1.0]]]).expand(len(matrix), 1, 3)
-        whole = whole.to(matrix) @ torch.cat([matrix, last], dim=1)
-    return whole[:, :2]

@@ -41,7 +41,8 @@ class Backbone(nn.Module):
 
     Args:
         name: as torchvision calls it, such as mobilenet_v2, googlenet or resnet18.
-        weights_dir: folder with ImageNet weights, fetched if they are not there; None for new ones.
+        pretrained: start from ImageNet's weights, which are fetched if they are not there.
+        data_dir: folder in whose `weights/` they are.
 
     Attributes:
         channels: C of the map and of the vector.
@@ -54,7 +55,7 @@ class Backbone(nn.Module):
     mean: Tensor
     sd: Tensor
 
-    def __init__(self, name: str, weights_dir: str | Path | None = None) -> None:
+    def __init__(self, name: str, pretrained: bool, data_dir: str | Path) -> None:
         super().__init__()
         from torchvision import models  # a second, and one experiment alone needs it
 
@@ -67,8 +68,8 @@ class Backbone(nn.Module):
         if end == 0:
             raise ValueError(f"{name} does not end in a map of features and a classifier")
         self.maps = nn.Sequential(*(parts[key] for key in kept[:end]))
-        if weights_dir is not None:
-            weights = _weights(name, Path(weights_dir))
+        if pretrained:
+            weights = _weights(name, Path(data_dir) / "weights")
             # By their order: releases of torchvision have called the same layers differently.
             kept_names = self.maps.state_dict().keys()
             self.maps.load_state_dict(dict(zip(kept_names, weights.values(), strict=False)))

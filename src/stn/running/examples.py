@@ -7,7 +7,6 @@ compare, `load` their networks, `choose` the images to show.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
@@ -41,16 +40,12 @@ class Rivals:
 
 @dataclass(frozen=True)
 class Networks:
-    """The networks of rivals, with their data.
-
-    `U` (N, C, H, W) are the test images, `labels` their classes (N,), or those of each head.
-    """
+    """The networks of rivals, with their test set: images U (N, C, H, W) and classes (N, ...)."""
 
     baseline: nn.Module
     others: tuple[nn.Module, ...]
     U: Tensor
     labels: Tensor
-    data: Any
 
 
 def find_rivals(comparison: Comparison, column: Column, baseline: str) -> Rivals | None:
@@ -103,7 +98,7 @@ def load(
     if not isinstance(labels[0], Tensor) or labels[0].ndim > 2 or labels[0].is_floating_point():
         raise ValueError("pictures are of images that have classes")
     first, *others = (task.network.eval() for task in tasks)
-    return Networks(first, tuple(others), torch.cat(images), torch.cat(labels), datamodule)
+    return Networks(first, tuple(others), torch.cat(images), torch.cat(labels))
 
 
 def draw_examples(rivals: Rivals, networks: Networks, title: str, num: int) -> Image.Image | None:
@@ -128,7 +123,7 @@ def draw_examples(rivals: Rivals, networks: Networks, title: str, num: int) -> I
         return None
     names = rivals.baseline[0].label, rivals.others[0][0].group
     heading = f"{title}: test images that the {names[0]} gets wrong and the {names[1]} right"
-    return example_sheet(heading, budget(rivals), names, rows)
+    return example_sheet(heading, _budget(rivals), names, rows)
 
 
 def draw_alignment(rivals: Rivals, networks: Networks, title: str) -> Image.Image | None:
@@ -147,7 +142,7 @@ def draw_alignment(rivals: Rivals, networks: Networks, title: str) -> Image.Imag
     if len(rows) == 1:
         return None
     heading = f"{title}: mean test images before and after the transformer"
-    return alignment_sheet(heading, f"the first {len(U):,} by class; {budget(rivals)}", rows)
+    return alignment_sheet(heading, f"the first {len(U):,} by class; {_budget(rivals)}", rows)
 
 
 def choose(labels: Tensor, right: Tensor, num: int) -> list[Tensor]:
@@ -206,8 +201,8 @@ def _result(rivals: Rivals, record: Record) -> str:
     return f"{metric.label.removeprefix('test ')} {value} {metric.unit}".rstrip()
 
 
-def budget(rivals: Rivals) -> str:
-    """Say how the networks were trained, and what the baseline reached."""
+def _budget(rivals: Rivals) -> str:
+    """How the networks were trained, and what the baseline reached."""
     row, record = rivals.baseline
     return (
         f"recipe {record.recipe}: {record.steps:,} steps of {record.batch_size} images,"

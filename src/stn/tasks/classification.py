@@ -63,3 +63,11 @@ class ErrorPercent(Metric):
     def compute(self) -> Tensor:
         """Return the error, as float64 on the processor."""
         return 100 * self.wrong.cpu().double() / self.seen.cpu().double()
+
+
+class AccuracyPercent(ErrorPercent):
+    """Share of images whose most likely class is their label, in percent."""
+
+    def compute(self) -> Tensor:
+        """Return the accuracy, as float64 on the processor."""
+        return 100 - super().compute()

@@ -1,0 +1,295 @@
+"""CUB-200-2011: birds of 200 kinds, with their boxes and parts (Section 4.3).
+
+Labels alone are trained on; boxes and parts tell afterwards what the transformers look at.
+"""
+
+import hashlib
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from stn.data.contract import Places
+from stn.data.kept import Kept, Made, kept
+from stn.data.pool import PoolDataModule, Split
+from stn.data.randomness import permutation, stream, uniform
+from stn.files.archives import provide
+from stn.files.verified import DataError
+
+URL = "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz"
+MD5 = "97eceeb196236b17998738112f37df78"  # as commonly cited; it could not be tried here
+NUM_CLASSES = 200
+OFFICIAL = {"train": 5994, "test": 5794}  # images, where all classes are there
+MAX_PIXELS = 2**24
+
+
+class Bird(NamedTuple):
+    """An image that the lists name: its number there, file, class from 0 up, and split."""
+
+    number: int
+    name: str
+    label: int
+    split: str
+
+
+class CubDataModule(PoolDataModule):
+    """Birds: random crops and flips for training, the centre otherwise.
+
+    A batch reaches the task as (U (B, 3, crop, crop) in [0, 1], labels (B,)). Images are scaled
+    such that their shorter side is `side`, and the middle square is kept.
+
+    Args:
+        side: of the images that are kept.
+        crop: side of what the network sees.
+        val_share: share of the training images that is held out.
+        batch_size, seed, data_seed, data_dir: as in `PoolDataModule`.
+
+    Raises:
+        ValueError: a number is out of range.
+        DataError: the data are missing or damaged (on `setup`); names the file.
+    """
+
+    def __init__(
+        self,
+        side: int,
+        crop: int,
+        val_share: float,
+        batch_size: int,
+        seed: int,
+        data_seed: int,
+        data_dir: str | Path,
+    ) -> None:
+        super().__init__(batch_size, seed, data_seed, data_dir)
+        if not 0 < crop <= side or not 0 < val_share < 1:
+            raise ValueError(
+                "wanted are 0 < crop <= side and a share between 0 and 1 for validation, not"
+                f" {crop}, {side} and {val_share}"
+            )
+        self.side, self.crop, self.val_share = side, crop, val_share
+        self.folder = self.data_dir / "cub"
+
+    def prepare_data(self) -> None:
+        """Fetches and unpacks what is not there, and scales the images (one process does this)."""
+        archive = self.data_dir / "CUB_200_2011.tgz"
+        try:
+            provide(self.folder, archive, "CUB_200_2011", URL, MD5)
+        except DataError as error:
+            raise DataError(f"{error}\n{how_to_provide(self.folder)}") from error
+        self.load()
+
+    def birds(self) -> dict[str, list[Bird]]:
+        """The images of each split in the order of its samples."""
+        birds = read_birds(self.folder)
+        found = {name: [b for b in birds if b.split == name] for name in ("train", "test")}
+        order = permutation(stream(self.data_seed, "validation"), len(found["train"])).tolist()
+        mixed = [found["train"][i] for i in order]
+        num_val = max(1, round(self.val_share * len(mixed)))
+        return {"val": mixed[:num_val], "train": mixed[num_val:], "test": found["test"]}
+
+    def load(self) -> tuple[Mapping[str, Split], str]:
+        """Reads the images; those held out come first, so that both parts are views of one file."""
+        birds = self.birds()
+        num_val = len(birds["val"])
+        first = self._kept("train", birds["val"] + birds["train"])
+        test = self._kept("test", birds["test"])
+        splits = {
+            "val": Split(first.split.pool[:num_val], first.split.targets[:num_val]),
+            "train": Split(first.split.pool[num_val:], first.split.targets[num_val:]),
+            "test": test.split,
+        }
+        return splits, hashlib.sha256((first.sha256 + test.sha256).encode()).hexdigest()
+
+    def draw(self, split: str, pool: Tensor, numbers: Tensor, key: int) -> Tensor:
+        """Crops the images, at random or in the middle, and flips half of those of training."""
+        free = self.side - self.crop
+        if split == "train":
+            place = uniform(key, numbers, 3)
+            left, top = (place[:, :2] * (free + 1)).long().clamp(max=free).T
+        else:
+            left = top = torch.full_like(numbers, free // 2)
+        windows = pool.unfold(2, self.crop, 1).unfold(3, self.crop, 1)  # a view
+        U = windows[numbers, :, top, left].float().div_(255)
+        if split == "train":
+            U = torch.where(place[:, 2, None, None, None] < 0.5, U.flip(3), U)
+        return U
+
+    def places(self, split: str) -> Places:
+        """Parts and boxes of the birds of a split, in what the network sees of their images.
+
+        Raises:
+            DataError: a list is missing or wrong; a box lies outside of its image.
+        """
+        numbers = {bird.number: bird for bird in read_birds(self.folder)}
+        parts = {k: v[0] for k, v in table(self.folder / "parts/parts.txt", [str]).items()}
+        boxes = table(self.folder / "bounding_boxes.txt", [float] * 4, among=numbers)
+        located = read_parts(self.folder / "parts/part_locs.txt", numbers, list(parts))
+        found = []
+        for bird in self.birds()[split]:
+            with Image.open(self.folder / "images" / bird.name) as image:
+                size = np.array(image.size, float)
+            left, top, width, height = boxes[bird.number]
+            if width <= 0 or height <= 0 or left >= size[0] or top >= size[1]:
+                raise DataError(
+                    f"{self.folder / 'bounding_boxes.txt'}: the box of image {bird.number} has no"
+                    f" area in its {size[0]:.0f} x {size[1]:.0f} pixels"
+                )
+            corners = np.array([[left, top], [left + width, top + height]])
+            positions = np.vstack([corners, located[bird.number][:, :2]])
+            # The middle square is scaled to `side`, of which the middle `crop` is seen.
+            square = (positions - (size - size.min()) / 2) * self.side / size.min()
+            seen = square - (self.side - self.crop) // 2 - 0.5
+            found.append(2 * seen / (self.crop - 1) - 1)
+        all_places = torch.tensor(np.stack(found), dtype=torch.float32)
+        is_seen = np.stack([located[bird.number][:, 2] for bird in self.birds()[split]]) == 1
+        points = all_places[:, 2:]
+        inside = (points.abs() <= 1).all(dim=2)
+        boxes_seen = all_places[:, :2].flatten(1)
+        return Places(tuple(parts.values()), points, torch.from_numpy(is_seen) & inside, boxes_seen)
+
+    def _kept(self, name: str, birds: list[Bird]) -> Kept:
+        paths = [self.folder / "images" / bird.name for bird in birds]
+        try:
+            stats = [(path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+        except OSError as error:
+            raise DataError(f"images.txt names {error.filename}, which cannot be read") from error
+
+        def samples() -> Iterator[tuple[NDArray[np.uint8], int]]:
+            with ThreadPoolExecutor() as threads:
+                images = threads.map(lambda path: square(path, self.side), paths)
+                yield from zip(images, (bird.label for bird in birds), strict=True)
+
+        content = [self.side, [bird.name for bird in birds], stats]
+        stem = self.data_dir / "cache" / f"cub-{name}"
+        return kept(stem, content, lambda: Made(len(birds), samples(), {}))
+
+
+def square(path: Path, side: int) -> NDArray[np.uint8]:
+    """Return the middle square (side, side, 3) of an image, whatever its colours and turn.
+
+    Raises:
+        DataError: it is no JPEG that can be read, or has more pixels than any of the set.
+    """
+    try:
+        with Image.open(path, formats=["JPEG"]) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"{image.width} x {image.height} pixels are more than any has")
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+            return np.asarray(ImageOps.fit(upright, (side, side), Image.Resampling.BILINEAR))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"{path} is damaged: {error}") from error
+
+
+def read_parts(
+    path: Path, numbers: Mapping[int, Any], parts: list[int]
+) -> dict[int, NDArray[np.float64]]:
+    """Return rows (x, y, 1 where it is visible) for each part of each image.
+
+    Raises:
+        DataError: a line is wrong, another code than 0 and 1 tells what is visible, or an image has
+            not each part once.
+    """
+    found: dict[int, dict[int, tuple[float, float, float]]] = {number: {} for number in numbers}
+    for place, line in enumerate(path.read_text().splitlines(), 1):
+        try:
+            number, part, x, y, is_visible = (float(value) for value in line.split())
+            if is_visible not in (0, 1) or int(part) not in parts:
+                raise ValueError("visible is 0 or 1, and parts are those of parts.txt")
+            found[int(number)][int(part)] = (x, y, is_visible)
+        except (KeyError, ValueError) as error:
+            raise DataError(f"{path}, line {place}: {line!r}: {error}") from error
+    for number, rows in found.items():
+        if rows.keys() != {*parts}:
+            raise DataError(f"{path}: image {number} has {len(rows)} of {len(parts)} parts")
+    return {number: np.array([rows[part] for part in parts]) for number, rows in found.items()}
+
+
+def read_birds(folder: Path) -> list[Bird]:
+    """Return what the official lists say, checked against one another.
+
+    Raises:
+        DataError: a list is missing or wrong, or does not fit the others; names it.
+    """
+    if not (folder / "images.txt").exists():
+        raise DataError(how_to_provide(folder))
+    names = table(folder / "images.txt", [str])
+    labels = table(folder / "image_class_labels.txt", [int], among=names)
+    splits = table(folder / "train_test_split.txt", [int], among=names)
+    birds = []
+    for number, (name,) in names.items():
+        (label,), (is_train,) = labels[number], splits[number]
+        if not 1 <= label <= NUM_CLASSES or is_train not in (0, 1):
+            raise DataError(
+                f"{folder}: image {number} has class {label} and split {is_train}; wanted are 1 to"
+                f" {NUM_CLASSES}, and 0 or 1"
+            )
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise DataError(f"{folder / 'images.txt'}: {name} lies outside of images/")
+        birds.append(Bird(number, name, label - 1, "train" if is_train else "test"))
+    _check_splits(folder, birds)
+    return birds
+
+
+def how_to_provide(folder: Path) -> str:
+    """Say which files are wanted, and where they come from."""
+    return (
+        f"no CUB-200-2011 in {folder}: wanted are images/, images.txt, image_class_labels.txt,"
+        " train_test_split.txt, bounding_boxes.txt and parts/ of the official archive"
+        f" CUB_200_2011.tgz ({URL}), or that archive in {folder.parent}. Any part of the classes is"
+        " enough"
+    )
+
+
+def _check_splits(folder: Path, birds: list[Bird]) -> None:
+    of = {name: [bird.label for bird in birds if bird.split == name] for name in OFFICIAL}
+    counts = {name: len(labels) for name, labels in of.items()}
+    if counts == {"train": OFFICIAL["test"], "test": OFFICIAL["train"]}:
+        raise DataError(
+            f"{folder / 'train_test_split.txt'} is inverted: 1 marks the {OFFICIAL['train']:,}"
+            " training images"
+        )
+    if not all(counts.values()):
+        raise DataError(f"{folder / 'train_test_split.txt'}: there are {counts} images")
+    if alone := sorted({*of["train"]} ^ {*of["test"]}):
+        which = ", ".join(str(label + 1) for label in alone)
+        print(f"{folder}: of the classes {which} one split has no image", file=sys.stderr)
+
+
+def table(path: Path, kinds: list[type], among: Mapping[int, Any] | None = None) -> dict[int, Any]:
+    """Return the lines of a list, "number value ...", by their number.
+
+    Args:
+        path: the list.
+        kinds: types of the values.
+        among: the numbers that there have to be, no more and no less.
+
+    Raises:
+        DataError: the list cannot be read, a line is wrong or there twice, or a number is missing.
+    """
+    found: dict[int, Any] = {}
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    for place, line in enumerate(lines, 1):
+        try:
+            number, *values = line.split(None, len(kinds))
+            row = tuple(kind(value) for kind, value in zip(kinds, values, strict=True))
+            key = int(number)
+        except ValueError as error:
+            raise DataError(f"{path}, line {place}: {line!r}: {error}") from error
+        if key in found:
+            raise DataError(f"{path}, line {place}: {key} is there twice")
+        found[key] = row
+    if among is not None and (odd := sorted(found.keys() ^ among.keys())):
+        raise DataError(
+            f"{path} and images.txt do not fit: {len(odd)} numbers are in one alone, such as"
+            f" {odd[0]}"
+        )
+    return found

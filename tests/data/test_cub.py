@@ -1,0 +1,163 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from stn.data import cub
+from stn.data.cub import CubDataModule, read_birds, square
+from stn.files.verified import DataError
+from tests.cub_files import write
+
+
+def module(data_dir: Path, **changes: object) -> CubDataModule:
+    arguments = {"side": 40, "crop": 31, "val_share": 0.2, "batch_size": 4, "seed": 0}
+    return CubDataModule(**(arguments | changes), data_seed=0, data_dir=data_dir)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data_dir = tmp_path_factory.mktemp("cub")
+    write(data_dir / "cub")
+    return data_dir
+
+
+def test_the_official_split_and_what_is_held_out(data_dir: Path) -> None:
+    data = module(data_dir)
+    data.setup()
+    assert {name: len(split.targets) for name, split in data._splits.items()} == {
+        "val": 4,
+        "train": 14,
+        "test": 9,
+    }
+    birds = data.birds()
+    for name, split in data._splits.items():
+        assert split.targets.tolist() == [bird.label for bird in birds[name]]
+        for pixels, bird in zip(split.pool, birds[name], strict=True):
+            kept = square(data_dir / "cub/images" / bird.name, 40)
+            assert np.array_equal(pixels.permute(1, 2, 0), kept)
+    assert not {b.number for b in birds["val"]} & {b.number for b in birds["train"]}
+
+
+def test_training_crops_move_and_flip_and_others_do_not(data_dir: Path) -> None:
+    data = module(data_dir)
+    data.setup()
+    pool, numbers = data._splits["train"].pool, torch.arange(14)
+    random = data.draw("train", pool, numbers, 5)
+    assert torch.equal(random, data.draw("train", pool, numbers, 5))
+    assert not torch.equal(random, data.draw("train", pool, numbers, 6))
+    flipped = set()
+    for number in range(14):
+        windows = pool[number].float().div(255).unfold(1, 31, 1).unfold(2, 31, 1)
+        windows = windows.permute(1, 2, 0, 3, 4).flatten(0, 1)
+        plain, mirrored = (
+            (windows == U).all(dim=(1, 2, 3)).any().item()
+            for U in (random[number], random[number].flip(2))
+        )
+        assert plain is not mirrored
+        flipped.add(mirrored)
+    assert flipped == {True, False}
+    centre = data.draw("test", pool, numbers, 5)
+    assert torch.equal(centre, pool[:, :, 4:35, 4:35].float() / 255)
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "P", "turned"])
+def test_images_of_any_colours_and_turn_become_rgb(tmp_path: Path, mode: str) -> None:
+    pixels = np.zeros((60, 30, 3), np.uint8)
+    pixels[:30] = 200  # light above, dark below
+    image, path = Image.fromarray(pixels), tmp_path / "a.jpg"
+    if mode == "turned":
+        exif = Image.Exif()
+        exif[0x0112] = 6  # to be shown turned clockwise by a quarter
+        image.rotate(90, expand=True).save(path, exif=exif)
+    else:
+        image.convert("L" if mode == "P" else mode).save(path)
+    found = square(path, 20)
+    assert found.shape == (20, 20, 3)
+    assert found[:8].min() > 150
+    assert found[-8:].max() < 50
+
+
+def test_it_says_where_the_data_belong(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no CUB-200-2011 in .*or that archive"):
+        module(tmp_path).setup()
+
+
+def _append(name: str, line: str) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        with (folder / name).open("a") as file:
+            file.write(line + "\n")
+
+    return damage
+
+
+def _replace(name: str, old: str, new: str) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        text = (folder / name).read_text()
+        assert old in text
+        (folder / name).write_text(text.replace(old, new, 1))
+
+    return damage
+
+
+def _spoil(content: bytes) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        (folder / "images/001.Bird/Bird_0.jpg").write_bytes(content)
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (_append("images.txt", "999 x.jpg"), r"image_class_labels.txt .* do not fit: 1 .* 999"),
+        (_append("train_test_split.txt", "777 1"), r"train_test_split.txt .* do not fit: 1 .* 777"),
+        (_append("image_class_labels.txt", "1 2"), r"labels.txt, line 28: 1 is there twice"),
+        (_append("image_class_labels.txt", "x y"), r"labels.txt, line 28: 'x y'"),
+        (_append("images.txt", "5"), r"images.txt, line 28: '5'"),
+        (_append("images.txt", ""), r"images.txt, line 28: ''"),
+        (_replace("image_class_labels.txt", "1 1\n", "1 201\n"), r"image 1 has class 201"),
+        (_replace("train_test_split.txt", "1 1\n", "1 2\n"), r"image 1 has .* split 2"),
+        (_replace("images.txt", "1 001.Bird", "1 ../001.Bird"), r"lies outside of images/"),
+        (_replace("images.txt", "Bird_0.jpg", "none.jpg"), r"images.txt names .*none.jpg"),
+        (_spoil(b"not a picture"), r"Bird_0.jpg is damaged"),
+        (_spoil(b""), r"Bird_0.jpg is damaged"),
+        (lambda folder: (folder / "train_test_split.txt").unlink(), r"split.txt cannot be read"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, damage, message: str) -> None:
+    damage(write(tmp_path / "cub"))
+    with pytest.raises(DataError, match=message):
+        module(tmp_path).setup()
+
+
+def test_a_picture_of_too_many_pixels_is_refused(tmp_path: Path, monkeypatch) -> None:
+    write(tmp_path / "cub")
+    monkeypatch.setattr(cub, "MAX_PIXELS", 100)
+    with pytest.raises(DataError, match="pixels are more than any has"):
+        module(tmp_path).setup()
+
+
+def test_an_inverted_split_is_recognised_by_the_official_counts(
+    tmp_path: Path, monkeypatch
+) -> None:
+    folder = write(tmp_path / "cub", train=2, test=5)
+    monkeypatch.setattr(cub, "OFFICIAL", {"train": 15, "test": 6})
+    with pytest.raises(DataError, match="is inverted"):
+        read_birds(folder)
+
+
+def test_a_class_without_test_images_is_said(tmp_path: Path, capsys) -> None:
+    folder = write(tmp_path / "cub", classes=2, train=2, test=1)
+    text = (folder / "train_test_split.txt").read_text()
+    (folder / "train_test_split.txt").write_text(text.replace("6 0", "6 1"))
+    read_birds(folder)
+    assert "of the classes 2 one split has no image" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("changes", [{"crop": 41}, {"crop": 0}, {"val_share": 0}, {"val_share": 1}])
+def test_numbers_out_of_range_are_refused(tmp_path: Path, changes: dict) -> None:
+    with pytest.raises(ValueError, match="wanted are"):
+        module(tmp_path, **changes)

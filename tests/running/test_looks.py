@@ -1,0 +1,88 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from stn.running.looks import Looks, look
+from stn.transformers import Affine, Attention, ConvLocalisation, SpatialTransformer
+from stn.transformers import ThinPlateSpline as Spline
+
+
+def attention(scale: float, x: float, y: float) -> torch.Tensor:
+    return torch.tensor([[scale, 0, x], [0, scale, y], [0, 0, 1.0]])
+
+
+def test_what_lies_in_a_crop_and_how_far() -> None:
+    looks = Looks(attention(0.5, -0.5, 0.25).expand(1, 1, 3, 3), torch.zeros(1, 2))
+    points = torch.tensor([[[-0.5, 0.25], [-0.99, 0.7], [0.05, 0.25], [-0.5, -0.3]]])
+    assert looks.contains(points).tolist() == [[[True, True, False, False]]]
+    wanted = [0, math.hypot(0.49, 0.45), 0.55, 0.55]
+    torch.testing.assert_close(looks.distances(points), torch.tensor([[wanted]]))
+    assert looks.scales().item() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("box", "share"),
+    [((-1.0, -0.25, 0.0, 0.75), 1.0), ((-1.0, -0.25, 1.0, 0.75), 0.5), ((0.5, 0.8, 0.9, 1.0), 0.0)],
+)
+def test_how_much_of_a_box_is_read(box: tuple[float, ...], share: float) -> None:
+    looks = Looks(attention(0.5, -0.5, 0.25).expand(1, 1, 3, 3), torch.zeros(1, 2))
+    assert looks.covered(torch.tensor([box])).item() == pytest.approx(share)
+
+
+class Fixed(nn.Module):
+    """A localisation network that always says the same."""
+
+    def __init__(self, *theta: float) -> None:
+        super().__init__()
+        self.theta = torch.tensor(theta)
+
+    def forward(self, U: torch.Tensor) -> torch.Tensor:
+        return self.theta.expand(len(U), -1)
+
+
+class Images:
+    """Two images, as of a data module."""
+
+    U = torch.rand(2, 1, 9, 12)
+
+    def order(self, split: str) -> torch.Tensor:
+        return torch.arange(2)
+
+    def drawn(self, split: str, numbers: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.U[numbers], torch.zeros(len(numbers))
+
+
+class Both(nn.Module):
+    """Two transformers, one behind the other or side by side."""
+
+    def __init__(self, behind: bool) -> None:
+        super().__init__()
+        self.first = SpatialTransformer(Fixed(0.5, 0.5, 0.0), Attention())
+        self.second = SpatialTransformer(Fixed(0.5, 0, 0, 0, 0.5, 0.5), Affine())
+        self.behind = behind
+
+    def forward(self, U: torch.Tensor) -> torch.Tensor:
+        V = self.first(U)
+        return self.second(V * 1.5 if self.behind else U).flatten(1)
+
+
+@pytest.mark.parametrize("behind", [True, False])
+def test_transformers_behind_one_another_read_by_the_product(behind: bool) -> None:
+    first, second = attention(0.5, 0.5, 0.0), attention(0.5, 0.0, 0.5)
+    second[0, 0], second[1, 1] = 0.5, 0.5
+    looks = look(Both(behind), Images(), "test")
+    torch.testing.assert_close(looks.A[0, 1], first)
+    torch.testing.assert_close(looks.A[1, 1], first @ second if behind else second)
+    assert looks.outputs.shape == (2, 9 * 12)
+
+
+def test_what_cannot_be_told_is_said() -> None:
+    with pytest.raises(ValueError, match="no transformer"):
+        look(nn.Flatten(), Images(), "test")
+    spline = SpatialTransformer(ConvLocalisation((1, 30, 30), Spline()), Spline())
+    data = Images()
+    data.U = torch.rand(2, 1, 30, 30)
+    with pytest.raises(ValueError, match="not affine"):
+        look(spline, data, "test")
