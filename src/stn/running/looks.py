@@ -189,7 +189,7 @@ def _draw(looks: Looks, data: Any, num_images: int) -> Figure:
     columns = min(8, len(U))
     rows = -(-len(U) // columns)
     figure = Figure(figsize=(1.6 * columns, 1.95 * rows), layout="constrained")
-    all_axes = figure.subplots(rows, columns, squeeze=False).flat
+    all_axes = [*figure.subplots(rows, columns, squeeze=False).flat]
     answers = looks.outputs[numbers].softmax(dim=-1).max(dim=-1)
     for axes in all_axes:
         axes.axis("off")
