@@ -147,12 +147,17 @@ class SvhnDataModule(PoolDataModule):
         }
         first = cuts[self.folders[0]].split
         val, train = self._held_out(len(first.targets))
-        if self.recompose is not None:
-            cuts["recomposed"] = self._recomposed(self.recompose, cuts[self.folders[0]], train)
-        others = [cut.split for name, cut in cuts.items() if name not in (self.folders[0], "test")]
-        parts = [Split(first.pool[train], first.targets[train]), *others]
+        parts = [cuts[name].split for name in self.folders[1:] if name in cuts]
+        if self.recompose is None:
+            parts.insert(0, Split(first.pool[train], first.targets[train]))
+        else:
+            made = self._recomposed(self.recompose, cuts[self.folders[0]], train)
+            cuts["recomposed"] = made
+            parts.insert(0, made.split)
         splits = {
-            "train": Split(*(torch.cat(tensors) for tensors in zip(*parts, strict=True))),
+            "train": parts[0]
+            if len(parts) == 1
+            else Split(*map(torch.cat, zip(*parts, strict=True))),
             "val": Split(first.pool[val], first.targets[val]),
             "test": cuts["test"].split,
         }
@@ -212,13 +217,21 @@ class SvhnDataModule(PoolDataModule):
         return heights[self._held_out(len(entries))[0]] if split == "val" else heights
 
     def _recomposed(self, recompose: Recomposition, real: Kept, train: Tensor) -> Kept:
-        """Return what is made of the training images of the first folder."""
+        """Return the training images of the first folder, and what is made of them."""
         folder = self.data_dir / "svhn" / self.folders[0]
 
         def make() -> Made:
             entries, _ = _wanted(folder)
             made = recompose.images([entries[i] for i in train.tolist()], partial(_open, folder))
-            return Made(recompose.count, (_sample(self.cut, *pair) for pair in made), {})
+
+            def samples() -> Iterator[_Sample]:
+                for i in train:
+                    pixels = real.split.pool[i].permute(1, 2, 0).numpy()
+                    yield pixels, real.split.targets[i].tolist()
+                for image, entry in made:
+                    yield _sample(self.cut, image, entry)
+
+            return Made(len(train) + recompose.count, samples(), {})
 
         content = [real.sha256, train.tolist(), recompose.key(), *self.cut]
         return kept(self.cache_dir / "svhn-recomposed", content, make)

@@ -87,8 +87,8 @@ def _unpack(path: Path, member: str, folder: Path) -> None:
                 size += entry.size
                 if size > MAX_BYTES:
                     raise DataError(f"{path} unpacks to more than {MAX_BYTES:,} bytes")
-            # The filter refuses devices and whatever would land outside of the folder.
-            archive.extractall(temporary, filter="data")
+                # The filter refuses devices and whatever would land outside of the folder.
+                archive.extract(entry, temporary, filter="data")
         if not (Path(temporary) / member).is_dir():
             raise DataError(f"{path} has no folder {member}")
         (Path(temporary) / member).rename(folder)
