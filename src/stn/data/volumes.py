@@ -6,16 +6,33 @@ first side of a volume (D, H, W), and one looks along it. Lengths are voxels.
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from stn.data.distortions import DIGIT_PX
+from stn.data.mnist import MnistDataModule
 from stn.data.randomness import uniform
 from stn.transformers.checks import whole_numbers
 from stn.transformers.grids import affine_grid
 from stn.transformers.samplers import sample
+
+
+class Solids(NamedTuple):
+    """What is in volumes: evaluated with, never trained on.
+
+    Attributes:
+        digits: (B, 1, S, S), as they are extruded.
+        poses: (B, 3, 4), as of `Extruded.pose`.
+        body_px: sides of the extruded digit in x, y and z, in voxels.
+    """
+
+    digits: Tensor
+    poses: Tensor
+    body_px: tuple[int, int, int]
 
 
 class Extruded:
@@ -84,6 +101,44 @@ class Extruded:
         shift = -(back * centre[:, None]).sum(dim=2, keepdim=True)  # (B, 3, 1)
         pose = torch.cat([back * ((volume - 1) / 2), shift], dim=2)
         return pose / ((body - 1) / 2)[:, None]
+
+
+class VolumeDataModule(MnistDataModule):
+    """MNIST as solids in volumes: on line for training, the same volumes every time otherwise.
+
+    A batch reaches the task as (U (B, 1, D, H, W) float32 in [0, 1], labels (B,) int64).
+
+    Args:
+        max_deg, thickness_px, block_px, size: as in `Extruded`.
+        num_val, batch_size, seed, data_seed, data_dir: as in `MnistDataModule`.
+
+    Raises:
+        ValueError, DataError: as `Extruded` and `MnistDataModule`.
+    """
+
+    distortion: Extruded
+
+    def __init__(
+        self,
+        max_deg: float,
+        thickness_px: int,
+        block_px: int,
+        size: Sequence[int],
+        num_val: int,
+        batch_size: int,
+        seed: int,
+        data_seed: int,
+        data_dir: str | Path,
+    ) -> None:
+        solids = Extruded(max_deg=max_deg, thickness_px=thickness_px, block_px=block_px, size=size)
+        super().__init__(solids, num_val, batch_size, seed, data_seed, data_dir)
+
+    def solids(self, split: str, numbers: Tensor) -> Solids:
+        """Return how these samples of a split that is not drawn anew stand: for evaluation."""
+        self.setup()
+        digits = self.distortion.digits(self._splits[split].pool, numbers)
+        pose = self.distortion.pose(numbers, self.key(split))
+        return Solids(digits, pose, self.distortion.body_px)
 
 
 def _rotation(about_x: Tensor, about_y: Tensor, about_z: Tensor) -> Tensor:
