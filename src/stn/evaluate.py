@@ -1,5 +1,7 @@
 """`python -m stn.evaluate run=runs/<run_id>`: what a run gave on its test set, from its weights."""
 
+import stn.extra  # noqa: F401  # isort: skip
+
 import sys
 from pathlib import Path
 

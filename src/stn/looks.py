@@ -1,5 +1,7 @@
 """`python -m stn.looks run=runs/<run_id>`: where the transformers of a run look."""
 
+import stn.extra  # noqa: F401  # isort: skip
+
 import sys
 from pathlib import Path
 

@@ -8,6 +8,8 @@ gets wrong and the latter right, and `..._alignment.png`, the mean images before
 transformer. Overrides are given as to `stn.report`.
 """
 
+import stn.extra  # noqa: F401  # isort: skip
+
 import sys
 from pathlib import Path
 

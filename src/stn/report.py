@@ -11,6 +11,8 @@ that was run with overrides is found with the same ones: "overrides=['recipe.max
 a folder can be the `source` again.
 """
 
+import stn.extra  # noqa: F401  # isort: skip
+
 import sys
 from contextlib import suppress
 from pathlib import Path

@@ -4,6 +4,8 @@ A cell is model x transform x data x recipe x seed. Its folder is `runs/<run_id>
 there, written last, means that the cell is done.
 """
 
+import stn.extra  # noqa: F401  # isort: skip
+
 import math
 import shlex
 import sys

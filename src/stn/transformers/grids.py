@@ -53,7 +53,7 @@ def affine_grid(theta: Tensor, size: Size) -> Tensor:
 def projective_grid(theta: Tensor, size: Size) -> Tensor:
     """Plane projective warp: (x_s, y_s) = (u / w, v / w) with (u, v, w) = theta (x_t, y_t, 1).
 
-    A point is in front of the horizon where w > `HORIZON`. All other points have no source, nor have
+    A point is in front of the horizon where w > `HORIZON`. All others have no source, nor have
     those whose source would be `NOWHERE` or farther: they are `NOWHERE`. Coordinates and gradients
     are finite for every finite theta. The scale and the sign of theta matter for this: give it
     w = 1 at the centre, theta[:, 2, 2] = 1.
