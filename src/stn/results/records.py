@@ -70,6 +70,7 @@ class Record(Checked):
         config: the resolved configuration.
         code: hash of the source that decides a result (`provenance.code_id`); None if not told, or
             if the run went on from a checkpoint of other code.
+        weights_sha256: of the file with the weights that the run ended with; None if not told.
         git_dirty: files differed from the commit `git_sha`.
         command: reproduces the run.
         started_at, finished_at: ISO 8601, UTC.
@@ -107,6 +108,7 @@ class Record(Checked):
     peak_rss_mib: Duration | None = None
     cpu_s: Duration | None = None
     code: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")] | None = None
+    weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     message: str | None = None
 
     def __init__(self, /, **fields: Any) -> None:
