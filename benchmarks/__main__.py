@@ -27,8 +27,8 @@ GROUPS = {
     "networks": 15,
     "layers": 15,
     "distortions": 9,
-    "house_numbers": 5,
     "loop": 7,
+    "house_numbers": 7,
     "roofline": 11,
 }
 

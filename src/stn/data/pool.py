@@ -170,6 +170,11 @@ class PoolDataModule(pl.LightningDataModule):
             return stream(self.seed, "train", epoch)
         return stream(self.data_seed, split)
 
+    def count_images(self) -> dict[str, int]:
+        """Images of each split."""
+        self.setup()
+        return {name: len(split.targets) for name, split in self._splits.items()}
+
     def data_sha256(self) -> str:
         """One checksum of all that was read."""
         self.setup()

@@ -40,7 +40,7 @@ class Rivals:
 
 @dataclass(frozen=True)
 class Networks:
-    """The networks of rivals, with their test set: images U (N, C, H, W) and classes (N,)."""
+    """The networks of rivals, with their test set: images U (N, C, H, W) and classes (N, ...)."""
 
     baseline: nn.Module
     others: tuple[nn.Module, ...]
@@ -84,7 +84,7 @@ def load(
 
     Raises:
         OSError: a run or the data are not there.
-        ValueError: they are not usable, or an image has not one class.
+        ValueError: they are not usable, or an image has no class.
     """
     entries = (rivals.baseline, *rivals.others)
     cells, tasks = zip(
@@ -95,8 +95,8 @@ def load(
     datamodule.prepare_data()
     loader = datamodule.test_dataloader()
     images, labels = zip(*(datamodule.on_after_batch_transfer(b, 0) for b in loader), strict=True)
-    if not isinstance(labels[0], Tensor) or labels[0].ndim != 1 or labels[0].is_floating_point():
-        raise ValueError("pictures are of images that have one class each")
+    if not isinstance(labels[0], Tensor) or labels[0].ndim > 2 or labels[0].is_floating_point():
+        raise ValueError("pictures are of images that have classes")
     first, *others = (task.network.eval() for task in tasks)
     return Networks(first, tuple(others), torch.cat(images), torch.cat(labels))
 

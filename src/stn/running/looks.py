@@ -115,7 +115,10 @@ def _crops(before: Looks, after: Looks, places: Places) -> list[str]:
     """Say how large the crops are, and how much of the box they hold, before training and after."""
     lines = ["| transformer | scale | box in the crop, % | scale against the box's: slope | r |"]
     lines += ["|-|-|-|-|-|"]
-    sides = ((places.boxes[:, 2:] - places.boxes[:, :2]).prod(dim=1).sqrt() / 2).numpy()
+    sizes = places.sizes
+    if sizes is None:
+        sizes = (places.boxes[:, 2:] - places.boxes[:, :2]).prod(dim=1).sqrt() / 2
+    sides = sizes.numpy()
     for t in range(len(after.A)):
         cells = [f"{t + 1}"]
         cells.append(_change(before.scales()[t], after.scales()[t]))
