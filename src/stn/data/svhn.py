@@ -17,7 +17,7 @@ from torch import Tensor
 from stn.data.contract import Places
 from stn.data.digit_struct import Entry, read_digit_struct
 from stn.data.kept import Kept, Made, kept
-from stn.data.pool import PoolDataModule, Split
+from stn.data.pool import PoolDataModule, Split, windows
 from stn.data.randomness import permutation, stream, uniform
 from stn.data.svhn_recomposed import Recomposition
 from stn.files.archives import provide
@@ -166,13 +166,8 @@ class SvhnDataModule(PoolDataModule):
 
     def draw(self, split: str, pool: Tensor, numbers: Tensor, key: int) -> Tensor:
         """Crops the images, at random or in the middle, and takes their mean off."""
-        free = pool.shape[2] - self.crop
-        if split == "train":
-            left, top = (uniform(key, numbers, 2) * (free + 1)).long().clamp(max=free).T
-        else:
-            left = top = torch.full_like(numbers, free // 2)
-        windows = pool.unfold(2, self.crop, 1).unfold(3, self.crop, 1)  # a view
-        U = windows[numbers, :, top, left].float().div_(255)
+        places = uniform(key, numbers, 2) if split == "train" else None
+        U = windows(pool, numbers, self.crop, places)
         return U.sub_(U.mean(dim=(1, 2, 3), keepdim=True))
 
     def count_images(self) -> dict[str, int]:
