@@ -18,7 +18,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from PIL import Image
 
-from stn.configuration import CONF
+from stn.configuration import CONF, show_what_can_be_shown
 from stn.report import chosen_recipe, filled, table_of
 from stn.results.collect import collect
 from stn.running.examples import Rivals, draw_alignment, draw_examples, find_rivals, load
@@ -27,6 +27,7 @@ from stn.running.examples import Rivals, draw_alignment, draw_examples, find_riv
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="pictures")
 def main(cfg: DictConfig) -> None:
     """Draw what there is to draw, and say what there is not."""
+    show_what_can_be_shown()
     try:
         problems = draw_table(cfg)
     except (HydraException, ValueError) as error:

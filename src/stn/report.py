@@ -24,7 +24,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from stn.configuration import CONF
+from stn.configuration import CONF, show_what_can_be_shown
 from stn.results.collect import Collection, collect, export
 from stn.results.comparison import Comparison, compare
 from stn.results.render import write_reports
@@ -36,6 +36,7 @@ from stn.sweeping.planning import plan
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="report")
 def main(cfg: DictConfig) -> None:
     """Render the table that `cfg` names, and say what is missing."""
+    show_what_can_be_shown()
     try:
         table = table_of(cfg)
         if unknown := sorted({*(cfg.costs or ())} - {column.key for column in table.columns}):
@@ -79,11 +80,11 @@ def report(cfg: DictConfig, table: Table, console: Console) -> None:
     """
     found = collect(cfg.source)
     comparison = filled(cfg, table, found, chosen_recipe())
+    paths = write_reports(comparison, Path(cfg.out))  # before a terminal that may fail
     console.print(to_terminal(comparison))
     console.print(summary(comparison))
     for line in notices(comparison, found, cfg.source):
         console.print(line, markup=False)
-    paths = write_reports(comparison, Path(cfg.out))
     if not paths:
         kept = f"{cfg.out}/{table.name}_{comparison.recipe}.*"
         console.print(f"left as they are: {kept}, for there is no run to write", markup=False)

@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from stn.configuration import CONF
+from stn.configuration import CONF, show_what_can_be_shown
 from stn.files.locks import BUSY, CellBusyError
 from stn.results.identity import cell_id
 from stn.running.cell import run_cell
@@ -33,6 +33,7 @@ from stn.sweeping.show import SweepDisplay
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
 def main(cfg: DictConfig) -> float | str | None:
     """Run the cell that `cfg` describes; return its metric on the validation set, or BUSY."""
+    show_what_can_be_shown()
     job = HydraConfig.get()
     is_sweep = job.mode == RunMode.MULTIRUN  # the sweeper shows progress and failures
     try:

@@ -268,6 +268,23 @@ def test_a_cell_goes_on_from_the_last_good_checkpoint(
         assert (cell.folder / f"{name}.damaged").exists()
 
 
+def test_the_checkpoint_of_another_seed_is_not_continued_from(
+    make_cell: MakeCell,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    whole = make_cell("model=st_fcn", f"runs_dir={tmp_path}/whole")
+    run_cell(whole)
+    cell, other = make_cell("model=st_fcn"), make_cell("model=st_fcn", "seed=1")
+    for stopped in (cell, other):
+        stop_at(stopped, 18, monkeypatch)
+    (cell.folder / "last.ckpt").write_bytes((other.folder / "last.ckpt").read_bytes())
+    run_cell(cell)
+    assert f"last.ckpt is of another run, '{other.run_id}'" in capsys.readouterr().err
+    assert_same(cell, whole)
+
+
 @pytest.mark.parametrize("left", [None, 0, 40])
 def test_a_cell_whose_metrics_were_taken_away_begins_where_they_end(
     make_cell: MakeCell,

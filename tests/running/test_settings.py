@@ -116,3 +116,11 @@ def test_a_recipe_that_a_data_set_does_not_have(plain) -> None:
     config["recipe"] = {"name": "slow"}
     with pytest.raises(ValueError, match="there is no recipe slow for data=mnist_r"):
         check(config)
+
+
+def test_what_a_record_would_refuse_is_refused_before_the_first_step(plain) -> None:
+    config = plain()
+    with pytest.raises(ValueError, match="control character"):
+        check(config | {"data": config["data"] | {"note": "\u202e"}})
+    with pytest.raises(ValueError, match="should match pattern"):
+        check(config, ["seed=0", "packages=[\x1b]"])
