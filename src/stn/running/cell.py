@@ -86,6 +86,7 @@ def _run(cell: Cell) -> Record:
         data_sha256=data.data_sha256(),
         num_images=data.count_images(),
     )
+    record(status="failed", message="not begun")  # what no record may hold is refused by now
     try:
         if cell.config["trainer"]["devices"] == 1:
             measured = train_and_measure(cell, task, data, stopwatch)

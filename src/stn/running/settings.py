@@ -69,6 +69,12 @@ class TaskSettings(_Open):
     loss: Built
     evaluators: dict[Name, Built]
 
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.metric not in self.evaluators:
+            raise ValueError(f"metric {self.metric} is none of its evaluators")
+        return self
+
 
 OPEN = (Model, Data, TaskSettings, _Open)
 
