@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from stn.data import cub
+from stn.data import cub, images
 from stn.data.cub import CubDataModule, read_birds, square
 from stn.files.verified import DataError
 from tests.cub_files import write
@@ -135,7 +135,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, damage, message: str) -> None:
 
 def test_a_picture_of_too_many_pixels_is_refused(tmp_path: Path, monkeypatch) -> None:
     write(tmp_path / "cub")
-    monkeypatch.setattr(cub, "MAX_PIXELS", 100)
+    monkeypatch.setattr(images, "MAX_PIXELS", 100)
     with pytest.raises(DataError, match="pixels are more than any has"):
         module(tmp_path).setup()
 

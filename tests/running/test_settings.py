@@ -112,7 +112,7 @@ def test_devices_share_every_batch(plain) -> None:
 
 
 def test_the_metric_of_a_task_is_one_that_it_measures(plain) -> None:
-    with pytest.raises(ValueError, match="^task: .*metric loss is none of its evaluators"):
+    with pytest.raises(ValueError, match=r"^task: .*metric loss is none of its evaluators"):
         check(changed(plain(), "task.metric", "loss"))
 
 

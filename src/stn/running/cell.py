@@ -28,12 +28,11 @@ from stn.running.preparing import (
     METRICS,
     Cell,
     TrainerError,
-    build_loggers,
     build_trainer,
     prepare,
 )
 from stn.running.ranks import RankError, run_ranks
-from stn.running.recording import make_record
+from stn.running.recording import build_loggers, make_record
 from stn.running.settings import check
 from stn.tasks.task import DivergedError, Task
 from stn.transformers import NonFiniteThetaError
