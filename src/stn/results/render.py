@@ -215,6 +215,9 @@ def _details(comparison: Comparison) -> list[Detail]:
         Detail("time", figures.time_taken, in_latex=False),
         Detail("the paper's budget, h", paper_h, in_latex=False),
     ]
+    if isinstance(table, Study) and table.outcomes:
+        went_wrong = Detail("went wrong", lambda cell: figures.outcomes(cell, table), "l")
+        found.insert(3, went_wrong)
     unknown = set()
     if table.paper is None:
         unknown |= {"paper", "ours − paper"}

@@ -24,6 +24,7 @@ class Study(Table):
         verdict: what came out; None until there are runs.
         confidence: how sure that is, and why; None as long as there is no verdict.
         core_hours: estimate for all of its runs with all seeds, Table 1's included.
+        outcomes: what a run is called whose number is worse than this, the worst first.
     """
 
     question: Line
@@ -33,6 +34,7 @@ class Study(Table):
     verdict: Line | None
     confidence: Line | None
     core_hours: float = Field(gt=0, le=12)
+    outcomes: dict[Line, float] = Field(default_factory=dict)
 
     @property
     def page(self) -> str:
@@ -42,6 +44,12 @@ class Study(Table):
     def file_name(self, recipe: str) -> str:
         """Return what the files of a recipe begin with."""
         return self.page if recipe == BUDGET else f"{self.page}_{recipe}"
+
+    def outcome(self, value: float) -> str | None:
+        """Return what a run with this number is called, None if nothing is wrong with it."""
+        sign = self.metric.sign
+        worse = (name for name, limit in self.outcomes.items() if sign * (value - limit) > 0)
+        return next(worse, None)
 
     @model_validator(mode="after")
     def _is_judged(self) -> Self:
