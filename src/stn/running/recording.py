@@ -57,7 +57,7 @@ def make_record(
         wall_s=stopwatch.wall_s,
         cpu_s=stopwatch.cpu_s,
         peak_rss_mib=resource.getrusage(who).ru_maxrss / RSS_UNITS_PER_MIB,
-        config={key: value for key, value in config.items() if key != "table"},
+        config={key: value for key, value in config.items() if key not in ("study", "table")},
         git_sha=git_sha,
         git_dirty=git_dirty,
         code=stopwatch.code,

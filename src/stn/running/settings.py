@@ -143,6 +143,7 @@ class Settings(Checked):
     runs_dir: Folder
     reports_dir: Folder
     table: dict[str, JsonValue] | None = None
+    study: dict[str, JsonValue] | None = None
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
