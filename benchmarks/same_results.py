@@ -61,7 +61,11 @@ def outcome(folder: Path) -> dict[str, Any]:
         **logged,
         **{f"weights {i}": weight for i, weight in enumerate(weights.values())},
         "num_params": record["num_params"],
-        **{name: value for name, value in record["metrics"].items() if name.startswith("test_")},
+        **{
+            name: value
+            for name, value in record.get("metrics", record).items()
+            if name.startswith("test_")
+        },
     }
 
 
