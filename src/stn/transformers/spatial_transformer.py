@@ -10,6 +10,7 @@ times, one after another or side by side. It reads and writes (B, C, H, W), with
 volumes (B, C, D, H, W), and warps all channels alike.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -93,14 +94,16 @@ class SpatialTransformer(nn.Module):
 
 def _if_finite(V: Tensor, theta: Tensor) -> Tensor:
     """Return V of a theta that is finite; of another one, raise or return NaN."""
-    finite = torch.isfinite(theta)
-    if theta.device.type != "cpu" or not is_eager(theta):
-        is_good = finite.all(dim=1)
-        while is_good.ndim < V.ndim:
-            is_good = is_good.unsqueeze(-1)
-        return torch.where(is_good, V, torch.nan)
+    can_ask = theta.device.type == "cpu" and is_eager(theta)
+    if can_ask and math.isfinite(theta.detach().sum().item()):  # one pass; overflow is seen below
+        return V
+    finite = torch.isfinite(theta).all(dim=1)  # (B,)
+    if not can_ask:
+        while finite.ndim < V.ndim:
+            finite = finite.unsqueeze(-1)
+        return torch.where(finite, V, torch.nan)
     if not finite.all():
-        bad = int((~finite.all(dim=1)).sum())
+        bad = int((~finite).sum())
         raise NonFiniteThetaError(
             f"theta is not finite for {bad} of {len(theta)} images ({bad / len(theta):.0%}):"
             " the localisation network has diverged"
