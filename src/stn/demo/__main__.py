@@ -21,7 +21,7 @@ def main() -> None:
         columns = build(given.runs, given.recipe, given.seed, given.data_dir, given.out)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         parser.exit(1, f"{type(error).__name__}: {error}\n")
-    names = ", ".join(column["key"] for column in columns)
+    names = ", ".join(column["label"] for column in columns)
     print(f"{given.out} has the demo, with networks trained on {names}. Any server can serve it:")
     print(f"python -m http.server --bind 127.0.0.1 --directory {given.out}")
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,15 +63,17 @@ def build(runs: Path, recipe: str, seed: int, data_dir: Path, out: Path) -> list
         ValueError: a run is damaged.
     """
     out.mkdir(parents=True, exist_ok=True)
-    columns = [
-        found
-        for column in OmegaConf.load(CONF / "table/table1.yaml").columns
-        if (
-            found := exported(
-                column.label, finished(runs, column.overrides.data, recipe, seed), out
-            )
-        )
-    ]
+    table = OmegaConf.load(CONF / "table/table1.yaml")
+    found = finished(runs, recipe, seed)
+    columns = []
+    for column in table.columns:
+        places = {
+            row.label: (column.overrides.data, row.overrides.model, row.overrides.get("transform"))
+            for row in table.rows
+        }
+        networks = {name: found[place] for name, place in places.items() if place in found}
+        if len(networks) > 1 and (described := exported(networks, out)):
+            columns.append({"label": f"{column.label} ({column.key})", **described})
     if not columns:
         raise DemoError(
             f"{runs} has no finished runs of a CNN and an ST-CNN (recipe {recipe}, seed {seed}) on"
@@ -86,52 +88,47 @@ def build(runs: Path, recipe: str, seed: int, data_dir: Path, out: Path) -> list
     return columns
 
 
-def finished(runs: Path, data: str, recipe: str, seed: int) -> list[Path]:
-    """Return the folders of the finished runs of a CNN, and of ST-CNNs, on a data set."""
+def finished(runs: Path, recipe: str, seed: int) -> dict[tuple[str, str, str | None], Path]:
+    """Return the folders of the finished runs of CNNs and ST-CNNs, by data, model and transform."""
     folders = {}
     for path in sorted(runs.glob(f"*/{RESULT}")):
         record = read_record(path)
-        wanted = record.status == "finished" and record.model in MODELS
-        if wanted and (record.data, record.recipe, record.seed) == (data, recipe, seed):
-            folders[MODELS.index(record.model), record.transform or ""] = path.parent
-    return [folder for _, folder in sorted(folders.items())]
+        of_kind = record.model in MODELS and (record.recipe, record.seed) == (recipe, seed)
+        if of_kind and record.status == "finished":
+            folders[record.data, record.model, record.transform] = path.parent
+    return folders
 
 
-def exported(label: str, runs: Sequence[Path], out: Path) -> dict[str, Any] | None:
-    """Write the networks of a column of Table 1, and describe them; None if it is not complete."""
-    networks = []
-    for run in runs:
+def exported(runs: Mapping[str, Path], out: Path) -> dict[str, Any] | None:
+    """Write the networks of a column, by name and the CNN first, and describe them for the page.
+
+    None if there is no CNN, or if the page cannot do the column's distortion.
+    """
+    networks: list[dict[str, Any]] = []
+    for name, run in runs.items():
         cell, task = restore(run, fast=False)
-        data, model = cell.config["data"], cell.config["model"]
+        data, transform = cell.config["data"], cell.config["model"]["transform"]
         side, width = data["image_size"]
         distortion = dict(data["module"]["distortion"])
         kind = distortion.pop("_target_").rpartition(".")[2]
-        if kind not in BY_HAND or side != width:
+        if kind not in BY_HAND or side != width or (transform and not networks):
             return None
         file = onnx_model(task.network, (1, side, side)).SerializeToString()
         write_atomically(out / f"{run.name}.onnx", file)
+        error = read_record(run / RESULT).metrics["test_error_percent"]
+        label = name.removeprefix("ST-CNN ")
         networks.append(
-            {
-                "label": " ".join(filter(None, [model["label"], model["transform"]])),
-                "transform": model["transform"],
-                "file": f"{run.name}.onnx",
-                "errorPercent": read_record(run / RESULT).metrics["test_error_percent"],
-            }
+            {"name": name, "label": label, "errorPercent": error, "file": f"{run.name}.onnx"}
         )
-    if [network["transform"] is None for network in networks][:2] != [True, False]:
-        return None
-    described = {"key": data["label"], "label": label, "side": side}
-    return described | {"kind": kind, "distortion": distortion, "networks": networks}
+    return {"side": side, "kind": kind, "distortion": distortion, "networks": networks}
 
 
 def write_digits(data_dir: Path, path: Path) -> None:
-    """Write the first test digits of each class as one picture, class by class in a row."""
+    """Write test digits side by side: the first of each class from 0 to 9, then the second ones."""
     mnist = load_mnist(data_dir)
-    rows = [
-        torch.cat([*mnist.test_images[mnist.test_labels == label][:PER_CLASS, 0]], dim=1)
-        for label in range(10)
-    ]
-    Image.fromarray(torch.cat(rows, dim=1).numpy()).save(path)
+    of_class = [mnist.test_images[mnist.test_labels == label, 0] for label in range(10)]
+    digits = [images[i] for i in range(PER_CLASS) for images in of_class]
+    Image.fromarray(torch.cat(digits, dim=1).numpy()).save(path)
 
 
 def write_runtime(folder: Path) -> None:
