@@ -24,6 +24,7 @@ async function changed() {
   isStale = true;
   if (isAnswering) return;
   isAnswering = true;
+  document.body.ariaBusy = "true";
   try {
     while (isStale) {
       await new Promise(requestAnimationFrame);
@@ -34,6 +35,7 @@ async function changed() {
     say(`A network could not be run: ${error.message}`);
   }
   isAnswering = false;
+  document.body.ariaBusy = "false";
 }
 
 async function answer() {
