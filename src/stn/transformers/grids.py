@@ -21,6 +21,9 @@ NOWHERE = 1e6
 HORIZON = 1e-3
 """Denominators of a projective warp up to here are at, or behind, the horizon."""
 
+SHRINK = 2.0**-4
+"""Homographies are divided by 16, exactly, so that no sum of three finite entries overflows."""
+
 
 def base_grid(
     size: Size, dtype: torch.dtype = torch.float32, device: torch.device | None = None
@@ -50,9 +53,10 @@ def affine_grid(theta: Tensor, size: Size) -> Tensor:
 def projective_grid(theta: Tensor, size: Size) -> Tensor:
     """Plane projective warp: (x_s, y_s) = (u / w, v / w) with (u, v, w) = theta (x_t, y_t, 1).
 
-    A point is in front of the horizon where w > `HORIZON`. All other points have no source and
-    are `NOWHERE`. Coordinates and gradients are finite for every finite theta. The scale and the
-    sign of theta matter for this: give it w = 1 at the centre, theta[:, 2, 2] = 1.
+    A point is in front of the horizon where w > `HORIZON`. All others have no source, nor have
+    those whose source would be `NOWHERE` or farther: they are `NOWHERE`. Coordinates and gradients
+    are finite for every finite theta. The scale and the sign of theta matter for this: give it
+    w = 1 at the centre, theta[:, 2, 2] = 1.
 
     Args:
         theta: homographies from target to source (B, 3, 3).
@@ -65,7 +69,7 @@ def projective_grid(theta: Tensor, size: Size) -> Tensor:
         ValueError: theta has another shape, or the size is not positive.
     """
     _check_shape("theta", theta, (3, 3))
-    theta = theta.to(torch.promote_types(theta.dtype, torch.float32))
+    theta = SHRINK * theta.to(torch.promote_types(theta.dtype, torch.float32))
     planes = _Perspective.apply(theta, size) if is_eager(theta) else _perspective(theta, size)
     return planes.permute(0, 2, 3, 1)
 
@@ -137,10 +141,10 @@ def outside_fraction(grid: Tensor) -> Tensor:
 
 
 class _Perspective(torch.autograd.Function):
-    """Planes (u / w, v / w) of theta (B, 3, 3): (B, 2, H, W). See `projective_grid`.
+    """Planes (u / w, v / w) of `SHRINK` theta (B, 3, 3): (B, 2, H, W). See `projective_grid`.
 
     Written out because the gradient is short in terms of the result: with g = grad / w, that of
-    (u, v, w) is (g_x, g_y, -g_x x_s - g_y y_s). Behind the horizon 1 / w is taken as 0 there.
+    (u, v, w) is (g_x, g_y, -g_x x_s - g_y y_s). Without a source 1 / w is taken as 0 there.
     A gradient that is to be differentiated again is that of `_perspective`, the same function.
     """
 
@@ -150,10 +154,10 @@ class _Perspective(torch.autograd.Function):
         w = forms[:, 2:]
         inverse = w.reciprocal()
         planes = forms[:, :2] * inverse
-        if not _all_in_front(theta):
-            in_front = w > HORIZON
-            planes = torch.where(in_front, planes, NOWHERE)
-            inverse = torch.where(in_front, inverse, 0.0)
+        if not _all_have_source(theta):
+            has_source = _has_source(forms[:, :2], w)
+            planes = torch.where(has_source, planes, NOWHERE)
+            inverse = torch.where(has_source, inverse, 0.0)
         ctx.save_for_backward(theta, planes, inverse)
         return planes
 
@@ -173,20 +177,26 @@ class _Perspective(torch.autograd.Function):
 def _perspective(theta: Tensor, size: Size) -> Tensor:
     """The function of `_Perspective` as torch differentiates it, any number of times."""
     u_v, w = _linear_forms(theta, size).split([2, 1], dim=1)
-    in_front = w > HORIZON
-    planes = u_v / torch.where(in_front, w, 1.0)
-    return torch.where(in_front, planes, NOWHERE)
+    has_source = _has_source(u_v, w)
+    planes = u_v / torch.where(has_source, w, 1.0)
+    return torch.where(has_source, planes, NOWHERE)
 
 
-def _all_in_front(theta: Tensor) -> bool:
-    """True if every w is known to be positive: it is least at one of the target's corners.
+def _has_source(u_v: Tensor, w: Tensor) -> Tensor:
+    """Where (B, 1, H, W) a point is in front of the horizon, and its source nearer than NOWHERE."""
+    return (w > SHRINK * HORIZON) & (u_v.abs() < NOWHERE * w).all(dim=1, keepdim=True)
+
+
+def _all_have_source(theta: Tensor) -> bool:
+    """True if all points are known to have one: w is least, u and v are most, at some corner.
 
     Asked only where the answer does not wait for a device.
     """
     if theta.device.type != "cpu":
         return False
-    least = theta[:, 2, 2] - theta[:, 2, :2].abs().sum(dim=1)
-    return bool((least > 2 * HORIZON).all())
+    least = theta[:, 2, 2] - theta[:, 2, :2].abs().sum(dim=1)  # (B,)
+    most = theta[:, :2].abs().sum(dim=2).amax(dim=1)
+    return bool(((least > 2 * SHRINK * HORIZON) & (2 * most < NOWHERE * least)).all())
 
 
 def _linear_forms(theta: Tensor, size: Size) -> Tensor:
