@@ -1,3 +1,4 @@
+import hashlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ import yaml
 from PIL import Image
 
 from stn.pictures import main
+from stn.results.records import Record, read_record, write_record
 from stn.running.cell import run_cell
 from stn.running.preparing import Cell
 from tests.results.conftest import STUDY
@@ -49,6 +51,9 @@ def cells(make_cell: Callable[..., Cell]) -> list[Cell]:
     *_, bias = weights.values()
     bias[7] = 1e6
     torch.save(weights, path)
+    told = read_record(path.with_name("result.json")).model_dump()
+    told["weights_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    write_record(path.with_name("result.json"), Record(**told))
     return made
 
 

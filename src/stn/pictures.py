@@ -8,6 +8,8 @@ gets wrong and the latter right, and `..._alignment.png`, the mean images before
 transformer, both as SVG as well. Overrides are given as to `stn.report`.
 """
 
+import stn.extra  # noqa: F401  # isort: skip
+
 import sys
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import hydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
-from stn.configuration import CONF
+from stn.configuration import CONF, show_what_can_be_shown
 from stn.files.figures import write_figure
 from stn.report import chosen_recipe, filled, table_of
 from stn.results.collect import collect
@@ -25,6 +27,7 @@ from stn.running.examples import Rivals, draw_alignment, draw_examples, find_riv
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="pictures")
 def main(cfg: DictConfig) -> None:
     """Draw what there is to draw, and say what there is not."""
+    show_what_can_be_shown()
     try:
         problems = draw_table(cfg)
     except (HydraException, ValueError) as error:
@@ -55,7 +58,7 @@ def draw_table(cfg: DictConfig) -> list[str]:
             if rivals is None:
                 missing.append(column.key)
                 continue
-            name = f"{table.name}_{comparison.recipe}_{column.key}_{baseline}"
+            name = f"{table.file_name(comparison.recipe)}_{column.key}_{baseline}"
             try:
                 _draw(cfg, rivals, f"{table.title}, {column.key} ({column.label})", name)
             except (OSError, ValueError) as error:
