@@ -5,7 +5,7 @@ import stn
 project = "Spatial Transformer Networks"
 author = "The spatial-transformer-networks authors"
 release = version = stn.__version__
-copyright = "the spatial-transformer-networks authors; MIT licence"  # noqa: A001
+copyright = "the spatial-transformer-networks authors; MIT licence"
 
 # The source is the whole checkout, so that links between its pages work here as on a forge.
 root_doc = "docs/index"
@@ -25,8 +25,8 @@ extensions = [
     "sphinx.ext.viewcode",
 ]
 autodoc_member_order = "bysource"
-autodoc_typehints = "description"
-autodoc_typehints_description_target = "documented_params"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
 default_role = "code"  # docstrings have `names` in single quotes
 napoleon_use_ivar = True
 myst_heading_anchors = 3
@@ -37,5 +37,6 @@ nb_execution_timeout = 600
 html_theme = "furo"
 html_title = f"Spatial Transformer Networks {release}"
 html_extra_path = ["site"]  # an index.html at the top
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_copy_source = False
-html_theme_options = {"source_directory": ""}

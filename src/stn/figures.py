@@ -8,13 +8,15 @@ It writes `<out>/figure<figure>_<run_id>.png` and `.svg`, or `<out>/training_<ru
 nothing. The right halves of Tables 1 to 3 are `stn.pictures` and `stn.looks`.
 """
 
+import stn.extra  # noqa: F401  # isort: skip
+
 import sys
 from pathlib import Path
 
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from stn.configuration import CONF
+from stn.configuration import CONF, show_what_can_be_shown
 from stn.files.atomic import write_atomically
 from stn.files.figures import write_figure
 from stn.running.figures import figure1, figure3, training
@@ -23,6 +25,7 @@ from stn.running.figures import figure1, figure3, training
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="figures")
 def main(cfg: DictConfig) -> None:
     """Draw a figure, and say where it is."""
+    show_what_can_be_shown()
     try:
         print(*(f"wrote {path}" for path in draw(cfg)), sep="\n")
     except (OSError, ValueError) as error:

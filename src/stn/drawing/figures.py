@@ -13,7 +13,7 @@ from stn.drawing.warps import Warp
 from stn.transformers import base_grid
 
 NUM_ANSWERS = 3  # of Figure 1, (d)
-SIDE_PX, MARGIN_PX, BARS_PX = 160, 40, 190  # of Figure 1
+SIDE_PX, MARGIN_PX, BARS_PX = 160, 45, 190  # of Figure 1
 LARGE_PX, WIDE_PX = 300, 50  # of Figure 3: an image, and what is seen round it
 DOTS = range(10, 17)  # of a row and of a column of Figure 3
 FILM_PX, FRAME_MS, LAST_MS = 900, 700, 3000
@@ -31,15 +31,15 @@ def module_sheet(
         probabilities: of the classes (n, K), by the whole network.
         labels: what the images are (n,).
     """
-    step, head = SIDE_PX + 2 * MARGIN_PX, EDGE_PX + 4 * LINE_PX
-    size = (2 * EDGE_PX + 3 * step + BARS_PX, head + len(warp) * (SIDE_PX + MARGIN_PX) + EDGE_PX)
+    step, head = SIDE_PX + 2 * MARGIN_PX, EDGE_PX + 4 * LINE_PX + MARGIN_PX
+    size = (2 * EDGE_PX + 3 * step + BARS_PX, head + len(warp) * step)
     sheet = titled(size, title, subtitle)
     words = "(a) input", "(b) where it is read", "(c) output", "(d) prediction"
     for i, text in enumerate(words):
         half = (SIDE_PX if i < 3 else BARS_PX) / 2
-        sheet.write((EDGE_PX + i * step + half, head - 10), text, TEXT_SIZE, FAINT, (0.5, 0))
+        sheet.write((EDGE_PX + i * step + half, head - MARGIN_PX), text, TEXT_SIZE, FAINT, (0.5, 0))
     for i in range(len(warp)):
-        top, marks = head + i * (SIDE_PX + MARGIN_PX), (warp.outlines[i], warp.points[i])
+        top, marks = head + i * step, (warp.outlines[i], warp.points[i])
         for j, image in enumerate((warp.U[i], warp.U[i], warp.V[i])):
             corner = EDGE_PX + j * step, top
             sheet.picture(image, corner, SIDE_PX, MARGIN_PX, *(marks if j == 1 else ()))
@@ -106,5 +106,5 @@ def film(title: str, panels: Sequence[tuple[float, str, Image.Image]]) -> list[I
         draw.rectangle([16, 58, FILM_PX - 16, 62], fill=(225, 225, 225))
         draw.rectangle([16, 58, 16 + share * (FILM_PX - 32), 62], fill=GOOD)
         frames.append(frame)
-    palette = frames[-1].quantize(64)
+    palette = frames[-1].quantize(128, kmeans=2)
     return [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]

@@ -106,6 +106,8 @@ def figure3(
     for run in runs:
         U = run.U[number : number + 1]
         transformer, theta = run.transformer(U)
+        if transformer.num_axes != 2:
+            raise ValueError(f"{run.record.run_id} warps volumes; Figure 3 is of images")
         size = transformer.output_size or (U.shape[-2], U.shape[-1])
         family = transformer.transform
         with torch.no_grad():
