@@ -19,7 +19,7 @@ from stn.results.figures import number
 from stn.results.records import Record
 from stn.results.table import Column, Metric, Row
 from stn.running.finished import restore
-from stn.running.preparing import build_data
+from stn.running.preparing import Cell, build_data
 
 NUM_ALIGNED, MAX_CLASSES = 1000, 10
 BATCH_SIZE = 500
@@ -96,14 +96,25 @@ def load(
         *(restore(runs / record.run_id, data_dir, packages) for _, record in entries),
         strict=True,
     )
-    datamodule = build_data(cells[0])
-    datamodule.prepare_data()
-    loader = datamodule.test_dataloader()
-    images, labels = zip(*(datamodule.on_after_batch_transfer(b, 0) for b in loader), strict=True)
+    U, labels = drawn_test_set(cells[0])
+    first, *others = (task.network.eval() for task in tasks)
+    return Networks(first, tuple(others), U, labels)
+
+
+def drawn_test_set(cell: Cell) -> tuple[Tensor, Tensor]:
+    """Draw the test set of a cell: images U (N, C, H, W) and their classes (N, ...).
+
+    Raises:
+        OSError: the data are not there.
+        ValueError: they are not usable, or an image has no class.
+    """
+    data = build_data(cell)
+    data.prepare_data()
+    batches = [data.on_after_batch_transfer(batch, 0) for batch in data.test_dataloader()]
+    images, labels = zip(*batches, strict=True)
     if not isinstance(labels[0], Tensor) or labels[0].ndim > 2 or labels[0].is_floating_point():
         raise ValueError("pictures are of images that have classes")
-    first, *others = (task.network.eval() for task in tasks)
-    return Networks(first, tuple(others), torch.cat(images), torch.cat(labels))
+    return torch.cat(images), torch.cat(labels)
 
 
 def draw_examples(rivals: Rivals, networks: Networks, title: str, num: int) -> Image.Image | None:
