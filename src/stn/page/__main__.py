@@ -24,6 +24,7 @@ from stn.report import filled
 from stn.results.collect import Collection, collect
 from stn.results.comparison import Comparison
 from stn.results.table import parse_table
+from stn.running.settings import NoRecipeError
 
 RECIPE = "quick"  # of a table that has no run
 
@@ -65,21 +66,24 @@ def comparisons(cfg: DictConfig, found: Collection) -> Iterator[Comparison]:
         ValueError: a table is not as it should be.
     """
     names = GlobalHydra.instance().config_loader().get_group_options("table")
-    recipes = sorted({r.recipe for r in found.records}) if cfg.recipes is None else cfg.recipes
-    for name in names if cfg.tables is None else cfg.tables:
+    # The paper's tables before its appendix and what others asked.
+    ordered = sorted(names, key=lambda name: (not name.startswith("table"), name))
+    for name in cfg.tables or ordered:
         content = OmegaConf.to_container(compose("report", [f"table={name}"]).table)
         table = parse_table(name, content)  # type: ignore[arg-type]
+        data = {part.overrides.get("data") for part in (*table.columns, *table.rows)}
+        recipes = cfg.recipes or sorted({r.recipe for r in found.records if r.data in data})
         some = False
         for recipe in recipes:
             try:
                 comparison = filled(cfg, table, found, recipe)
-            except MissingConfigException:  # a record's recipe that is none here
+            except (MissingConfigException, NoRecipeError):  # that of a record, and none here
                 continue
             if comparison.records:
                 some = True
                 yield comparison
         if not some:
-            yield filled(cfg, table, found, RECIPE if cfg.recipes is None else cfg.recipes[0])
+            yield filled(cfg, table, found, (cfg.recipes or [RECIPE])[0])
 
 
 if __name__ == "__main__":

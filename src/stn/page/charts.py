@@ -9,9 +9,11 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 
 WIDTH, HEIGHT = 320, 180
 LEFT, RIGHT, TOP, BOTTOM = 40, 12, 10, 24  # what is outside of the axes
-LOG_FROM = 20  # largest over smallest value from which the axis is logarithmic
+LOG_FROM = 10  # largest over smallest value from which the axis is logarithmic
 MAX_TICKS = 5
 NOT_DRAWN = ("test_", "sd_")  # what the record has, and how far theta varies
+ORDER = ("val_", "train_", "theta")  # of charts; all others come behind
+WORDS = {"val": "validation", "train": "training", "percent": "%"}
 
 Rows = Sequence[tuple[int, str, float]]  # step, metric and value
 Points = list[tuple[float, float]]
@@ -52,11 +54,15 @@ def charts(runs: Mapping[str, Rows]) -> list[Chart]:
                 continue
             lines = found.setdefault(group or name, {})
             lines.setdefault(_words(name) if group else run, []).append((step, value))
-    return [_chart(_words(title), lines) for title, lines in found.items()]
+
+    def place(group: str) -> tuple[list[bool], str]:
+        return [not group.startswith(first) for first in ORDER], group
+
+    return [_chart(_words(group), found[group]) for group in sorted(found, key=place)]
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ").replace("percent", "%")
+    return " ".join(WORDS.get(word, word) for word in name.split("_"))
 
 
 def _chart(title: str, lines: Mapping[str, Points]) -> Chart:
