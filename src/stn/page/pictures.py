@@ -4,7 +4,7 @@ import base64
 import io
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,21 +151,26 @@ def _images(
     def right(probabilities: Tensor) -> Tensor:
         return probabilities.gather(2, labels[..., None]).prod(dim=1)[:, 0]
 
-    def pictures(numbers: Tensor) -> tuple[Picture, ...]:
-        chances, answers = given.max(dim=2)
+    def pictures(numbers: Tensor, words: Callable[[int], str]) -> tuple[Picture, ...]:
         return tuple(
-            encoded(image, f"{i}: {_written(labels[i])}, read as {_written(answers[i])},"
-                    f" {100 * float(chances[i].prod()):.0f} %")
+            encoded(image, f"#{i} is {_written(labels[i])}: {words(i)}")
             for i, image in zip(numbers.tolist(), _drawn(network, U[numbers]), strict=True)
-        )  # fmt: skip
+        )
 
-    ours = right(given)
+    ours, (chances, answers) = right(given), given.max(dim=2)
     improved: tuple[Picture, ...] = ()
     if rival is not None:
-        gains = (ours - right(rival[1])).sort(descending=True, stable=True)
-        improved = pictures(gains.indices[:NUM_SHOWN][gains.values[:NUM_SHOWN] > 0])
+        name, theirs = rival[0], right(rival[1])
+        gains = (ours - theirs).sort(descending=True, stable=True)
+        improved = pictures(
+            gains.indices[:NUM_SHOWN][gains.values[:NUM_SHOWN] > 0],
+            lambda i: f"found by {_percent(ours[i])}, {name} {_percent(theirs[i])}",
+        )
+    worst = pictures(
+        ours.argsort(stable=True)[:NUM_SHOWN],
+        lambda i: f"taken for {_written(answers[i])} by {_percent(chances[i].prod())}",
+    )
     counts = torch.zeros(len(classes), len(classes), dtype=torch.int64)
-    answers = given.argmax(dim=2)
     counts.index_put_((labels.flatten(), answers.flatten()), torch.tensor(1), accumulate=True)
     wrong = Counter({(i, j): n for i, row in enumerate(counts.tolist())
                      for j, n in enumerate(row) if i != j and n})  # fmt: skip
@@ -173,11 +178,15 @@ def _images(
         num=len(U),
         improved=improved,
         baseline=rival[0] if rival else None,
-        worst=pictures(ours.argsort(stable=True)[:NUM_SHOWN]),
+        worst=worst,
         classes=classes,
         confusion=tuple(map(tuple, counts.tolist())) if len(classes) <= MAX_MATRIX else (),
         mistakes=tuple((classes[i], classes[j], n) for (i, j), n in wrong.most_common(10)),
     )
+
+
+def _percent(chance: Tensor) -> str:
+    return f"{100 * float(chance):.0f} %"
 
 
 def _written(classes: Tensor) -> str:

@@ -76,9 +76,7 @@ def views(
     return found
 
 
-def _folders(
-    records: Sequence[Record], sources: Sequence[Path]
-) -> list[tuple[Record, Path]]:
+def _folders(records: Sequence[Record], sources: Sequence[Path]) -> list[tuple[Record, Path]]:
     """Return the runs that left a folder, and where; those with weights first."""
     found = []
     for record in records:
