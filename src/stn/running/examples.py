@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
+from stn.drawing.canvas import Canvas
 from stn.drawing.sheets import ExampleRow, alignment_sheet, class_means, example_sheet
 from stn.drawing.warps import Warp, at_work, warp
 from stn.results.comparison import Comparison
@@ -127,7 +127,7 @@ def drawn_test_set(cell: Cell) -> tuple[Callable[[Tensor], Tensor], Tensor]:
     return images, torch.cat(labels)
 
 
-def draw_examples(rivals: Rivals, networks: Networks, title: str, num: int) -> Image.Image | None:
+def draw_examples(rivals: Rivals, networks: Networks, title: str, num: int) -> Canvas | None:
     """Draw up to `num` images for each transformer whose network beats the baseline on any.
 
     None if none does.
@@ -152,7 +152,7 @@ def draw_examples(rivals: Rivals, networks: Networks, title: str, num: int) -> I
     return example_sheet(heading, _budget(rivals), names, rows)
 
 
-def draw_alignment(rivals: Rivals, networks: Networks, title: str) -> Image.Image | None:
+def draw_alignment(rivals: Rivals, networks: Networks, title: str) -> Canvas | None:
     """Draw the mean test image of the first classes, as it is and as transformers hand it on.
 
     None if no network has a transformer of images.
@@ -188,9 +188,9 @@ def choose(labels: Tensor, right: Tensor, num: int) -> list[Tensor]:
         For each network, positions in 0..M-1.
     """
     for_all = right.all(dim=0)
-    shared, chosen = _spread(labels, for_all), []
+    shared, chosen = spread(labels, for_all), []
     for own in right:
-        chosen.append(torch.cat([shared, _spread(labels, own & ~for_all)])[:num])
+        chosen.append(torch.cat([shared, spread(labels, own & ~for_all)])[:num])
     return chosen
 
 
@@ -202,7 +202,7 @@ def classify(network: nn.Module, images: Callable[[Tensor], Tensor], numbers: Te
     return torch.cat([network(images(n)).argmax(dim=1) for n in numbers.split(BATCH_SIZE)])
 
 
-def _spread(labels: Tensor, eligible: Tensor) -> Tensor:
+def spread(labels: Tensor, eligible: Tensor) -> Tensor:
     """Positions of the eligible, ordered so that the first of each class come first."""
     positions = eligible.nonzero()[:, 0]
     seen: dict[int, int] = {}

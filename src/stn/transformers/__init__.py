@@ -1,6 +1,6 @@
 """Spatial transformers: Section 3 of the paper as a library that needs nothing but torch.
 
-An image U (B, C, H, W) goes through three steps to the warped V (B, C, H', W'):
+An image U (B, C, H, W) goes through three steps to the warped V (B, C, H', W')::
 
     theta = localisation(U)                    (B, P)          Section 3.1
     grid  = transform.grid(theta, (H', W'))    (B, H', W', 2)  Section 3.2, Eq. 1
