@@ -111,8 +111,10 @@ class TestMakefile:
         assert phony is not None
         public = {name for name in phony[1].split() if not name.startswith(".")}
         public |= {f"reproduce-{path.stem}" for path in (ROOT / "conf/table").glob("*.yaml")}
+        studies = {f"study-{path.stem}" for path in (ROOT / "conf/study").glob("*.yaml")}
+        public |= studies
         assert set(re.findall(r"^  ([a-z0-9_-]+) +\S", make().stdout, re.MULTILINE)) == public
-        assert public <= TARGETS
+        assert public - studies <= TARGETS
 
     def test_help_lists_every_variable(self) -> None:
         listed = set(re.findall(r"^  ([A-Z_]+) +\S", make("help").stdout, re.MULTILINE))
@@ -133,6 +135,12 @@ class TestMakefile:
     def test_a_terminal_width_is_not_a_choice_of_columns(self) -> None:
         assert "table.only" not in make("-n", "reproduce-table1", COLUMNS="120").stdout
         assert "'table.only=[R,RTS]'" in make("-n", "reproduce-table1", "COLUMNS=R,RTS").stdout
+
+    def test_a_study_has_the_seeds_of_its_file_unless_told_otherwise(self) -> None:
+        said = make("-n", "study-priors").stdout
+        assert "-m +study=priors recipe=quick" in said
+        assert "seeds" not in said
+        assert make("-n", "study-priors", "SEEDS=5").stdout.count("study.seeds=5") == 2
 
     def test_the_launcher_is_a_choice(self) -> None:
         assert (

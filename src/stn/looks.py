@@ -8,7 +8,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from stn.configuration import CONF
+from stn.configuration import CONF, show_what_can_be_shown
 from stn.files.atomic import write_atomically
 from stn.running.looks import report_looks
 
@@ -16,6 +16,7 @@ from stn.running.looks import report_looks
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="looks")
 def main(cfg: DictConfig) -> None:
     """Write `<out>/<run_id>_looks.md` and a figure beside it."""
+    show_what_can_be_shown()
     if OmegaConf.is_missing(cfg, "run"):
         sys.exit("which run? Say run=runs/<run_id>")
     if type(cfg.num_images) is not int or cfg.num_images < 1:

@@ -58,7 +58,7 @@ def draw_table(cfg: DictConfig) -> list[str]:
             if rivals is None:
                 missing.append(column.key)
                 continue
-            name = f"{table.name}_{comparison.recipe}_{column.key}_{baseline}"
+            name = f"{table.file_name(comparison.recipe)}_{column.key}_{baseline}"
             try:
                 _draw(cfg, rivals, f"{table.title}, {column.key} ({column.label})", name)
             except (OSError, ValueError) as error:

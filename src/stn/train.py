@@ -72,8 +72,9 @@ def _check(config: dict[str, Any], sweeper: str, is_sweep: bool) -> None:
         raise ValueError("a search must leave the test set alone: say tune=true, or +tuning=...")
     if config["tune"] and config["trainer"]["devices"] != 1:
         raise ValueError("a trial runs on one device: leave trainer.devices=1")
-    if "table" in config and not is_sweep:
-        raise ValueError("a table is a sweep over its cells: say -m +table=...")
+    for name in ("table", "study"):
+        if name in config and not is_sweep:
+            raise ValueError(f"a {name} is a sweep over its cells: say -m +{name}=...")
 
 
 if __name__ == "__main__":

@@ -111,6 +111,11 @@ def test_devices_share_every_batch(plain) -> None:
         check(changed(config, "trainer.devices", 3))
 
 
+def test_the_metric_of_a_task_is_one_that_it_measures(plain) -> None:
+    with pytest.raises(ValueError, match=r"^task: .*metric loss is none of its evaluators"):
+        check(changed(plain(), "task.metric", "loss"))
+
+
 def test_a_recipe_that_a_data_set_does_not_have(plain) -> None:
     config = plain()
     config["recipe"] = {"name": "slow"}

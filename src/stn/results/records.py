@@ -71,7 +71,7 @@ class Record(Checked):
         wall_s: time from start to finish of the run.
         cpu_s: processor time of its process in that time; a loaded machine stretches it less.
         config: the resolved configuration.
-        code: hash of the source that decides a result (`provenance.code_id`); None if not told, or
+        code: hash of the source that decides a result (`code.code_id`); None if not told, or
             if the run went on from a checkpoint of other code.
         weights_sha256: of the file with the weights that the run ended with; None if not told.
         git_dirty: files differed from the commit `git_sha`.

@@ -28,12 +28,11 @@ from stn.running.preparing import (
     METRICS,
     Cell,
     TrainerError,
-    build_loggers,
     build_trainer,
     prepare,
 )
 from stn.running.ranks import RankError, run_ranks
-from stn.running.recording import make_record
+from stn.running.recording import build_loggers, make_record
 from stn.running.settings import check
 from stn.tasks.task import DivergedError, Task
 from stn.transformers import NonFiniteThetaError
@@ -86,6 +85,7 @@ def _run(cell: Cell) -> Record:
         data_sha256=data.data_sha256(),
         num_images=data.count_images(),
     )
+    record(status="failed", message="not begun")  # what no record may hold is refused by now
     try:
         if cell.config["trainer"]["devices"] == 1:
             measured = train_and_measure(cell, task, data, stopwatch)

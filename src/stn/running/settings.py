@@ -69,6 +69,12 @@ class TaskSettings(_Open):
     loss: Built
     evaluators: dict[Name, Built]
 
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.metric not in self.evaluators:
+            raise ValueError(f"metric {self.metric} is none of its evaluators")
+        return self
+
 
 OPEN = (Model, Data, TaskSettings, _Open)
 
@@ -137,6 +143,7 @@ class Settings(Checked):
     runs_dir: Folder
     reports_dir: Folder
     table: dict[str, JsonValue] | None = None
+    study: dict[str, JsonValue] | None = None
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
