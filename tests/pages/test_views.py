@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from stn.page.pictures import Images
-from stn.page.views import View, views
+from stn.pages.pictures import Images
+from stn.pages.views import View, views
 from stn.results.collect import collect
 from stn.results.comparison import compare
 from stn.results.table import PlannedRun, parse_table
-from tests.page.conftest import DIGITS
+from tests.pages.conftest import DIGITS
 
 Look = Callable[..., dict[str, View]]
 

@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from stn.callbacks.metrics import MetricsFile
-from stn.page.charts import Chart, Rows, charts
-from stn.page.pictures import Images, Picture, Run, gallery, look_at
+from stn.pages.charts import Chart, Rows, charts
+from stn.pages.pictures import Images, Picture, Run, gallery, look_at
 from stn.results.comparison import Cell, Comparison
 from stn.results.costs import costs
 from stn.results.records import Record

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from stn.page.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, charts
+from stn.pages.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, charts
 
 
 def points(line: str) -> list[tuple[float, ...]]:

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from stn.page import writing
-from tests.page.conftest import Write, spoil
+from stn.pages import writing
+from tests.pages.conftest import Write, spoil
 
 
 def test_the_page_is_one_file_that_asks_for_nothing(page: Path) -> None:

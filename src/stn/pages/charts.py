@@ -68,7 +68,9 @@ def _words(name: str) -> str:
 def _chart(title: str, lines: Mapping[str, Points]) -> Chart:
     xs, ys = zip(*chain.from_iterable(lines.values()), strict=True)
     is_log = min(ys) > 0 and max(ys) >= LOG_FROM * min(ys)
-    y_low, y_high = (min(ys), max(ys)) if min(ys) < max(ys) else (min(ys) - 0.5, max(ys) + 0.5)
+    y_low, y_high = min(ys), max(ys)
+    if y_low == y_high:
+        y_low, y_high = min(y_low, 0), max(y_high, 0) if y_high else 1
     x_low, x_high = min(xs), max(*xs, min(xs) + 1)
 
     def across(x: float) -> float:
