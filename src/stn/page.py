@@ -26,7 +26,7 @@ from stn.pages.writing import Sheet, write_page
 from stn.report import filled
 from stn.results.collect import Collection, collect
 from stn.results.comparison import Comparison
-from stn.results.study import BUDGET
+from stn.results.study import BUDGET, Study
 from stn.results.table import Table, parse_table
 from stn.running.settings import NoRecipeError
 from stn.sweeping.sweep import KINDS
