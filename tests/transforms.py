@@ -7,6 +7,9 @@ from torch import Tensor
 from stn.transformers import (
     Affine,
     Attention,
+    CubicSpline,
+    Diffeomorphic,
+    FourCorners,
     PiecewiseAffine,
     Projective,
     Rotation,
@@ -26,8 +29,17 @@ CONFIGURED: list[Transform] = [
     Projective(),
     ThinPlateSpline(),
     PiecewiseAffine(),
+    FourCorners(),
+    CubicSpline(),
+    Diffeomorphic(),
 ]
-TRANSFORMS = [*CONFIGURED, ThinPlateSpline((2, 5)), PiecewiseAffine((5, 3))]
+TRANSFORMS = [
+    *CONFIGURED,
+    ThinPlateSpline((2, 5)),
+    PiecewiseAffine((5, 3)),
+    CubicSpline((2, 5)),
+    Diffeomorphic((5, 3), 1),
+]
 
 every_transform = pytest.mark.parametrize("transform", TRANSFORMS, ids=str)
 
