@@ -51,7 +51,7 @@ INTACT := import importlib.util, os, sys; stn = importlib.util.find_spec("stn");
 REBUILD := $(shell [ ! -e $(INSTALLING) ] && $(PY) -c '$(SUITABLE)' 2>/dev/null \
 	&& $(PY) -c '$(INTACT)' 2>/dev/null || echo .new-environment)
 
-.PHONY: help setup .new-environment test check fonts smoke studies report bench clean
+.PHONY: help setup .new-environment test check docs fonts smoke studies report bench clean
 
 help: ## this list
 	@echo 'Usage: make TARGET [VARIABLE=value ...]'
@@ -97,6 +97,11 @@ check: $(INSTALLED) ## what CI runs: format, lint, types, then the test suite
 	$(PY) -m ruff check
 	$(PY) -m mypy
 	@$(MAKE) --no-print-directory test
+
+# Fails at any warning, such as a link that leads nowhere; runs the notebooks as they stand.
+docs: $(INSTALLED) ## build the documentation into build/site/index.html, every link checked
+	OMP_NUM_THREADS=1 $(PY) -m sphinx -W --keep-going -q -c docs . build/site
+	@echo "open build/site/index.html"
 
 TABLES := $(patsubst conf/table/%.yaml,%,$(wildcard conf/table/*.yaml))
 STUDIES := $(patsubst conf/study/%.yaml,%,$(wildcard conf/study/*.yaml))

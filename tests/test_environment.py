@@ -31,6 +31,7 @@ TARGETS = TABLES | {
     "report",
     "bench",
     "clean",
+    "docs",
     "fonts",
     "help",
     "reproduce-addition",

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from stn.transformers import (
     Affine,
+    Affine3d,
     Attention,
     CubicSpline,
     Diffeomorphic,
@@ -33,6 +34,7 @@ CONFIGURED: list[Transform] = [
     CubicSpline(),
     Diffeomorphic(),
 ]
+OF_VOLUMES: list[Transform] = [Affine3d()]  # tests/transformers/test_volumes.py
 TRANSFORMS = [
     *CONFIGURED,
     ThinPlateSpline((2, 5)),
