@@ -144,9 +144,10 @@ fonts: ## fetch fonts into the data folder, for the house numbers of svhn_recomp
 smoke: ## Table 1 with seconds of training a cell: does everything run?
 	@$(MAKE) --no-print-directory reproduce-table1 RECIPE=smoke
 
-report: $(INSTALLED) ## render all tables and studies from the runs there are; trains nothing
+report: $(INSTALLED) ## all tables and studies from the runs there are, and reports/index.html; trains nothing
 	@$(foreach table,$(TABLES),$(PY) -m stn.report table=$(table) recipe=$(RECIPE) &&) \
-	$(foreach study,$(STUDIES),$(PY) -m stn.report study=$(study) recipe=$(RECIPE) &&) true
+	$(foreach study,$(STUDIES),$(PY) -m stn.report study=$(study) recipe=$(RECIPE) &&) \
+	$(PY) -m stn.page
 
 bench: $(INSTALLED) ## measure speed against targets and other libraries: reports/bench.md
 	OMP_NUM_THREADS=1 $(PY) -m benchmarks

@@ -102,16 +102,16 @@ def load(
         *(restore(runs / record.run_id, data_dir, packages) for _, record in entries),
         strict=True,
     )
-    datamodule = build_data(cells[0])
-    datamodule.prepare_data()
-    loader = datamodule.test_dataloader()
-    labels = [datamodule.on_after_batch_transfer(batch, 0)[1] for batch in loader]
+    data = build_data(cells[0])
+    data.prepare_data()
+    batches = data.test_dataloader()
+    labels = [data.on_after_batch_transfer(batch, 0)[1] for batch in batches]
     if not isinstance(labels[0], Tensor) or labels[0].ndim > 2 or labels[0].is_floating_point():
         raise ValueError("pictures are of images that have classes")
     first, *others = (task.network.eval() for task in tasks)
 
     def images(numbers: Tensor) -> Tensor:
-        U: Tensor = datamodule.drawn("test", numbers)[0]
+        U: Tensor = data.drawn("test", numbers)[0]
         return U
 
     return Networks(first, tuple(others), images, torch.cat(labels))

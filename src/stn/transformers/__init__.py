@@ -43,6 +43,7 @@ from stn.transformers.localisation import (
     regression_layer,
 )
 from stn.transformers.outlines import control_points, outline
+from stn.transformers.priors import CubicSpline, Diffeomorphic, FourCorners
 from stn.transformers.samplers import KERNELS, sample
 from stn.transformers.spatial_transformer import NonFiniteThetaError, SpatialTransformer
 from stn.transformers.transforms import (
@@ -66,6 +67,9 @@ __all__ = [
     "Affine3d",
     "Attention",
     "ConvLocalisation",
+    "CubicSpline",
+    "Diffeomorphic",
+    "FourCorners",
     "FullyConnectedLocalisation",
     "NonFiniteThetaError",
     "PiecewiseAffine",
