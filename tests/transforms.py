@@ -6,6 +6,7 @@ from torch import Tensor
 
 from stn.transformers import (
     Affine,
+    Affine3d,
     Attention,
     PiecewiseAffine,
     Projective,
@@ -27,6 +28,7 @@ CONFIGURED: list[Transform] = [
     ThinPlateSpline(),
     PiecewiseAffine(),
 ]
+OF_VOLUMES: list[Transform] = [Affine3d()]  # tests/transformers/test_volumes.py
 TRANSFORMS = [*CONFIGURED, ThinPlateSpline((2, 5)), PiecewiseAffine((5, 3))]
 
 every_transform = pytest.mark.parametrize("transform", TRANSFORMS, ids=str)
