@@ -31,6 +31,7 @@ TARGETS = TABLES | {
     "report",
     "bench",
     "clean",
+    "demo",
     "fonts",
     "help",
     "reproduce-addition",

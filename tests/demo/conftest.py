@@ -1,6 +1,7 @@
 """A real Chromium, and the demo in a folder that is served, with few networks, made-up digits."""
 
 import hashlib
+import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -37,30 +38,34 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def demo_folder(
-    chromium: object, mnist_files: Path, tmp_path_factory: pytest.TempPathFactory, request: Any
+    chromium: object, mnist_files: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """The demo with some of the published networks; the runtime is fetched once a checkout."""
+    """The demo with some of the published networks; its runtime is found by NODE_PATH."""
     for module in ("onnx", "onnxscript"):
         pytest.importorskip(module, reason=f"{module} is not installed")
-    if shutil.which("npm") is None:
-        pytest.skip("npm, which brings the runtime, is not installed")
-    from stn.demo.build import build, write_runtime
+    from stn.demo.build import build
 
+    runtime = in_node_path("onnxruntime-web/dist")
     folder, runs = tmp_path_factory.mktemp("demo"), tmp_path_factory.mktemp("runs")
+    (folder / "runtime").symlink_to(runtime)
     for name in SHOWN:
         (published,) = WEIGHTS.glob(f"{name}quick-s0-*")
         (runs / published.name).symlink_to(published)
-    kept = Path(request.config.cache.mkdir("onnxruntime-web"))
-    write_runtime(kept)
-    (folder / "runtime").symlink_to(kept)
-    checksums = {
-        name: hashlib.md5((mnist_files / "mnist" / name).read_bytes()).hexdigest()
-        for name in mnist_source.CHECKSUMS
-    }
+    names = list(mnist_source.CHECKSUMS)
+    sums = {n: hashlib.md5((mnist_files / "mnist" / n).read_bytes()).hexdigest() for n in names}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mnist_source, "CHECKSUMS", checksums)
+        patch.setattr(mnist_source, "CHECKSUMS", sums)
         build(runs, "quick", 0, mnist_files, folder)
     return folder
+
+
+def in_node_path(name: str) -> Path:
+    """A file of an npm package, in the folders that NODE_PATH names; skips where it is not."""
+    places = filter(None, os.environ.get("NODE_PATH", "").split(os.pathsep))
+    found = [path for place in places if (path := Path(place).absolute() / name).exists()]
+    if not found:
+        pytest.skip(f"{name} is not in NODE_PATH: CONTRIBUTING.md says how to get it")
+    return found[0]
 
 
 def served(folder: Path) -> Iterator[str]:

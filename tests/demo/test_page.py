@@ -1,7 +1,6 @@
 """The page in a real browser: it runs the networks, follows the hand, and everybody can use it."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 import torch
 
 import stn
-from tests.demo.conftest import SHOWN, WEIGHTS, served
+from tests.demo.conftest import SHOWN, WEIGHTS, in_node_path, served
 
 SECOND = 1000  # ms
 FRAMES_A_SECOND = 20
@@ -179,11 +178,7 @@ def test_nothing_is_cut_off_and_nobody_shut_out(
     page = Page(chromium, address, width, scheme).answered()
     assert page.tab.evaluate("document.documentElement.scrollWidth") <= width
     assert page.tab.evaluate(OUT) == []
-    places = filter(None, os.environ.get("NODE_PATH", "").split(os.pathsep))
-    found = [path for place in places if (path := Path(place) / "axe-core/axe.min.js").is_file()]
-    if not found:
-        pytest.skip("axe-core is not here: CONTRIBUTING.md says how to get it")
-    page.tab.add_script_tag(path=found[0])
+    page.tab.add_script_tag(path=in_node_path("axe-core/axe.min.js"))
     results = page.tab.evaluate("axe.run()")
     assert len(results["passes"]) > 10
     serious = [v for v in results["violations"] if v["impact"] in ("serious", "critical")]
