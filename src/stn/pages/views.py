@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from stn.callbacks.metrics import MetricsFile
+from stn.files.scrubbing import scrub
 from stn.pages.charts import Chart, Rows, charts
 from stn.pages.pictures import Images, Picture, Run, gallery, look_at
 from stn.results.comparison import Cell, Comparison
@@ -133,5 +134,5 @@ def _view(
         charts=charts(logged),
         gallery=pictures,
         images=images,
-        damaged=damaged,
+        damaged=scrub(damaged),
     )
