@@ -53,7 +53,7 @@ INTACT := import importlib.util, os, sys; stn = importlib.util.find_spec("stn");
 REBUILD := $(shell [ ! -e $(INSTALLING) ] && $(PY) -c '$(SUITABLE)' 2>/dev/null \
 	&& $(PY) -c '$(INTACT)' 2>/dev/null || echo .new-environment)
 
-.PHONY: help setup .new-environment test check fonts smoke studies report demo bench clean
+.PHONY: help setup .new-environment test check docs fonts smoke reproduce-appendix studies report demo bench clean
 
 help: ## this list
 	@echo 'Usage: make TARGET [VARIABLE=value ...]'
@@ -100,6 +100,11 @@ check: $(INSTALLED) ## what CI runs: format, lint, types, then the test suite
 	$(PY) -m mypy
 	@$(MAKE) --no-print-directory test
 
+# Fails at any warning, such as a link that leads nowhere; runs the notebooks as they stand.
+docs: $(INSTALLED) ## build the documentation into build/site/index.html, every link checked
+	OMP_NUM_THREADS=1 $(PY) -m sphinx -W --keep-going -q -c docs . build/site
+	@echo "open build/site/index.html"
+
 TABLES := $(patsubst conf/table/%.yaml,%,$(wildcard conf/table/*.yaml))
 STUDIES := $(patsubst conf/study/%.yaml,%,$(wildcard conf/study/*.yaml))
 
@@ -118,6 +123,9 @@ endef
 
 reproduce-%: conf/table/%.yaml $(INSTALLED) ## run the missing cells of a table and render it
 	$(call REPRODUCE,table)
+
+reproduce-appendix: ## its tables, one after the other: sums, co-localisation, volumes
+	@$(foreach table,addition colocalisation volumes,$(MAKE) --no-print-directory reproduce-$(table) &&) true
 
 study-%: conf/study/%.yaml $(INSTALLED) ## run the missing cells of a study and render it
 	$(call REPRODUCE,study)
@@ -141,9 +149,10 @@ fonts: ## fetch fonts into the data folder, for the house numbers of svhn_recomp
 smoke: ## Table 1 with seconds of training a cell: does everything run?
 	@$(MAKE) --no-print-directory reproduce-table1 RECIPE=smoke
 
-report: $(INSTALLED) ## render all tables and studies from the runs there are; trains nothing
+report: $(INSTALLED) ## all tables and studies from the runs there are, and reports/index.html; trains nothing
 	@$(foreach table,$(TABLES),$(PY) -m stn.report table=$(table) recipe=$(RECIPE) &&) \
-	$(foreach study,$(STUDIES),$(PY) -m stn.report study=$(study) recipe=$(RECIPE) &&) true
+	$(foreach study,$(STUDIES),$(PY) -m stn.report study=$(study) recipe=$(RECIPE) &&) \
+	$(PY) -m stn.page
 
 demo: $(INSTALLED) ## a page to drag digits and see what a transformer does: reports/demo, then served
 	@$(PY) -m stn.demo

@@ -64,11 +64,13 @@ def test_pictures_of_what_there_is_again_and_again(
     assert said.endswith("None")
     assert "no picture of R, E: needs finished runs of one seed of fcn" in said
     assert "no picture of E: needs finished runs of one seed of cnn" in said
-    names = ["table1_smoke_R_cnn.png", "table1_smoke_R_cnn_alignment.png"]
+    stems = "table1_smoke_R_cnn", "table1_smoke_R_cnn_alignment"
+    names = sorted(f"{stem}.{ending}" for stem in stems for ending in ("png", "svg"))
     assert [path.name for path in written(tmp_path)] == names
     first = [path.read_bytes() for path in written(tmp_path)]
     for path in written(tmp_path):
         assert f"wrote {path}" in said
+    for path in tmp_path.glob("reports/*.png"):
         with Image.open(path) as picture:
             assert picture.width > 800
     pictures(OVERRIDES, "table.only=[R]", "baseline=cnn")

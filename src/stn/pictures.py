@@ -5,7 +5,7 @@
 For each baseline of the table and each column with finished runs of it and of a network that is
 compared with it, it writes `<out>/<table>_<recipe>_<column>_<baseline>.png`, images that the former
 gets wrong and the latter right, and `..._alignment.png`, the mean images before and after the
-transformer. Overrides are given as to `stn.report`.
+transformer, both as SVG as well. Overrides are given as to `stn.report`.
 """
 
 import stn.extra  # noqa: F401  # isort: skip
@@ -16,9 +16,9 @@ from pathlib import Path
 import hydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig
-from PIL import Image
 
 from stn.configuration import CONF, show_what_can_be_shown
+from stn.files.figures import write_figure
 from stn.report import chosen_recipe, filled, table_of
 from stn.results.collect import collect
 from stn.running.examples import Rivals, draw_alignment, draw_examples, find_rivals, load
@@ -85,13 +85,8 @@ def _draw(cfg: DictConfig, rivals: Rivals, title: str, name: str) -> None:
         print(f"no image of {rivals.column.key} is wrong by {row} and right by a transformer's")
     for picture, ending in ((examples, ""), (alignment, "_alignment")):
         if picture is not None:
-            _save(picture, Path(cfg.out) / f"{name}{ending}.png")
-
-
-def _save(picture: Image.Image, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, optimize=True)
-    print(f"wrote {path}")
+            for path in write_figure(picture.figure, Path(cfg.out) / f"{name}{ending}"):
+                print(f"wrote {path}")
 
 
 if __name__ == "__main__":

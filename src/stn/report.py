@@ -34,6 +34,7 @@ from stn.results.render import write_reports
 from stn.results.study import Study
 from stn.results.table import Table, parse_table
 from stn.results.terminal import summary, to_terminal
+from stn.running.settings import NoRecipeError
 from stn.sweeping.planning import plan
 
 
@@ -130,7 +131,7 @@ def write_pictures(cfg: DictConfig, comparison: Comparison, found: Collection) -
     if columns and recipes:
         comparisons = {comparison.recipe: comparison}
         for recipe in recipes - comparisons.keys():
-            with suppress(MissingConfigException):
+            with suppress(MissingConfigException, NoRecipeError):
                 comparisons[recipe] = filled(cfg, table, found, recipe)
         of_recipes = [comparisons[recipe] for recipe in sorted(comparisons)]
         figures[f"{table.page}_costs.png"] = draw_costs(of_recipes, columns)

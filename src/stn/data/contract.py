@@ -31,8 +31,8 @@ class CellData(Protocol):
 
     It is built with `batch_size`, `seed` and `data_dir` (of the cell) besides what `data.module` in
     its configuration says. After Lightning has moved a batch, and `on_after_batch_transfer` has had
-    it, it is (U, targets): U (B, channels, *image_size) in the order of `conf/data`, and targets as
-    loss and evaluators of its task want them.
+    it, it is (U, targets): U (B, channels, height, width), as `image_size` in `conf/data` says, and
+    targets as loss and evaluators of its task want them.
 
     Every random draw is a function of (seed, purpose, epoch, sample): use `stn.data.randomness`,
     not a generator with a history, or a resumed run will not equal an uninterrupted one. All

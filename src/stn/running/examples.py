@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
+from stn.drawing.canvas import Canvas
 from stn.drawing.sheets import ExampleRow, alignment_sheet, class_means, example_sheet
 from stn.drawing.warps import Warp, at_work, warp
 from stn.results.comparison import Comparison
@@ -102,22 +102,22 @@ def load(
         *(restore(runs / record.run_id, data_dir, packages) for _, record in entries),
         strict=True,
     )
-    datamodule = build_data(cells[0])
-    datamodule.prepare_data()
-    loader = datamodule.test_dataloader()
-    labels = [datamodule.on_after_batch_transfer(batch, 0)[1] for batch in loader]
+    data = build_data(cells[0])
+    data.prepare_data()
+    batches = data.test_dataloader()
+    labels = [data.on_after_batch_transfer(batch, 0)[1] for batch in batches]
     if not isinstance(labels[0], Tensor) or labels[0].ndim > 2 or labels[0].is_floating_point():
         raise ValueError("pictures are of images that have classes")
     first, *others = (task.network.eval() for task in tasks)
 
     def images(numbers: Tensor) -> Tensor:
-        U: Tensor = datamodule.drawn("test", numbers)[0]
+        U: Tensor = data.drawn("test", numbers)[0]
         return U
 
     return Networks(first, tuple(others), images, torch.cat(labels))
 
 
-def draw_examples(rivals: Rivals, networks: Networks, title: str, num: int) -> Image.Image | None:
+def draw_examples(rivals: Rivals, networks: Networks, title: str, num: int) -> Canvas | None:
     """Draw up to `num` images for each transformer whose network beats the baseline on any.
 
     None if none does.
@@ -142,7 +142,7 @@ def draw_examples(rivals: Rivals, networks: Networks, title: str, num: int) -> I
     return example_sheet(heading, _budget(rivals), names, rows)
 
 
-def draw_alignment(rivals: Rivals, networks: Networks, title: str) -> Image.Image | None:
+def draw_alignment(rivals: Rivals, networks: Networks, title: str) -> Canvas | None:
     """Draw the mean test image of the first classes, as it is and as transformers hand it on.
 
     None if no network has a transformer of images.
@@ -178,9 +178,9 @@ def choose(labels: Tensor, right: Tensor, num: int) -> list[Tensor]:
         For each network, positions in 0..M-1.
     """
     for_all = right.all(dim=0)
-    shared, chosen = _spread(labels, for_all), []
+    shared, chosen = spread(labels, for_all), []
     for own in right:
-        chosen.append(torch.cat([shared, _spread(labels, own & ~for_all)])[:num])
+        chosen.append(torch.cat([shared, spread(labels, own & ~for_all)])[:num])
     return chosen
 
 
@@ -192,7 +192,7 @@ def classify(network: nn.Module, images: Callable[[Tensor], Tensor], numbers: Te
     return torch.cat([network(images(n)).argmax(dim=1) for n in numbers.split(BATCH_SIZE)])
 
 
-def _spread(labels: Tensor, eligible: Tensor) -> Tensor:
+def spread(labels: Tensor, eligible: Tensor) -> Tensor:
     """Positions of the eligible, ordered so that the first of each class come first."""
     positions = eligible.nonzero()[:, 0]
     seen: dict[int, int] = {}

@@ -193,7 +193,7 @@ def _draw(looks: Looks, data: Any, num_images: int) -> Figure:
     U, targets = data.drawn("test", numbers)
     columns = min(8, len(U))
     rows = -(-len(U) // columns)
-    figure = Figure(figsize=(1.6 * columns, 1.95 * rows), layout="constrained")
+    figure = Figure(figsize=(1.6 * columns, 1.95 * rows), layout="constrained", dpi=150)
     all_axes = [*figure.subplots(rows, columns, squeeze=False).flat]
     answers = looks.outputs[numbers].softmax(dim=-1).max(dim=-1)
     for axes in all_axes:

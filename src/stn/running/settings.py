@@ -156,6 +156,10 @@ class Settings(Checked):
         return self
 
 
+class NoRecipeError(ValueError):
+    """A recipe that there is, but not for this data set."""
+
+
 def check(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> None:
     """Refuse a configuration that no cell can have.
 
@@ -164,12 +168,13 @@ def check(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> None:
         overrides: what the command added and changed, to be searched for what nothing reads.
 
     Raises:
-        ValueError: a key is missing, unknown, of the wrong type or out of range; the recipe is not
-            one for this data set; or the devices cannot share a batch.
+        NoRecipeError: the recipe is not one for this data set.
+        ValueError: a key is missing, unknown, of the wrong type or out of range; or the devices
+            cannot share a batch.
     """
     recipe, data = config.get("recipe"), config.get("data")
     if isinstance(recipe, Mapping) and isinstance(data, Mapping) and "max_steps" not in recipe:
-        raise ValueError(f"there is no recipe {recipe.get('name')} for data={data.get('name')}")
+        raise NoRecipeError(f"there is no recipe {recipe.get('name')} for data={data.get('name')}")
     told = {key: value for key, value in config.items() if key != "table"}
     try:
         Settings(**config)

@@ -1,6 +1,6 @@
 """Spatial transformers: Section 3 of the paper as a library that needs nothing but torch.
 
-An image U (B, C, H, W) goes through three steps to the warped V (B, C, H', W'):
+An image U (B, C, H, W) goes through three steps to the warped V (B, C, H', W')::
 
     theta = localisation(U)                    (B, P)          Section 3.1
     grid  = transform.grid(theta, (H', W'))    (B, H', W', 2)  Section 3.2, Eq. 1
@@ -43,6 +43,7 @@ from stn.transformers.localisation import (
     regression_layer,
 )
 from stn.transformers.outlines import control_points, outline
+from stn.transformers.priors import CubicSpline, Diffeomorphic, FourCorners
 from stn.transformers.samplers import KERNELS, sample
 from stn.transformers.spatial_transformer import NonFiniteThetaError, SpatialTransformer
 from stn.transformers.transforms import (
@@ -66,6 +67,9 @@ __all__ = [
     "Affine3d",
     "Attention",
     "ConvLocalisation",
+    "CubicSpline",
+    "Diffeomorphic",
+    "FourCorners",
     "FullyConnectedLocalisation",
     "NonFiniteThetaError",
     "PiecewiseAffine",
