@@ -103,7 +103,7 @@ class ColocalisationDataModule(PoolDataModule):
         }, mnist.sha256
 
     def _chosen(self, split: str, images: Tensor, labels: Tensor) -> Split:
-        """Put the digits of the images first: those of image 0, of image 1, ...; then all digits."""
+        """Put the digits of the images first, those of image 0, of image 1, ...; then all."""
         chosen = []
         for place, digit in enumerate(self.classes):
             found = (labels == digit).nonzero()[:, 0]
