@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from stn.data.mnist_source import fetch_mnist, load_mnist
@@ -16,7 +17,7 @@ DIGIT_PX, NUM_CLASSES = 28, 10
 
 
 class Labelled(NamedTuple):
-    """Digits as they are (N, 1, 28, 28) in [0, 1], and their classes (N,): for the encoder."""
+    """Digits (N, 1, 28, 28) in [0, 1], and their classes (N,): for the encoder."""
 
     digits: Tensor
     classes: Tensor
@@ -32,7 +33,8 @@ class ColocalisationDataModule(PoolDataModule):
 
     A batch reaches the task as (U (B, 1, H, W) in [0, 1], boxes (B, K, 4)): left, top, right and
     bottom of the 28 x 28 square of each digit, -1 and 1 the centres of the image's border pixels.
-    A batch of training has `Labelled` digits of MNIST's training set in the place of boxes.
+    A batch of training has `Labelled` digits of MNIST's training set in the place of boxes, out of
+    the middle by up to `shift_px`, as the digits of crops are.
 
     Args:
         classes: K, of the digits that each image shows.
@@ -41,6 +43,7 @@ class ColocalisationDataModule(PoolDataModule):
         num_patches: squares cut at random out of other digits, added at random places.
         patch_px: their side.
         size: (H, W) of the images.
+        shift_px: of labelled digits, uniform in x and in y; what leaves the square is cut off.
         num_val: training images of MNIST that are held out, for validation.
         batch_size, seed, data_seed, data_dir: as in `PoolDataModule`; the last holds `mnist/`.
 
@@ -57,6 +60,7 @@ class ColocalisationDataModule(PoolDataModule):
         num_patches: int,
         patch_px: int,
         size: Sequence[int],
+        shift_px: int,
         num_val: int,
         batch_size: int,
         seed: int,
@@ -68,10 +72,10 @@ class ColocalisationDataModule(PoolDataModule):
             raise ValueError(f"classes must be some of 0 to {NUM_CLASSES - 1}, not {[*classes]}")
         if num_images < 2:
             raise ValueError(f"co-localisation compares images: two at least, not {num_images}")
-        if passes < 1 or num_patches < 0 or not 0 < patch_px <= DIGIT_PX:
+        if passes < 1 or min(num_patches, shift_px) < 0 or not 0 < patch_px <= DIGIT_PX:
             raise ValueError(
-                f"wanted are passes from 1 up, num_patches from 0 up and patch_px in 1..{DIGIT_PX},"
-                f" not {passes}, {num_patches} and {patch_px}"
+                "wanted are passes from 1 up, num_patches and shift_px from 0 up, and patch_px in"
+                f" 1..{DIGIT_PX}, not {passes}, {num_patches}, {shift_px} and {patch_px}"
             )
         height, width = whole_numbers("size", "(H, W)", size, least=DIGIT_PX)
         self.size = height, width
@@ -79,7 +83,8 @@ class ColocalisationDataModule(PoolDataModule):
         if max(self.size) - DIGIT_PX + 1 <= (len(classes) - 1) * (2 * DIGIT_PX - 1):
             raise ValueError(f"{len(classes)} digits do not fit side by side into {self.size}")
         self.classes, self.num_images, self.passes = (*classes,), num_images, passes
-        self.num_patches, self.patch_px, self.num_val = num_patches, patch_px, num_val
+        self.num_patches, self.patch_px = num_patches, patch_px
+        self.shift_px, self.num_val = shift_px, num_val
 
     def prepare_data(self) -> None:
         """Fetches the files, if they are not there (one process does this)."""
@@ -130,10 +135,11 @@ class ColocalisationDataModule(PoolDataModule):
         if batch.split != "train":
             return U, self.boxes(batch.split, batch.numbers)
         pool, labels = self.labelled
-        draws = uniform(stream(batch.key, "labelled"), batch.numbers, 1)[:, 0]
-        chosen = (draws.cpu() * len(labels)).long().clamp(max=len(labels) - 1)
-        digits = pool[chosen].to(U.device).float().div_(255)
-        return U, Labelled(digits, labels[chosen].to(U.device))
+        draws = uniform(stream(batch.key, "labelled"), batch.numbers.cpu(), 3)
+        chosen = (draws[:, 0] * len(labels)).long().clamp(max=len(labels) - 1)
+        wide = F.pad(pool[chosen], [self.shift_px] * 4)
+        digits = windows(wide, torch.arange(len(wide)), DIGIT_PX, draws[:, 1:])
+        return U, Labelled(digits.to(U.device), labels[chosen].to(U.device))
 
     def panel_batch(self, num: int) -> tuple[Tensor, Tensor]:
         """The same images for every picture: the first of those that are co-localised."""

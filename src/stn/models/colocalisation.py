@@ -1,17 +1,18 @@
 """Co-localisation: transformers that crop, and the encoder that compares crops (Appendix A.2)."""
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stn.models.mnist import Cnn, Shape
-from stn.transformers import Attention, SpatialTransformer, Transform, Translation
+from stn.transformers import Attention, SpatialTransformer, Translation
 from stn.transformers.localisation import regression_layer
 
 
@@ -27,23 +28,37 @@ class Crops(NamedTuple):
     boxes: Tensor
 
 
-class StridedLocalisation(nn.Module):
+class SquareLocalisation(nn.Module):
     """conv 8@9x9 of stride 4 - max 2x2 - FC8 - FC8 - regression, with ReLU (Appendix A.2).
+
+    It finds the place of a square whose size is given, and which does not leave the image when it
+    has its last size.
 
     Args:
         in_shape: (C, H, W) of U.
-        transform: the family of warps to find the parameters of.
+        start_px, crop_px: side of the square at the start and in the end, in pixels of U.
 
     Raises:
-        ValueError: the image is too small.
+        ValueError: the image or the square is too small.
     """
 
-    def __init__(self, in_shape: Shape, transform: Transform) -> None:
+    scale: Tensor
+
+    def __init__(self, in_shape: Shape, start_px: float, crop_px: float) -> None:
         super().__init__()
         channels, *sides = in_shape
         height, width = (((side - 9) // 4 + 1) // 2 for side in sides)
         if min(height, width) < 1:
             raise ValueError(f"images of {(*sides,)} pixels are too small: 13 x 13 at least")
+        if not 1 < crop_px <= start_px <= min(sides) or crop_px == min(sides):
+            raise ValueError(
+                f"squares begin with start_px and end with crop_px, within {min(sides)} pixels, not"
+                f" {start_px} and {crop_px}"
+            )
+        self.first_scale, self.last_scale = (
+            (px - 1) / (min(sides) - 1) for px in (start_px, crop_px)
+        )
+        self.register_buffer("scale", torch.tensor(self.first_scale))
         self.features = nn.Sequential(
             nn.Conv2d(channels, 8, 9, stride=4),
             nn.MaxPool2d(2),
@@ -54,11 +69,21 @@ class StridedLocalisation(nn.Module):
             nn.Linear(8, 8),
             nn.ReLU(),
         )
-        self.regression = regression_layer(8, transform)
+        for layer in self.features:
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
+        self.regression = regression_layer(8, Translation())
+
+    def shrink(self, share: float) -> None:
+        """Give the square a size between its first and its last, by a share from 0 to 1."""
+        self.scale.fill_(self.first_scale ** (1 - share) * self.last_scale**share)
 
     def forward(self, U: Tensor) -> Tensor:
-        """Return theta (B, P) of the images U (B, C, H, W)."""
-        return self.regression(self.features(U))
+        """Return theta (B, 3) of `Attention` of the images U (B, C, H, W)."""
+        free = 1 - self.last_scale
+        places = free * torch.tanh(self.regression(self.features(U)) / free)
+        return torch.cat([self.scale.expand(len(U), 1), places], dim=1)
 
 
 class Colocaliser(nn.Module):
@@ -67,14 +92,14 @@ class Colocaliser(nn.Module):
     The encoder is the CNN of Section 4.1, and its layers' activations are the code of a crop. It
     learns along, from labelled digits, unless a run gives it: then it stays as it is.
 
-    Differs from the paper: each layer's activations are scaled to length 1. As they are, crops of
-    nothing are nearest to each other, and the least loss is beside the digits; see
-    `docs/deviations.md`.
+    Differs from the paper: the squares start larger than they end; and the activations of each
+    layer are scaled to one length, that of all together to 1. Why: `docs/deviations.md`.
 
     Args:
         in_shape: (C, H, W) of U.
-        transform: `Attention` or `Translation`.
-        crop_px: side of the square that is cut out at the start, in pixels of U.
+        start_px, crop_px: side of the squares at the start and in the end, in pixels of U.
+        total_steps: length of training in optimiser steps.
+        shrinking: shares of training at which the squares begin to shrink, and have shrunk.
         num_transformers: how many.
         encoder_width: filters of the encoder.
         encoder_run: the finished run of a CNN for digits of 28 x 28 that gives the encoder; None to
@@ -82,36 +107,43 @@ class Colocaliser(nn.Module):
         runs_dir: the folder with that run.
 
     Raises:
-        ValueError: the encoder and U have other channels; another transform; a number is out of
-            range; or the run does not give such an encoder.
+        ValueError: the encoder and U have other channels; a number is out of range; or the run does
+            not give such an encoder.
     """
 
     side, num_classes = 28, 10
+    step: Tensor
 
     def __init__(
         self,
         in_shape: Shape,
-        transform: Transform,
+        start_px: float,
         crop_px: float,
+        total_steps: int,
+        shrinking: Sequence[float] = (0.5, 0.85),
         num_transformers: int = 1,
         encoder_width: int = 48,
         encoder_run: str | None = None,
         runs_dir: str | Path = "runs",
     ) -> None:
         super().__init__()
-        channels, height, width = in_shape
-        if channels != 1:
-            raise ValueError(f"the encoder takes images of 1 channel, not of {channels}")
-        if not 1 < crop_px <= min(height, width):
-            raise ValueError(f"crop_px must be in 1..{min(height, width)}, not {crop_px}")
-        if num_transformers < 1:
-            raise ValueError(f"num_transformers must be positive, not {num_transformers}")
-        self.scale = (crop_px - 1) / (min(height, width) - 1)
-        self.transformers = nn.ModuleList()
-        for _ in range(num_transformers):
-            localisation = StridedLocalisation(in_shape, transform)
-            localisation.regression.bias.data.copy_(_start(transform, self.scale))
-            self.transformers.append(SpatialTransformer(localisation, transform, self.side))
+        if in_shape[0] != 1:
+            raise ValueError(f"the encoder takes images of 1 channel, not of {in_shape[0]}")
+        if num_transformers < 1 or total_steps < 1:
+            raise ValueError(
+                f"num_transformers and total_steps must be positive, not {num_transformers} and"
+                f" {total_steps}"
+            )
+        if not 0 <= shrinking[0] < shrinking[1] <= 1:
+            raise ValueError(f"shrinking must be two shares in order, not {(*shrinking,)}")
+        self.total_steps, self.shrinking = total_steps, (shrinking[0], shrinking[1])
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+        self.transformers = nn.ModuleList(
+            SpatialTransformer(
+                SquareLocalisation(in_shape, start_px, crop_px), Attention(), self.side
+            )
+            for _ in range(num_transformers)
+        )
         self.encoder = Cnn((1, self.side, self.side), self.num_classes, encoder_width)
         self.encoder_learns = encoder_run is None
         if encoder_run is not None:
@@ -122,20 +154,26 @@ class Colocaliser(nn.Module):
     def forward(self, U: Tensor) -> Crops:
         """Cut squares out of the images U (B, C, H, W)."""
         V = torch.stack([transformer(U) for transformer in self.transformers], dim=1)
-        boxes = []
-        for transformer in self.transformers:
-            A = transformer.transform.matrix(transformer.theta(U))  # (B, 2, 3)
-            half = A.diagonal(dim1=1, dim2=2).abs()
-            boxes.append(torch.cat([A[:, :, 2] - half, A[:, :, 2] + half], dim=1))
-        return Crops(V, torch.stack(boxes, dim=1))
+        thetas = torch.stack([layer.localisation(U) for layer in self._layers()], dim=1)
+        half, centres = thetas[..., :1], thetas[..., 1:]
+        return Crops(V, torch.cat([centres - half, centres + half], dim=2))
+
+    def shrink(self) -> None:
+        """Give the squares their size for the next step of training."""
+        self.step += 1
+        begin, end = self.shrinking
+        share = (self.step.item() / self.total_steps - begin) / (end - begin)
+        for layer in self._layers():
+            layer.localisation.scale.fill_(
+                layer.localisation.last_scale ** min(1.0, max(0.0, share))
+            )
 
     def random_crops(self, U: Tensor) -> Tensor:
-        """Cut a square of the size at the start out of each image, anywhere (B, C, H', W')."""
-        free = 1 - self.scale
-        places = (2 * torch.rand(len(U), 2, device=U.device) - 1) * free
-        layer: SpatialTransformer = self.transformers[0]  # type: ignore[assignment]
-        fixed = SpatialTransformer(layer.localisation, Translation(self.scale), self.side)
-        return fixed.warp(U, places)
+        """Cut a square of the last size out of each image, anywhere (B, C, H', W')."""
+        layer = self._layers()[0]
+        scale = torch.full((len(U), 1), layer.localisation.last_scale, device=U.device)
+        places = (2 * torch.rand(len(U), 2, device=U.device) - 1) * (1 - scale)
+        return layer.warp(U, torch.cat([scale, places], dim=1))
 
     def encode(self, V: Tensor) -> Tensor:
         """Return the codes (B, F) of crops (B, 1, 28, 28); the encoder does not learn by them."""
@@ -144,7 +182,10 @@ class Colocaliser(nn.Module):
             for part in (slice(0, 3), slice(3, 6), slice(6, None)):
                 x = self.encoder.layers[part](x)
                 codes.append(F.normalize(x.flatten(1), dim=1))
-        return torch.cat(codes, dim=1)
+        return torch.cat(codes, dim=1) / math.sqrt(len(codes))
+
+    def _layers(self) -> list[Any]:
+        return [*self.transformers]
 
 
 def weights_of_run(folder: Path, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -193,16 +234,3 @@ def _still(network: nn.Module) -> Iterator[None]:
     finally:
         for parameter in learning:
             parameter.requires_grad_(True)
-
-
-def _start(transform: Transform, scale: float) -> Tensor:
-    """Return theta of a square of this scale in the middle of the image."""
-    match transform:
-        case Translation(zoom=zoom) if abs(zoom - scale) < 1e-6:
-            return torch.zeros(2)
-        case Attention():
-            return torch.tensor([scale, 0.0, 0.0])
-    raise ValueError(
-        f"squares of scale {scale:.4f} are cut by Attention() or Translation({scale:.4f}), not by"
-        f" {transform}"
-    )

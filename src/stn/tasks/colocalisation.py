@@ -37,6 +37,7 @@ class TripletLoss:
         U, labelled = batch
         if len(U) < 2:
             raise ValueError(f"co-localisation compares images: two at least, not {len(U)}")
+        network.shrink()
         codes = [network.encode(V) for V in network(U).V.unbind(1)]
         with torch.no_grad():
             random = network.encode(network.random_crops(U))
