@@ -5,7 +5,8 @@
 For each baseline of the table and each column with finished runs of it and of a network that is
 compared with it, it writes `<out>/<table>_<recipe>_<column>_<baseline>.png`, images that the former
 gets wrong and the latter right, and `..._alignment.png`, the mean images before and after the
-transformer. Overrides are given as to `stn.report`.
+transformer. Of a table without baselines it writes `<table>_<recipe>_<column>_training.png`, what
+transformers read as training goes on. Overrides are given as to `stn.report`.
 """
 
 import sys
@@ -20,6 +21,7 @@ from stn.configuration import CONF
 from stn.report import chosen_recipe, filled, table_of
 from stn.results.collect import collect
 from stn.running.examples import Rivals, draw_alignment, draw_examples, find_rivals, load
+from stn.running.training_pictures import draw_training
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="pictures")
@@ -44,10 +46,16 @@ def draw_table(cfg: DictConfig) -> list[str]:
         raise ValueError(f"unknown baseline {cfg.baseline}; valid are {', '.join(known)}")
     if type(cfg.num_images) is not int or cfg.num_images < 1:
         raise ValueError(f"num_images must be a whole number from 1 up, not {cfg.num_images}")
-    if not known:
-        print("no picture: the table compares no row with a baseline")
-        return []
     comparison = filled(cfg, table, collect(cfg.source), chosen_recipe())
+    if not known:
+        for column in table.columns:
+            training = draw_training(comparison, column, Path(cfg.source))
+            if training is None:
+                print(f"no picture of {column.key}: no finished run of it in {cfg.source}")
+            else:
+                name = f"{table.name}_{comparison.recipe}_{column.key}_training.png"
+                _save(training, Path(cfg.out) / name)
+        return []
     for baseline in known if cfg.baseline is None else [cfg.baseline]:
         missing = []
         for column in table.columns:

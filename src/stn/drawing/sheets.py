@@ -1,6 +1,6 @@
 """Pictures with words: images that one network gets right and another wrong; mean images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -94,6 +94,32 @@ def alignment_sheet(
         for j, image in enumerate(images):
             place = EDGE_PX + LABEL_PX + j * step, head + i * step
             sheet.paste(tile(image / brightest, SIDE_PX), place)
+    return sheet
+
+
+def training_sheet(
+    title: str, subtitle: str, rows: Sequence[tuple[str, str, Mapping[int, Image.Image]]]
+) -> Image.Image:
+    """Draw what training changes: a row for each run, a column for each step that all rows have.
+
+    Args:
+        title: first line.
+        subtitle: second line.
+        rows: name, further words, and tiles of one size by their step.
+    """
+    steps = sorted(set.intersection(*(set(tiles) for _, _, tiles in rows)))
+    side = rows[0][2][steps[0]].width
+    head = EDGE_PX + int(3.8 * LINE_PX)
+    size = (2 * EDGE_PX + LABEL_PX + len(steps) * side, head + len(rows) * side + EDGE_PX)
+    sheet = _titled(size, title, subtitle)
+    draw = ImageDraw.Draw(sheet)
+    for column, step in enumerate(steps):
+        centre = EDGE_PX + LABEL_PX + (column + 0.5) * side, head - 6
+        draw.text(centre, f"{step:,}", FAINT, _font(TEXT_SIZE), anchor="md")
+        for i, (name, words, tiles) in enumerate(rows):
+            sheet.paste(tiles[step], (EDGE_PX + LABEL_PX + column * side, head + i * side))
+            if column == 0:
+                _draw_row_label(draw, head + i * side + side // 4, name, words)
     return sheet
 
 

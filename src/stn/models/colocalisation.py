@@ -72,7 +72,7 @@ class SquareLocalisation(nn.Module):
         for layer in self.features:
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)
+                layer.bias.data.zero_()  # type: ignore[union-attr]
         self.regression = regression_layer(8, Translation())
 
     def shrink(self, share: float) -> None:
@@ -164,9 +164,7 @@ class Colocaliser(nn.Module):
         begin, end = self.shrinking
         share = (self.step.item() / self.total_steps - begin) / (end - begin)
         for layer in self._layers():
-            layer.localisation.scale.fill_(
-                layer.localisation.last_scale ** min(1.0, max(0.0, share))
-            )
+            layer.localisation.shrink(min(1.0, max(0.0, share)))
 
     def random_crops(self, U: Tensor) -> Tensor:
         """Cut a square of the last size out of each image, anywhere (B, C, H', W')."""

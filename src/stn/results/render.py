@@ -32,6 +32,7 @@ FILTERS = (
     figures.latex_text,
     figures.markdown_code,
     figures.markdown_text,
+    figures.mean_and_sd,
     figures.number,
     figures.ours,
     figures.paired,

@@ -111,6 +111,7 @@ class Table(Checked):
     metric: Metric
     columns: Annotated[tuple[Column, ...], Field(strict=False, min_length=1)]
     rows: Annotated[tuple[Row, ...], Field(strict=False, min_length=1)]
+    mean: Line | None = None  # label of a last line, the mean over all rows; None for no such line
     paper: Paper | None = None
 
     def row(self, key: str) -> Row:

@@ -21,19 +21,22 @@ class TripletLoss:
 
     Args:
         margin: 1 in the paper.
+        pull: share of the gradient of the first distance that is kept, from 0 to 1; the paper's is
+            1, where crops of nothing draw the others to themselves (`docs/deviations.md`).
         apart: the crop of another transformer is to be as far as a random patch, too. Not of the
             paper.
+
+    Raises:
+        ValueError: a pull outside [0, 1]; or a batch has no two images.
     """
 
-    def __init__(self, margin: float = 1.0, apart: bool = False) -> None:
-        self.margin, self.apart = margin, apart
+    def __init__(self, margin: float = 1.0, pull: float = 1.0, apart: bool = False) -> None:
+        if not 0 <= pull <= 1:
+            raise ValueError(f"pull must lie in [0, 1], not {pull}")
+        self.margin, self.pull, self.apart = margin, pull, apart
 
     def __call__(self, network: Colocaliser, batch: tuple[Tensor, Labelled]) -> Tensor:
-        """Return the loss of images U (B, C, H, W), and of labelled digits.
-
-        Raises:
-            ValueError: there are no two images to compare.
-        """
+        """Return the loss of images U (B, C, H, W), and of labelled digits."""
         U, labelled = batch
         if len(U) < 2:
             raise ValueError(f"co-localisation compares images: two at least, not {len(U)}")
@@ -45,17 +48,21 @@ class TripletLoss:
         for i, code in enumerate(codes):
             others = codes[:i] + codes[i + 1 :] if self.apart else []
             for unlike in (random, *others):
-                losses.append(triplets(code, unlike, self.margin))
+                losses.append(triplets(code, unlike, self.margin, self.pull))
         loss = torch.stack(losses).mean()
         if network.encoder_learns:
             loss = loss + F.cross_entropy(network.encoder(labelled.digits), labelled.classes)
         return loss
 
 
-def triplets(codes: Tensor, unlike: Tensor, margin: float) -> Tensor:
-    """Return the mean hinge over all pairs of codes (B, F), each beside its own `unlike` (B, F)."""
+def triplets(codes: Tensor, unlike: Tensor, margin: float, pull: float = 1.0) -> Tensor:
+    """Return the mean hinge over all pairs of codes (B, F), each beside its own `unlike` (B, F).
+
+    `pull` scales the gradient of the distance between the two codes, and not the distance.
+    """
     squares = codes.pow(2).sum(dim=1)
     near = (squares[:, None] + squares - 2 * codes @ codes.T).clamp(min=0)
+    near = pull * near + (1 - pull) * near.detach()
     far = (codes - unlike).pow(2).sum(dim=1, keepdim=True)
     hinge = F.relu(near - far + margin)
     num = len(codes)
@@ -74,7 +81,7 @@ def overlap(crops: Tensor, boxes: Tensor) -> Tensor:
 class LocalisedPercent(AccuracyPercent):
     """Share of the digits that some crop overlaps by more than half of their union, in percent."""
 
-    def update(self, crops: Crops, boxes: Tensor) -> None:
+    def update(self, crops: Crops, boxes: Tensor) -> None:  # type: ignore[override]
         """Count the digits of a batch, boxes (B, K, 4), that no crop has found."""
         self.count(overlap(crops.boxes, boxes).amax(dim=1) <= RIGHT)
 
@@ -82,7 +89,7 @@ class LocalisedPercent(AccuracyPercent):
 class AllLocalisedPercent(AccuracyPercent):
     """Share of the images all of whose digits are localised, in percent."""
 
-    def update(self, crops: Crops, boxes: Tensor) -> None:
+    def update(self, crops: Crops, boxes: Tensor) -> None:  # type: ignore[override]
         """Count the images of a batch with a digit that no crop has found."""
         self.count((overlap(crops.boxes, boxes).amax(dim=1) <= RIGHT).any(dim=1))
 
