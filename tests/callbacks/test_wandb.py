@@ -103,7 +103,8 @@ def test_a_file_is_not_removed_before_the_next_has_its_rows(
     assert older.exists()
     (cell.folder / "result.json").unlink()
     run_cell(cell)
-    assert not older.exists() and not same_second.exists()
+    assert not older.exists()
+    assert not same_second.exists()
     assert another.exists()
 
 

@@ -82,6 +82,24 @@ def test_what_is_reached_is_other_code(
     assert id_of(*overrides) != before
 
 
+def test_what_errors_say_and_what_is_shown_afterwards_is_no_other_code(
+    package: Path, id_of: Id
+) -> None:
+    overrides = ("model=svhn_st_cnn_multi", "data=svhn", "transform=affine")
+    before = id_of(*overrides)
+    change(package / "data/images.py", "pixels are more than any has", "pixels are too many")
+    change(
+        package / "data/pool.py",
+        "def count_images(self) -> dict[str, int]:",
+        "def count_images(self):",
+    )
+    for file, place in (("running/hushed.py", '".*LeafSpec"'), ("data/svhn.py", "housenumbers")):
+        change(package / file, place, place.upper())
+    assert id_of(*overrides) == before
+    change(package / "data/images.py", "MAX_PIXELS = 2**24", "MAX_PIXELS = 2**23")
+    assert id_of(*overrides) != before
+
+
 def test_only_those_that_reach_it_are_of_other_code(package: Path, id_of: Id) -> None:
     affine, spline = (("model=st_fcn", f"transform={name}") for name in ("affine", "tps"))
     before = id_of(*affine), id_of(*spline)

@@ -56,7 +56,7 @@ class Panels(Callback):
         warps, statistics = [], {}
         for i, (transformer, maps, theta) in enumerate(at_work(network, U.to(pl_module.device))):
             warps.append(warp(transformer, maps, theta))
-            size = transformer.output_size or (maps.shape[-2], maps.shape[-1])
+            size = transformer.output_size or tuple(maps.shape[-transformer.num_axes :])
             outside = outside_fraction(transformer.transform.grid(theta, size)).mean().item()
             mark = f"_{i + 1}" if i else ""
             statistics[f"outside_share{mark}"] = outside

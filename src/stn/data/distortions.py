@@ -35,7 +35,9 @@ _SQUARE = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0))  # clockwise from
 class Distortion(Protocol):
     """What a data module needs of a distortion."""
 
-    size: tuple[int, int]
+    @property
+    def size(self) -> tuple[int, ...]:
+        """(H, W) of the images."""
 
     def __call__(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
         """Draws distorted images (B, 1, *size) of the digits `pool[index]`."""

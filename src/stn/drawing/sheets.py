@@ -4,21 +4,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from stn.drawing.tiles import OUTLINE_COLOUR, PAPER, TOP_COLOUR, Colour, tile
+from stn.drawing.canvas import BAD, FAINT, GOOD, Canvas, Words, text_width
+from stn.drawing.tiles import OUTLINE_COLOUR, TOP_COLOUR
 from stn.drawing.warps import Warp
 
 SIDE_PX, MARGIN_PX, GAP_PX, EDGE_PX = 112, 36, 2, 24
 LABEL_PX, LINE_PX = 210, 32
-TITLE_SIZE, TEXT_SIZE = 32, 24
-INK, FAINT, GOOD, BAD = (20, 20, 20), (105, 105, 105), (0, 120, 60), (200, 30, 30)
+TITLE_SIZE, TEXT_SIZE = 29, 21
 TRIO = ("(a) input", "(b) grid", "(c) output")
-TRIO_PX = 3 * SIDE_PX + 2 * MARGIN_PX + 2 * GAP_PX
+TILE_STEP_PX = SIDE_PX + MARGIN_PX + GAP_PX
+TRIO_PX = 2 * TILE_STEP_PX + SIDE_PX
 STEP_PX = TRIO_PX + 60  # to the next trio
-
-Words = tuple[str, Colour]
+LEGEND: list[Words] = [
+    ("orange", OUTLINE_COLOUR),
+    (": border of the output in the input, its top side ", FAINT),
+    ("blue", TOP_COLOUR),
+    ("; dots: control points of the spline, or corners", FAINT),
+]
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class ExampleRow:
 
 def example_sheet(
     title: str, subtitle: str, rivals: tuple[str, str], rows: Sequence[ExampleRow]
-) -> Image.Image:
+) -> Canvas:
     """Draw the right half of Table 1 for one data set: a row for each network, trios of pictures.
 
     Args:
@@ -55,25 +59,27 @@ def example_sheet(
     num = max(len(row.numbers) for row in rows)
     head, row_px = EDGE_PX + int(4.8 * LINE_PX), SIDE_PX + 2 * MARGIN_PX + LINE_PX
     size = (2 * EDGE_PX + LABEL_PX + num * STEP_PX, head + len(rows) * row_px + EDGE_PX)
-    sheet = _titled(size, title, subtitle)
-    draw = ImageDraw.Draw(sheet)
-    _write(draw, (EDGE_PX, EDGE_PX + 2.4 * LINE_PX), _legend())
+    sheet = titled(size, title, subtitle)
+    sheet.write((EDGE_PX, EDGE_PX + 2.4 * LINE_PX), LEGEND, TEXT_SIZE)
     for column in range(num):
-        _draw_trio_header(draw, EDGE_PX + LABEL_PX + column * STEP_PX, head)
+        for i, words in enumerate(TRIO):
+            centre = EDGE_PX + LABEL_PX + column * STEP_PX + i * TILE_STEP_PX + SIDE_PX / 2
+            sheet.write((centre, head), words, TEXT_SIZE, FAINT, (0.5, 0))
     for i, row in enumerate(rows):
-        top = head + i * row_px
-        _draw_row_label(draw, top + MARGIN_PX, row.name, row.error)
+        top = head + i * row_px + MARGIN_PX
+        _label(sheet, top, row.name, row.error)
         for j in range(len(row.numbers)):
             left = EDGE_PX + LABEL_PX + j * STEP_PX
-            _paste_trio(sheet, (left, top), row.warp.tiles(j, SIDE_PX, MARGIN_PX))
-            caption_top = top + SIDE_PX + 2 * MARGIN_PX - 4
-            _write(draw, (left + TRIO_PX / 2, caption_top), _caption(row, j, rivals), "ma")
+            marks = row.warp.outlines[j], row.warp.points[j]
+            sheet.picture(row.warp.U[j], (left, top), SIDE_PX)
+            sheet.picture(row.warp.U[j], (left + TILE_STEP_PX, top), SIDE_PX, MARGIN_PX, *marks)
+            sheet.picture(row.warp.V[j], (left + 2 * TILE_STEP_PX, top), SIDE_PX)
+            place = left + TRIO_PX / 2, top + SIDE_PX + MARGIN_PX - 4
+            sheet.write(place, _caption(row, j, rivals), TEXT_SIZE, align=(0.5, 1))
     return sheet
 
 
-def alignment_sheet(
-    title: str, subtitle: str, rows: Sequence[tuple[str, str, Tensor]]
-) -> Image.Image:
+def alignment_sheet(title: str, subtitle: str, rows: Sequence[tuple[str, str, Tensor]]) -> Canvas:
     """Draw mean images: a row for each stage, a column for each class.
 
     Args:
@@ -84,42 +90,40 @@ def alignment_sheet(
     num = max(len(images) for _, _, images in rows)
     step, head = SIDE_PX + 12, EDGE_PX + int(3.8 * LINE_PX)
     size = (2 * EDGE_PX + LABEL_PX + num * step, head + len(rows) * step + EDGE_PX)
-    sheet = _titled(size, title, subtitle)
+    sheet = titled(size, title, subtitle)
     for label in range(num):
-        centre = EDGE_PX + LABEL_PX + label * step + SIDE_PX / 2, head - 6
-        ImageDraw.Draw(sheet).text(centre, str(label), FAINT, _font(TEXT_SIZE), anchor="md")
+        centre = EDGE_PX + LABEL_PX + label * step + SIDE_PX / 2
+        sheet.write((centre, head - 6), str(label), TEXT_SIZE, FAINT, (0.5, 0))
     brightest = max(images.max().item() for _, _, images in rows) or 1.0
     for i, (name, words, images) in enumerate(rows):
-        _draw_row_label(ImageDraw.Draw(sheet), head + i * step, name, words)
+        _label(sheet, head + i * step, name, words)
         for j, image in enumerate(images):
             place = EDGE_PX + LABEL_PX + j * step, head + i * step
-            sheet.paste(tile(image / brightest, SIDE_PX), place)
+            sheet.picture(image / brightest, place, SIDE_PX)
     return sheet
 
 
 def training_sheet(
-    title: str, subtitle: str, rows: Sequence[tuple[str, str, Mapping[int, Image.Image]]]
-) -> Image.Image:
+    title: str, subtitle: str, rows: Sequence[tuple[str, str, Mapping[int, Tensor]]]
+) -> Canvas:
     """Draw what training changes: a row for each run, a column for each step that all rows have.
 
     Args:
         title: first line.
         subtitle: second line.
-        rows: name, further words, and tiles of one size by their step.
+        rows: name, further words, and square pictures (C, S, S) by their step.
     """
-    steps = sorted(set.intersection(*(set(tiles) for _, _, tiles in rows)))
-    side = rows[0][2][steps[0]].width
-    head = EDGE_PX + int(3.8 * LINE_PX)
+    steps = sorted(set.intersection(*(set(pictures) for _, _, pictures in rows)))
+    side, head = rows[0][2][steps[0]].shape[-1], EDGE_PX + int(3.8 * LINE_PX)
     size = (2 * EDGE_PX + LABEL_PX + len(steps) * side, head + len(rows) * side + EDGE_PX)
-    sheet = _titled(size, title, subtitle)
-    draw = ImageDraw.Draw(sheet)
+    sheet = titled(size, title, subtitle)
     for column, step in enumerate(steps):
-        centre = EDGE_PX + LABEL_PX + (column + 0.5) * side, head - 6
-        draw.text(centre, f"{step:,}", FAINT, _font(TEXT_SIZE), anchor="md")
-        for i, (name, words, tiles) in enumerate(rows):
-            sheet.paste(tiles[step], (EDGE_PX + LABEL_PX + column * side, head + i * side))
-            if column == 0:
-                _draw_row_label(draw, head + i * side + side // 4, name, words)
+        left = EDGE_PX + LABEL_PX + column * side
+        sheet.write((left + side / 2, head - 6), f"{step:,}", TEXT_SIZE, FAINT, (0.5, 0))
+        for i, (_, _, pictures) in enumerate(rows):
+            sheet.picture(pictures[step], (left, head + i * side), side)
+    for i, (name, words, _) in enumerate(rows):
+        _label(sheet, head + i * side + side // 4, name, words)
     return sheet
 
 
@@ -136,24 +140,13 @@ def class_means(images: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     return sums / labels.bincount(minlength=num_classes).clamp(min=1)[:, None, None, None]
 
 
-def _titled(size: tuple[int, int], title: str, subtitle: str) -> Image.Image:
-    """An empty sheet with two lines on top, at least as wide as they are."""
-    fonts = _font(TITLE_SIZE), _font(TEXT_SIZE)
-    longest = max(font.getlength(text) for font, text in zip(fonts, (title, subtitle), strict=True))
-    sheet = Image.new("RGB", (max(size[0], int(longest) + 2 * EDGE_PX), size[1]), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    draw.text((EDGE_PX, EDGE_PX - 6), title, INK, fonts[0])
-    draw.text((EDGE_PX, EDGE_PX + 1.2 * LINE_PX), subtitle, FAINT, fonts[1])
+def titled(size: tuple[int, int], title: str, subtitle: str) -> Canvas:
+    """Return an empty sheet with two lines on top, at least as wide as they are."""
+    longest = max(text_width(title, TITLE_SIZE), text_width(subtitle, TEXT_SIZE))
+    sheet = Canvas(max(size[0], int(longest) + 2 * EDGE_PX), size[1])
+    sheet.write((EDGE_PX, EDGE_PX - 6), title, TITLE_SIZE)
+    sheet.write((EDGE_PX, EDGE_PX + 1.2 * LINE_PX), subtitle, TEXT_SIZE, FAINT)
     return sheet
-
-
-def _legend() -> list[Words]:
-    return [
-        ("orange", OUTLINE_COLOUR),
-        (": border of the output in the input, its top side ", FAINT),
-        ("blue", TOP_COLOUR),
-        ("; dots: control points of the spline, or corners", FAINT),
-    ]
 
 
 def _caption(row: ExampleRow, i: int, rivals: tuple[str, str]) -> list[Words]:
@@ -166,45 +159,15 @@ def _caption(row: ExampleRow, i: int, rivals: tuple[str, str]) -> list[Words]:
     ]
 
 
-def _draw_trio_header(draw: ImageDraw.ImageDraw, left: int, bottom: int) -> None:
-    for i, words in enumerate(TRIO):
-        centre = left + SIDE_PX / 2 + i * (SIDE_PX + MARGIN_PX + GAP_PX)
-        draw.text((centre, bottom), words, FAINT, _font(TEXT_SIZE), anchor="md")
-
-
-def _draw_row_label(draw: ImageDraw.ImageDraw, top: float, name: str, words: str) -> None:
-    """A network's name, its transform on a second line, and words below."""
-    place, text, font = (EDGE_PX, top), name.replace(" ", "\n", 1), _font(TITLE_SIZE - 4)
-    draw.text(place, text, INK, font)
-    bottom = draw.multiline_textbbox(place, text, font)[3]
-    draw.text((EDGE_PX, bottom + 6), words, FAINT, _font(TEXT_SIZE))
-
-
-def _paste_trio(sheet: Image.Image, place: tuple[int, int], tiles: Sequence[Image.Image]) -> None:
-    """Put three tiles side by side; only the middle one keeps its margin."""
-    left, top = place
-    inner = (MARGIN_PX, 0, MARGIN_PX + SIDE_PX, SIDE_PX + 2 * MARGIN_PX)
-    step = SIDE_PX + MARGIN_PX + GAP_PX
-    sheet.paste(tiles[0].crop(inner), (left, top))
-    sheet.paste(tiles[2].crop(inner), (left + 2 * step, top))
-    sheet.paste(tiles[1], (left + step - MARGIN_PX, top))
-
-
-def _write(
-    draw: ImageDraw.ImageDraw,
-    place: tuple[float, float],
-    parts: Sequence[Words],
-    anchor: str = "la",
-) -> None:
-    """Write one line in several colours, from a place or centred on it (`ma`)."""
-    font = _font(TEXT_SIZE)
-    x, y = place
-    if anchor == "ma":
-        x -= sum(font.getlength(text) for text, _ in parts) / 2
-    for text, colour in parts:
-        draw.text((x, y), text, colour, font)
-        x += font.getlength(text)
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
+def _label(sheet: Canvas, top: float, name: str, words: str) -> None:
+    """A network's name, on as many lines as it needs, and words below."""
+    lines, size = [""], TITLE_SIZE - 4
+    for word in name.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if text_width(longer, size) < LABEL_PX - EDGE_PX:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    for i, line in enumerate(lines):
+        sheet.write((EDGE_PX, top + i * LINE_PX), line, size)
+    sheet.write((EDGE_PX, top + len(lines) * LINE_PX), words, TEXT_SIZE, FAINT)

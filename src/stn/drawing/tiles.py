@@ -38,7 +38,7 @@ def tile(
         points: dots (K, 2).
     """
     side, margin = side_px * FINER, margin_px * FINER
-    pixels = _colours(image.float().cpu())  # (H, W, 3)
+    pixels = colours(image.float().cpu())  # (H, W, 3)
     height, width = fitted_size(image, side)
     left, top = margin + (side - width) // 2, margin + (side - height) // 2
     sheet = Image.new("RGB", (side + 2 * margin, side + 2 * margin), PAPER)
@@ -46,9 +46,7 @@ def tile(
     sheet.paste(picture.resize((width, height), Image.Resampling.NEAREST), (left, top))
 
     def place(positions: Tensor) -> Tensor:
-        sides = torch.tensor([image.shape[-1], image.shape[-2]])
-        shares = ((positions.cpu().double().clamp(-FAR, FAR) + 1) / 2 * (sides - 1) + 0.5) / sides
-        return shares * torch.tensor([width, height]) + torch.tensor([left, top])
+        return placed(positions, image, (height, width)) + torch.tensor([left, top])
 
     if outline is not None:
         _draw_outline(sheet, place(outline), thickness=max(1, side // 40))
@@ -64,7 +62,20 @@ def fitted_size(image: Tensor, side_px: int) -> tuple[int, int]:
     return height, width
 
 
-def _colours(image: Tensor) -> Tensor:
+def placed(positions: Tensor, image: Tensor, size_px: tuple[int, int]) -> Tensor:
+    """Return where positions (..., 2) of an image lie, (x, y) from its top left, in pixels.
+
+    Args:
+        positions: normalised.
+        image: (..., H, W).
+        size_px: height and width that it is drawn at.
+    """
+    sides = torch.tensor([image.shape[-1], image.shape[-2]])
+    shares = ((positions.cpu().double().clamp(-FAR, FAR) + 1) / 2 * (sides - 1) + 0.5) / sides
+    return shares * torch.tensor(size_px[::-1])
+
+
+def colours(image: Tensor) -> Tensor:
     """Turn an image (C, H, W) or (H, W) into colours (H, W, 3)."""
     image = image if image.ndim == 3 else image[None]
     if len(image) == 2:

@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
 
 from stn.callbacks.panels import GAP_PX, MARGIN_PX, SIDE_PX, Panels
+from stn.drawing.canvas import Canvas
 from stn.drawing.sheets import training_sheet
 from stn.results.comparison import Comparison
 from stn.results.figures import number
@@ -14,7 +18,7 @@ NUM_STEPS = 8
 TILE_PX = SIDE_PX + 2 * MARGIN_PX + GAP_PX
 
 
-def draw_training(comparison: Comparison, column: Column, runs: Path) -> Image.Image | None:
+def draw_training(comparison: Comparison, column: Column, runs: Path) -> Canvas | None:
     """Draw the first image of each run's panels with what its transformers read, step by step.
 
     Args:
@@ -39,18 +43,19 @@ def draw_training(comparison: Comparison, column: Column, runs: Path) -> Image.I
 
 def _rows(
     name: str, words: str, panels: dict[int, Path]
-) -> list[tuple[str, str, dict[int, Image.Image]]]:
+) -> list[tuple[str, str, dict[int, Tensor]]]:
     """Cut the tile with the outline out of the panels of a run, for each of its transformers."""
     steps = sorted(panels)
     num = min(NUM_STEPS, len(steps))
     chosen = {steps[round(i * (len(steps) - 1) / max(1, num - 1))] for i in range(num)}
-    tiles: list[dict[int, Image.Image]] = []
+    tiles: list[dict[int, Tensor]] = []
     for step in sorted(chosen):
         with Image.open(panels[step]) as panel:
             num_transformers = (panel.height - GAP_PX) // TILE_PX // 3
+            whole = torch.from_numpy(np.asarray(panel.convert("RGB")) / 255).permute(2, 0, 1)
             tiles = tiles or [{} for _ in range(num_transformers)]
             for i, of_transformer in enumerate(tiles):
                 top = GAP_PX + (3 * i + 1) * TILE_PX
-                of_transformer[step] = panel.crop((GAP_PX, top, GAP_PX + TILE_PX, top + TILE_PX))
+                of_transformer[step] = whole[:, top:, GAP_PX:][:, :TILE_PX, :TILE_PX]
     marks = [f" {i + 1}" if len(tiles) > 1 else "" for i in range(len(tiles))]
     return [(name + mark, words, found) for mark, found in zip(marks, tiles, strict=True)]
