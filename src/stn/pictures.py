@@ -55,7 +55,7 @@ def draw_table(cfg: DictConfig) -> list[str]:
         for column in table.columns:
             training = draw_training(comparison, column, Path(cfg.source))
             if training is None:
-                print(f"no picture of {column.key}: no finished run of it in {cfg.source}")
+                print(f"no picture of {column.key}: needs a transformer's run in {cfg.source}")
             else:
                 _write(training, cfg, f"{table.file_name(comparison.recipe)}_{column.key}_training")
         return []
