@@ -71,6 +71,19 @@ def test_the_squares_shrink_between_two_shares_of_training() -> None:
     assert again.step == 10
 
 
+def test_places_are_jittered_in_training_alone_and_less_and_less() -> None:
+    net, U = network(jitter_px=4.0), torch.rand(1, 1, 60, 44).expand(500, -1, -1, -1)
+    (layer,) = net.transformers
+    deviations = []
+    for _ in range(5):
+        deviations.append(layer.localisation(U)[:, 1:].std().item() * 43 / 2)
+        net.shrink()
+        net.shrink()
+    assert deviations == pytest.approx([4.0, 3.2, 2.4, 1.6, 0.8], rel=0.12)
+    assert net.eval()(U).boxes.std(dim=0).max() < 1e-6
+    assert network().train()(U).boxes.std(dim=0).max() < 1e-6
+
+
 def test_random_crops_are_anywhere_inside() -> None:
     net = network()
     white = net.random_crops(torch.ones(400, 1, 60, 44))
@@ -161,6 +174,7 @@ def test_a_run_that_is_not_there_and_damaged_weights_are_named(tmp_path: Path) -
         ({"shrinking": (0.6, 0.4)}, "two shares in order"),
         ({"crop_px": 41.0}, "begin with start_px and end with crop_px"),
         ({"start_px": 45.0}, "within 44 pixels"),
+        ({"jitter_px": -1.0}, "must not be negative"),
     ],
 )
 def test_what_cannot_be_is_refused(changes: dict[str, Any], said: str) -> None:
