@@ -16,6 +16,8 @@ RETRY ?=
 ## COLUMNS  columns of the table or study to run, such as R,RTS (default: all of its file)
 ## LOGGER   wandb | csv; wandb stays offline unless you are logged in (default wandb)
 LOGGER ?= wandb
+## PORT     where the demo is served on this machine (default 8000)
+PORT ?= 8000
 ## PYTHON   the Python, 3.11 to 3.13, that .venv is built from (default: the newest that works)
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c '$(SUITABLE)' >/dev/null 2>&1 && echo $$p && break; done)
@@ -51,7 +53,7 @@ INTACT := import importlib.util, os, sys; stn = importlib.util.find_spec("stn");
 REBUILD := $(shell [ ! -e $(INSTALLING) ] && $(PY) -c '$(SUITABLE)' 2>/dev/null \
 	&& $(PY) -c '$(INTACT)' 2>/dev/null || echo .new-environment)
 
-.PHONY: help setup .new-environment test check docs fonts smoke studies report bench clean
+.PHONY: help setup .new-environment test check docs fonts smoke reproduce-appendix studies report demo bench clean
 
 help: ## this list
 	@echo 'Usage: make TARGET [VARIABLE=value ...]'
@@ -122,6 +124,9 @@ endef
 reproduce-%: conf/table/%.yaml $(INSTALLED) ## run the missing cells of a table and render it
 	$(call REPRODUCE,table)
 
+reproduce-appendix: ## its tables, one after the other: sums, co-localisation, volumes
+	@$(foreach table,addition colocalisation volumes,$(MAKE) --no-print-directory reproduce-$(table) &&) true
+
 study-%: conf/study/%.yaml $(INSTALLED) ## run the missing cells of a study and render it
 	$(call REPRODUCE,study)
 
@@ -144,9 +149,14 @@ fonts: ## fetch fonts into the data folder, for the house numbers of svhn_recomp
 smoke: ## Table 1 with seconds of training a cell: does everything run?
 	@$(MAKE) --no-print-directory reproduce-table1 RECIPE=smoke
 
-report: $(INSTALLED) ## render all tables and studies from the runs there are; trains nothing
+report: $(INSTALLED) ## all tables and studies from the runs there are, and reports/index.html; trains nothing
 	@$(foreach table,$(TABLES),$(PY) -m stn.report table=$(table) recipe=$(RECIPE) &&) \
-	$(foreach study,$(STUDIES),$(PY) -m stn.report study=$(study) recipe=$(RECIPE) &&) true
+	$(foreach study,$(STUDIES),$(PY) -m stn.report study=$(study) recipe=$(RECIPE) &&) \
+	$(PY) -m stn.page
+
+demo: $(INSTALLED) ## a page to drag digits and see what a transformer does: reports/demo, then served
+	@$(PY) -m stn.demo
+	@$(PY) -m http.server --bind 127.0.0.1 --directory reports/demo $(PORT)
 
 bench: $(INSTALLED) ## measure speed against targets and other libraries: reports/bench.md
 	OMP_NUM_THREADS=1 $(PY) -m benchmarks

@@ -1,29 +1,19 @@
 """A real Chromium, and the demo in a folder that is served, with few networks, made-up digits."""
 
 import hashlib
-import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from stn.data import mnist_source
+from tests.browser import chromium_path, in_node_path
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
 SHOWN = ("cnn-mnist_p-", "st_cnn-affine-mnist_p-", "cnn-mnist_e-", "st_cnn-tps-mnist_e-")
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -34,46 +24,23 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """Headless Chromium, with what its console says."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if browser is None or driver is None:
-        pytest.skip("there is no Chromium with its driver: CONTRIBUTING.md says how to get it")
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for flag in FLAGS:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    found = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    yield found
-    found.quit()
-
-
-@pytest.fixture(scope="session")
-def demo_folder(
-    chromium: object, mnist_files: Path, tmp_path_factory: pytest.TempPathFactory, request: Any
-) -> Path:
-    """The demo with some of the published networks; the runtime is fetched once a checkout."""
+def demo_folder(mnist_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo with some of the published networks; its runtime is found by NODE_PATH."""
+    chromium_path()
     for module in ("onnx", "onnxscript"):
         pytest.importorskip(module, reason=f"{module} is not installed")
-    if shutil.which("npm") is None:
-        pytest.skip("npm, which brings the runtime, is not installed")
-    from stn.demo.build import build, write_runtime
+    from stn.demo.build import build
 
+    runtime = in_node_path("onnxruntime-web/dist")
     folder, runs = tmp_path_factory.mktemp("demo"), tmp_path_factory.mktemp("runs")
+    (folder / "runtime").symlink_to(runtime)
     for name in SHOWN:
         (published,) = WEIGHTS.glob(f"{name}quick-s0-*")
         (runs / published.name).symlink_to(published)
-    kept = Path(request.config.cache.mkdir("onnxruntime-web"))
-    write_runtime(kept)
-    (folder / "runtime").symlink_to(kept)
-    checksums = {
-        name: hashlib.md5((mnist_files / "mnist" / name).read_bytes()).hexdigest()
-        for name in mnist_source.CHECKSUMS
-    }
+    names = list(mnist_source.CHECKSUMS)
+    sums = {n: hashlib.md5((mnist_files / "mnist" / n).read_bytes()).hexdigest() for n in names}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mnist_source, "CHECKSUMS", checksums)
+        patch.setattr(mnist_source, "CHECKSUMS", sums)
         build(runs, "quick", 0, mnist_files, folder)
     return folder
 

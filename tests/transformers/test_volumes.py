@@ -267,6 +267,20 @@ def test_outside_fraction_counts_all_three_axes() -> None:
     torch.testing.assert_close(outside_fraction(grid), torch.tensor([0.0, 0.4]))
 
 
+@every_kernel
+@given(seed=st.integers(0, 10_000), low=st.integers(-38, 37))
+@settings(max_examples=10, deadline=None)
+def test_a_theta_of_any_size_is_answered_with_finite_numbers(kernel, seed: int, low: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    theta = torch.randn(2, 12, generator=generator) * 10.0**low
+    layer = SpatialTransformer(Given(theta.clamp(-3e38, 3e38)), Affine3d(), (3, 2, 5), kernel)
+    U = random_case()[0].float().requires_grad_()
+    V = layer(U)
+    V.sum().backward()
+    for found in (V, U.grad, layer.localisation.theta.grad):
+        assert torch.isfinite(found).all()
+
+
 A_VOLUME, AN_IMAGE = torch.zeros(2, 1, 3, 4, 5), torch.zeros(2, 1, 4, 5)
 IDENTITIES = Affine3d().identity().repeat(2, 1)
 

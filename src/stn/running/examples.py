@@ -19,7 +19,7 @@ from stn.results.figures import number
 from stn.results.records import Record
 from stn.results.table import Column, Metric, Row
 from stn.running.finished import restore
-from stn.running.preparing import Cell, build_data
+from stn.running.preparing import build_data
 
 NUM_ALIGNED, MAX_CLASSES = 1000, 10
 BATCH_SIZE = 100
@@ -102,29 +102,19 @@ def load(
         *(restore(runs / record.run_id, data_dir, packages) for _, record in entries),
         strict=True,
     )
-    first, *others = (task.network.eval() for task in tasks)
-    return Networks(first, tuple(others), *drawn_test_set(cells[0]))
-
-
-def drawn_test_set(cell: Cell) -> tuple[Callable[[Tensor], Tensor], Tensor]:
-    """Return what gives the test images U of some numbers, and the classes (N, ...) of all.
-
-    Raises:
-        OSError: the data are not there.
-        ValueError: they are not usable, or an image has no class.
-    """
-    data = build_data(cell)
+    data = build_data(cells[0])
     data.prepare_data()
     batches = data.test_dataloader()
     labels = [data.on_after_batch_transfer(batch, 0)[1] for batch in batches]
     if not isinstance(labels[0], Tensor) or labels[0].ndim > 2 or labels[0].is_floating_point():
         raise ValueError("pictures are of images that have classes")
+    first, *others = (task.network.eval() for task in tasks)
 
     def images(numbers: Tensor) -> Tensor:
         U: Tensor = data.drawn("test", numbers)[0]
         return U
 
-    return images, torch.cat(labels)
+    return Networks(first, tuple(others), images, torch.cat(labels))
 
 
 def draw_examples(rivals: Rivals, networks: Networks, title: str, num: int) -> Canvas | None:

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from stn.page.pictures import Images
-from stn.page.views import View, views
+from stn.pages.pictures import Images
+from stn.pages.views import View, views
 from stn.results.collect import collect
 from stn.results.comparison import compare
 from stn.results.table import PlannedRun, parse_table
-from tests.page.conftest import DIGITS
+from tests.pages.conftest import DIGITS
 
 Look = Callable[..., dict[str, View]]
 
@@ -53,6 +53,14 @@ def test_a_record_alone_has_neither_curves_nor_pictures(look: Look, tmp_path: Pa
         assert (view.has_folder, view.charts, view.gallery) == (False, [], ())
         assert view.images == "no run left its weights here"
         assert view.costs["num_runs"] == 1
+
+
+def test_a_published_network_has_images_but_no_curves(look: Look, runs: Path) -> None:
+    for folder in runs.iterdir():
+        (folder / "metrics.csv").unlink()
+    for view in look(runs).values():
+        assert (view.charts, view.damaged, view.has_folder) == ([], [], True)
+        assert isinstance(view.images, Images)
 
 
 def test_networks_do_not_run_unless_asked(look: Look, runs: Path) -> None:

@@ -10,11 +10,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from stn.files.atomic import write_atomically
-from stn.page import charts
-from stn.page.pictures import MAX_FRAMES, evenly
-from stn.page.views import View
+from stn.pages import charts
+from stn.pages.pictures import MAX_FRAMES, evenly
+from stn.pages.views import View
 from stn.results import figures
 from stn.results.comparison import Comparison
+from stn.results.study import Study
 
 MAX_BYTES = 15_000_000
 FILTERS = (figures.duration, figures.interval, figures.number, figures.paired, figures.signed,
@@ -32,6 +33,11 @@ class Sheet:
     def key(self) -> str:
         """Names it on the page."""
         return f"{self.comparison.table.name}-{self.comparison.recipe}"
+
+    @property
+    def is_study(self) -> bool:
+        """Whether its table answers a question."""
+        return isinstance(self.comparison.table, Study)
 
 
 def write_page(
@@ -67,7 +73,7 @@ def to_html(
 ) -> str:
     """Render the page. Its policy forbids every script but its own, and every address."""
     environment = Environment(
-        loader=PackageLoader("stn.page"),
+        loader=PackageLoader("stn.pages"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -14,9 +14,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from stn.drawing.tiles import table_of, tile
+from stn.drawing.volumes import three_views
 from stn.drawing.warps import at_work, warp
-from stn.running.examples import BATCH_SIZE, drawn_test_set
+from stn.files.scrubbing import scrub
 from stn.running.finished import restore
+from stn.running.preparing import Cell, build_data
 from stn.tasks.house_numbers import NONE
 
 SIDE_PX, MARGIN_PX, GAP_PX = 84, 24, 4
@@ -24,9 +26,6 @@ NUM_SHOWN = 6  # images of each kind
 MAX_MATRIX = 20  # classes; of more the most frequent mistakes are listed
 MAX_FRAMES = 6  # of a gallery
 QUALITY = 60  # of what is smaller so than without loss, such as photographs
-
-Draw = Callable[[Tensor], Tensor]  # from numbers of images to the images
-TestSet = tuple[Draw, Tensor]  # with the classes of all
 
 
 @dataclass(frozen=True)
@@ -108,50 +107,79 @@ def look_at(
         data_dir: where the data are.
         packages: whose classes may be built besides this project's.
     """
-    sets: dict[str, TestSet] = {}
-    known: dict[Path, tuple[nn.Module, str, Tensor]] = {}
-
-    def answers(folder: Path) -> tuple[nn.Module, str, Tensor]:
-        """Return the network of a run, the name of its test set, and its answers."""
-        if folder not in known:
-            cell, task = restore(folder, data_dir, packages)
-            name = json.dumps([cell.config["data"], cell.config["seed"]], sort_keys=True)
-            if name not in sets:
-                sets[name] = drawn_test_set(cell)
-            network = task.network.eval()
-            known[folder] = network, name, _probabilities(network, *sets[name])
-        return known[folder]
-
-    found: dict[str, Images | str] = {}
-    for key, run in runs.items():
+    restored: dict[Path, tuple[Cell, nn.Module]] = {}
+    failed: dict[Path, str] = {}
+    compared = [run.baseline[1] for run in runs.values() if run.baseline]
+    for folder in dict.fromkeys([run.folder for run in runs.values()] + compared):
         try:
-            network, name, given = answers(run.folder)
-            rival = None
-            if run.baseline is not None:
-                label, folder = run.baseline
-                _, theirs, baseline = answers(folder)
-                rival = (label, baseline) if theirs == name else None
-            found[key] = _images(network, *sets[name], given, rival)
+            cell, task = restore(folder, data_dir, packages)
+            restored[folder] = cell, task.network.eval()
         except (OSError, ValueError) as error:
-            found[key] = f"{type(error).__name__}: {error}"
-    return found
+            failed[folder] = scrub(f"{type(error).__name__}: {error}")
+    groups: dict[str, list[Path]] = {}
+    for folder, (cell, _) in restored.items():
+        same = json.dumps([cell.config["data"], cell.config["seed"]], sort_keys=True)
+        groups.setdefault(same, []).append(folder)
+    found: dict[Path, Images] = {}
+    for folders in groups.values():
+        rivals = {run.folder: run.baseline for run in runs.values() if run.folder in folders}
+        networks = {folder: restored[folder][1] for folder in folders}
+        try:
+            found |= _answered(build_data(restored[folders[0]][0]), networks, rivals)
+        except (OSError, ValueError) as error:
+            failed |= dict.fromkeys(folders, scrub(f"{type(error).__name__}: {error}"))
+    return {key: found.get(r.folder) or failed[r.folder] for key, r in runs.items()}
 
 
 @torch.no_grad()
-def _probabilities(network: nn.Module, images: Draw, labels: Tensor) -> Tensor:
-    """Return (N, heads, classes), with one head for one class an image."""
-    batches = torch.arange(len(labels)).split(BATCH_SIZE)
-    outputs = torch.cat([network(images(numbers)).softmax(dim=-1) for numbers in batches])
-    return outputs if outputs.ndim == 3 else outputs[:, None]
+def _answered(
+    data: Any, networks: Mapping[Path, nn.Module], rivals: Mapping[Path, tuple[str, Path] | None]
+) -> dict[Path, Images]:
+    """Run networks on a test set, all in one pass over it, and see what they answer.
+
+    Raises:
+        OSError: the data are not there.
+        ValueError: they are not usable, or an image has no class.
+    """
+    data.prepare_data()
+    labels: list[Tensor] = []
+    given: dict[Path, list[Tensor]] = {folder: [] for folder in networks}
+    for batch in data.test_dataloader():
+        U, targets = data.on_after_batch_transfer(batch, 0)
+        if not isinstance(targets, Tensor) or targets.ndim > 2 or targets.is_floating_point():
+            raise ValueError("pictures are of images that have classes")
+        labels.append(targets)
+        for folder, network in networks.items():
+            answers = network(U).softmax(dim=-1)  # (B, classes), or one for each head of a number
+            given[folder].append(answers if answers.ndim == 3 else answers[:, None])
+    every = torch.cat(labels)
+    known = {folder: torch.cat(parts) for folder, parts in given.items()}
+    found = {}
+    for folder, network in networks.items():
+        name, other = rivals.get(folder) or ("", folder)
+        rival = (name, known[other]) if name and other in known else None
+
+        def drawn(numbers: Tensor, network: nn.Module = network) -> list[Image.Image]:
+            return _drawn(network, data.drawn("test", numbers)[0]) if len(numbers) else []
+
+        found[folder] = _images(drawn, every, known[folder], rival)
+    return found
 
 
 def _images(
-    network: nn.Module,
-    images: Draw,
+    drawn: Callable[[Tensor], list[Image.Image]],
     labels: Tensor,
     given: Tensor,
     rival: tuple[str, Tensor] | None,
 ) -> Images:
+    """See what a network answers.
+
+    Args:
+        drawn: draws images by their numbers.
+        labels: classes (N,), or digits of house numbers (N, heads).
+        given: probabilities (N, heads, classes).
+        rival: name and probabilities of the network that it is compared with.
+    """
     is_number = labels.ndim == 2
     labels = labels if is_number else labels[:, None]
     classes = tuple("none" if is_number and i == NONE else str(i) for i in range(given.shape[-1]))
@@ -162,7 +190,7 @@ def _images(
     def pictures(numbers: Tensor, words: Callable[[int], str]) -> tuple[Picture, ...]:
         return tuple(
             encoded(image, f"#{i} is {_written(labels[i])}: {words(i)}")
-            for i, image in zip(numbers.tolist(), _drawn(network, images(numbers)), strict=True)
+            for i, image in zip(numbers.tolist(), drawn(numbers), strict=True)
         )
 
     ours, (chances, answers) = right(given), given.max(dim=2)
@@ -209,7 +237,7 @@ def _drawn(network: nn.Module, U: Tensor) -> list[Image.Image]:
     with torch.no_grad():
         warps = [warp(t, maps, theta) for t, maps, theta in at_work(network, U) if maps is U]
     if not warps:
-        return [tile(image, SIDE_PX) for image in U]
+        return [tile(image, SIDE_PX) for image in (three_views(U) if U.ndim == 5 else U)]
     return [
         table_of(
             [[t] for i, w in enumerate(warps) for t in w.tiles(n, SIDE_PX, MARGIN_PX)[bool(i) :]],

@@ -2,10 +2,11 @@
 
     python -m stn.page [tables=[table1]] [recipes=[quick]] [out=reports/index.html] [images=false]
 
-Shows every table of `conf/table` and `conf/study`, of every recipe that records have, and of each
-cell what its runs left. The page is one file and needs no network. A table of which there is no run
-is shown empty.
+Shows every table of every recipe that records have, the studies, and of each cell what its runs
+left. The page is one file and needs no network. A table of which there is no run is shown empty.
 """
+
+import stn.extra  # noqa: F401  # isort: skip
 
 import sys
 from collections.abc import Iterator
@@ -18,23 +19,23 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
-from stn.configuration import CONF
+from stn.configuration import CONF, show_what_can_be_shown
 from stn.files.scrubbing import scrub
-from stn.page.views import views
-from stn.page.writing import Sheet, write_page
+from stn.pages.views import views
+from stn.pages.writing import Sheet, write_page
 from stn.report import filled
 from stn.results.collect import Collection, collect
 from stn.results.comparison import Comparison
+from stn.results.study import BUDGET, Study
 from stn.results.table import Table, parse_table
 from stn.running.settings import NoRecipeError
 from stn.sweeping.sweep import KINDS
-
-RECIPE = "quick"  # of a table that has no run
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="page")
 def main(cfg: DictConfig) -> None:
     """Write the page, and say what is on it."""
+    show_what_can_be_shown()
     sources = [Path(source) for source in cfg.sources]
     found = [collect(source) for source in sources]
     by_id = {r.run_id: r for one in reversed(found) for r in one.records}
@@ -68,16 +69,11 @@ def comparisons(cfg: DictConfig, found: Collection) -> Iterator[Comparison]:
         HydraException: there is no such table, or the configuration does not take an override.
         ValueError: a table is not as it should be.
     """
-    options = GlobalHydra.instance().config_loader().get_group_options
-    group_of = {name: group for group in [*KINDS][::-1] for name in options(group)}
-    # The paper's tables before its appendix, and studies last.
-    ordered = sorted(group_of, key=lambda n: (group_of[n] == "study", not n.startswith("table"), n))
-    for name in cfg.tables or ordered:
-        group = group_of.get(name, "table")
-        content: Any = OmegaConf.to_container(compose("report", [f"{group}={name}"])[group])
-        table: Table = parse_table(name, content, KINDS[group])
+    for table in tables(cfg):
         data = {part.overrides.get("data") for part in (*table.columns, *table.rows)}
         recipes = cfg.recipes or sorted({r.recipe for r in found.records if r.data in data})
+        if isinstance(table, Study) and not cfg.recipes:
+            recipes = [BUDGET]
         some = False
         for recipe in recipes:
             try:
@@ -88,7 +84,19 @@ def comparisons(cfg: DictConfig, found: Collection) -> Iterator[Comparison]:
                 some = True
                 yield comparison
         if not some:
-            yield filled(cfg, table, found, (cfg.recipes or [RECIPE])[0])
+            yield filled(cfg, table, found, (cfg.recipes or [BUDGET])[0])
+
+
+def tables(cfg: DictConfig) -> Iterator[Table]:
+    """Yield the tables that were asked for; else the paper's, those of its appendix, all others."""
+    loader = GlobalHydra.instance().config_loader()
+    known = {name: group for group in KINDS for name in loader.get_group_options(group)}
+    place = {name: (group == "study", not name.startswith("table"), name)
+             for name, group in known.items()}  # fmt: skip
+    for name in cfg.tables or sorted(known, key=lambda name: place[name]):
+        group = known.get(name, "table")
+        content: Any = OmegaConf.to_container(compose("report", [f"{group}={name}"])[group])
+        yield parse_table(name, content, KINDS[group])
 
 
 if __name__ == "__main__":

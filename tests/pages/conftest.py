@@ -15,7 +15,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from stn.data import mnist_source
-from stn.page.__main__ import main
+from stn.page import main
 from stn.results.identity import cell_id
 from stn.running.cell import run_cell
 from stn.running.preparing import Cell

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from stn.page import pictures
-from stn.page.pictures import MAX_FRAMES, Images, encoded, evenly, gallery
+from stn.pages import pictures
+from stn.pages.pictures import MAX_FRAMES, Images, encoded, evenly, gallery
 from stn.transformers import Affine, ConvLocalisation, SpatialTransformer
 
 
@@ -19,28 +19,16 @@ def decoded(address: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(data)))
 
 
-class Fixed(nn.Module):
-    """Answers with given logits, whatever the images are; image i tells its number."""
+def images(chances: Tensor, labels: Tensor, rival: Tensor | None = None) -> Images:
+    """What is seen of a network that answers with such probabilities; images are plain."""
+    heads = [None if p is None else p if p.ndim == 3 else p[:, None] for p in (chances, rival)]
+    other = None if heads[1] is None else ("CNN", heads[1])
 
-    def __init__(self, logits: Tensor) -> None:
-        super().__init__()
-        self.logits = logits
+    def drawn(numbers: Tensor) -> list[Image.Image]:
+        return [Image.new("RGB", (3, 2))] * len(numbers)
 
-    def forward(self, U: Tensor) -> Tensor:
-        return self.logits[(U[:, 0, 0, 0] * 255).round().long()]
-
-
-def numbered(num: int) -> Tensor:
-    U = torch.zeros(num, 1, 5, 7)
-    U[:, 0, 0, 0] = torch.arange(num) / 255
-    return U
-
-
-def images(logits: Tensor, labels: Tensor, rival: Tensor | None = None) -> Images:
-    network, test_set = Fixed(logits), (numbered(len(labels)).__getitem__, labels)
-    given = pictures._probabilities(network, *test_set)
-    other = None if rival is None else ("CNN", pictures._probabilities(Fixed(rival), *test_set))
-    return pictures._images(network, *test_set, given, other)
+    assert heads[0] is not None
+    return pictures._images(drawn, labels, heads[0], other)
 
 
 def test_drawings_are_kept_exactly_and_a_picture_knows_its_size() -> None:
@@ -69,7 +57,7 @@ def test_best_and_worst_images_and_what_is_taken_for_what() -> None:
     labels = torch.tensor([0, 1, 2, 0])
     chances = torch.tensor([[0.9, 0.05, 0.05], [0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.1, 0.6, 0.3]])
     baseline = torch.tensor([[0.95, 0.03, 0.02], [0.9, 0.05, 0.05], [0.5, 0.3, 0.2], [0.4, 0.6, 0]])
-    found = images(chances.log(), labels, baseline.log())
+    found = images(chances, labels, baseline)
     assert [picture.caption for picture in found.improved] == [
         "#2 is 2: found by 80 %, CNN 20 %",
         "#1 is 1: found by 20 %, CNN 5 %",
@@ -81,22 +69,22 @@ def test_best_and_worst_images_and_what_is_taken_for_what() -> None:
     assert found.confusion == ((1, 1, 0), (1, 0, 0), (0, 0, 1))
     assert (found.num, found.baseline, found.classes) == (4, "CNN", ("0", "1", "2"))
     assert sorted(found.mistakes) == [("0", "1", 1), ("1", "0", 1)]
-    assert images(chances.log(), labels).improved == ()
+    assert images(chances, labels).improved == ()
 
 
 def test_a_house_number_is_found_by_all_its_digits_together() -> None:
     labels = torch.tensor([[1, 2, 10], [3, 10, 10]])
-    logits = torch.full((2, 3, 11), -9.0).scatter(2, labels[..., None], 9.0)
-    logits[0, 1, 2], logits[0, 1, 7] = -9.0, 9.0
-    found = images(logits, labels)
-    assert found.worst[0].caption == "#0 is 12: taken for 17 by 100 %"
+    chances = torch.zeros(2, 3, 11).scatter(2, labels[..., None], 1.0)
+    chances[0, 1, 2], chances[0, 1, 7] = 0.25, 0.75
+    found = images(chances, labels)
+    assert found.worst[0].caption == "#0 is 12: taken for 17 by 75 %"
     assert found.mistakes == (("2", "7", 1),)
     assert (found.classes[10], found.confusion[10][10]) == ("none", 3)
 
 
 def test_of_many_classes_the_mistakes_are_listed() -> None:
     labels = torch.arange(25)
-    found = images(torch.eye(25).roll(1, dims=1) * 20, labels)
+    found = images(torch.eye(25).roll(1, dims=1), labels)
     assert found.confusion == ()
     assert len(found.mistakes) == 10
     assert all((int(a) + 1) % 25 == int(b) and n == 1 for a, b, n in found.mistakes)
