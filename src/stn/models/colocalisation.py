@@ -1,5 +1,7 @@
 """Co-localisation: transformers that crop, and the encoder that compares crops (Appendix A.2)."""
 
+import hashlib
+import io
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -224,7 +226,10 @@ def weights_of_run(folder: Path, wanted: dict[str, Tensor]) -> dict[str, Tensor]
             " classes; wanted is a run on digits of [1, 28, 28] of 10 classes, such as data=mnist"
         )
     try:
-        found = torch.load(folder / "weights.pt", map_location="cpu", weights_only=True)
+        content = (folder / "weights.pt").read_bytes()
+        if record.get("weights_sha256") not in (None, hashlib.sha256(content).hexdigest()):
+            raise ValueError("they are not those that its record tells of")
+        found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # of whatever kind: torch raises many
         raise ValueError(f"encoder_run: the weights of {folder} cannot be read: {error}") from error
     if {k: v.shape for k, v in found.items()} != {k: v.shape for k, v in wanted.items()}:
