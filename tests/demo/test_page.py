@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import stn
-from tests.demo.conftest import SHOWN, WEIGHTS, in_node_path, served
+from tests.browser import in_node_path
+from tests.demo.conftest import SHOWN, WEIGHTS, served
 
 SECOND = 1000  # ms
 FRAMES_A_SECOND = 20
