@@ -68,6 +68,14 @@ def test_report_says_what_there_is_and_leaves_nothing_else(report: Report, runs:
     assert {path.name for path in runs.iterdir()} == {"runs", "reports"}
 
 
+def test_records_of_a_recipe_that_the_data_of_a_table_lack_are_counted(
+    report: Report, runs: Path
+) -> None:
+    record = next((ROOT / "results/table1/fast").glob("*.json"))
+    shutil.copy(record, runs / "runs")
+    assert "1 of recipe fast" in report("table=table2")
+
+
 def test_export_and_render_from_the_export(report: Report, runs: Path) -> None:
     said = report("export=results/table1/quick", "out=a", "costs=[]", "table.only=[R]")
     assert "copied 1 records to results/table1/quick" in said

@@ -1,6 +1,7 @@
 """Studies: every one of them is complete, plans its runs, and is rendered with its question."""
 
 import copy
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from stn.results import figures
 from stn.results.comparison import Comparison, compare
 from stn.results.render import to_markdown, write_reports
-from stn.results.study import Study
+from stn.results.study import Study, overview
 from stn.results.study_figure import draw_study
 from stn.results.table import PlannedRun, parse_table
 from stn.running.building import instantiate
@@ -142,3 +143,20 @@ def test_outcomes_are_counted_the_worst_first() -> None:
     assert figures.outcomes(second, comparison.table) == "bad 2 of 3"  # 1.5, 1.51, 1.52
     assert figures.outcomes(empty, comparison.table) == "–"
     assert "| bad 3 of 3 |" in to_markdown(comparison)
+
+
+def test_the_overview_says_what_the_studies_say() -> None:
+    path = ROOT / "results/studies.py"
+    assert runpy.run_path(str(path))["document"]() == (ROOT / "docs/studies.md").read_text(), (
+        "write it again: python results/studies.py"
+    )
+
+
+def test_studies_with_a_verdict_come_first_in_the_overview_with_a_link_to_their_page() -> None:
+    open_one = parse_table("a", SMALL | {"title": "A"}, Study)
+    judged = SMALL | {"title": "B", "verdict": "It does.", "confidence": "low"}
+    lines = overview([open_one, parse_table("b", judged, Study)], ["study_b"]).splitlines()[-2:]
+    assert lines[0].startswith("| [B](../results/study_b/quick/study_b.md)")
+    assert "It does. Confidence: low" in lines[0]
+    assert lines[1].startswith("| A<br>")
+    assert "*none yet*" in lines[1]

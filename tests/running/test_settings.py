@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from stn.running.settings import check
+from stn.running.settings import NoRecipeError, check
 
 
 @pytest.fixture(scope="session")
@@ -119,7 +119,7 @@ def test_the_metric_of_a_task_is_one_that_it_measures(plain) -> None:
 def test_a_recipe_that_a_data_set_does_not_have(plain) -> None:
     config = plain()
     config["recipe"] = {"name": "slow"}
-    with pytest.raises(ValueError, match="there is no recipe slow for data=mnist_r"):
+    with pytest.raises(NoRecipeError, match="there is no recipe slow for data=mnist_r"):
         check(config)
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from stn.drawing.tiles import table_of, tile
 from stn.drawing.volumes import three_views
 from stn.drawing.warps import at_work, warp
+from stn.files.scrubbing import scrub
 from stn.running.finished import restore
 from stn.running.preparing import Cell, build_data
 from stn.tasks.house_numbers import NONE
@@ -108,12 +109,13 @@ def look_at(
     """
     restored: dict[Path, tuple[Cell, nn.Module]] = {}
     failed: dict[Path, str] = {}
-    for folder in [run.folder for run in runs.values()]:
+    compared = [run.baseline[1] for run in runs.values() if run.baseline]
+    for folder in dict.fromkeys([run.folder for run in runs.values()] + compared):
         try:
             cell, task = restore(folder, data_dir, packages)
             restored[folder] = cell, task.network.eval()
         except (OSError, ValueError) as error:
-            failed[folder] = f"{type(error).__name__}: {error}"
+            failed[folder] = scrub(f"{type(error).__name__}: {error}")
     groups: dict[str, list[Path]] = {}
     for folder, (cell, _) in restored.items():
         same = json.dumps([cell.config["data"], cell.config["seed"]], sort_keys=True)
@@ -125,7 +127,7 @@ def look_at(
         try:
             found |= _answered(build_data(restored[folders[0]][0]), networks, rivals)
         except (OSError, ValueError) as error:
-            failed |= dict.fromkeys(folders, f"{type(error).__name__}: {error}")
+            failed |= dict.fromkeys(folders, scrub(f"{type(error).__name__}: {error}"))
     return {key: found.get(r.folder) or failed[r.folder] for key, r in runs.items()}
 
 

@@ -8,12 +8,13 @@ from typing import Any
 import yaml
 
 from stn.callbacks.metrics import MetricsFile
+from stn.files.scrubbing import scrub
 from stn.pages.charts import Chart, Rows, charts
 from stn.pages.pictures import Images, Picture, Run, gallery, look_at
 from stn.results.comparison import Cell, Comparison
 from stn.results.costs import costs
 from stn.results.records import Record
-from stn.running.cell import WEIGHTS
+from stn.running.cell import CONFIG, WEIGHTS
 from stn.running.preparing import METRICS
 
 PANELS = "panels"
@@ -81,7 +82,7 @@ def _folders(records: Sequence[Record], sources: Sequence[Path]) -> list[tuple[R
     found = []
     for record in records:
         folders = (source / record.run_id for source in sources)
-        found += [(record, f) for f in folders if (f / METRICS).is_file()][:1]
+        found += [(record, f) for f in folders if (f / CONFIG).is_file()][:1]
     return sorted(found, key=lambda run: not (run[1] / WEIGHTS).is_file())
 
 
@@ -114,6 +115,8 @@ def _view(
     pictures: Sequence[Picture] = ()
     damaged = []
     for record, place in left:
+        if not (place / METRICS).exists():  # of a published network
+            continue
         try:
             logged[f"seed {record.seed}"] = MetricsFile(place / METRICS).rows()
         except (OSError, ValueError) as error:
@@ -133,5 +136,5 @@ def _view(
         charts=charts(logged),
         gallery=pictures,
         images=images,
-        damaged=damaged,
+        damaged=scrub(damaged),
     )

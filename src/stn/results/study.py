@@ -3,6 +3,7 @@
 The content of `conf/study/<name>.yaml` becomes a `Study`, checked once.
 """
 
+from collections.abc import Collection, Sequence
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -10,6 +11,17 @@ from pydantic import Field, model_validator
 from stn.results.checks import Line
 from stn.results.table import Table
 
+OVERVIEW = """# Studies
+
+What reviewers asked the authors, or the paper claims in passing, answered by experiment. A study is
+a table with a question: `conf/study/<name>.yaml` has its rows, the prediction that was written
+before the first run, and the verdict. `make study-<name>` runs what is missing of it and writes
+`reports/study_<name>.md`; `make studies` runs all of them: {hours:g} core-hours with the recipe
+`quick`, where the runs of Table 1 are there.
+
+| study | question | verdict | core-hours |
+|:-|:-|:-|-:|
+"""
 BUDGET = "quick"  # the recipe that studies are planned for, whose pages have the shortest name
 
 
@@ -23,7 +35,7 @@ class Study(Table):
         prediction: what was expected, written before the first run.
         verdict: what came out; None until there are runs.
         confidence: how sure that is, and why; None as long as there is no verdict.
-        core_hours: estimate for all of its runs with all seeds, Table 1's included.
+        core_hours: estimate for all of its runs that Table 1 and other studies do not have.
         outcomes: what a run is called whose number is worse than this, the worst first.
     """
 
@@ -57,3 +69,22 @@ class Study(Table):
         if (self.verdict is None) != (self.confidence is None):
             raise ValueError("verdict and confidence are given both or not at all")
         return self
+
+
+def overview(studies: Sequence[Study], rendered: Collection[str]) -> str:
+    """Return all studies on one screen, in Markdown, for a file in `docs`.
+
+    Args:
+        studies: in any order; those with a verdict come first.
+        rendered: pages that are committed, by their names.
+    """
+    text = OVERVIEW.format(hours=round(sum(study.core_hours for study in studies), 1))
+    for study in sorted(studies, key=lambda study: (study.verdict is None, study.title)):
+        title, verdict = study.title, study.verdict or "*none yet*"
+        if study.page in rendered:
+            title = f"[{title}](../results/{study.page}/{BUDGET}/{study.page}.md)"
+        if study.confidence:
+            verdict += f" Confidence: {study.confidence}"
+        text += f"| {title}<br>`study-{study.name}` | {study.question} | {verdict} "
+        text += f"| {study.core_hours:g} |\n"
+    return text
