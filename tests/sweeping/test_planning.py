@@ -84,7 +84,11 @@ values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(-1e9, 1e9) | st.text(),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.from_regex(r"[a-z_]+", fullmatch=True), inner, max_size=3)
+        | st.dictionaries(
+            st.from_regex(r"(?!(nan|inf|null|true|false)\Z)[a-z_]+", fullmatch=True),
+            inner,
+            max_size=3,
+        )
     ),
     max_leaves=6,
 )

@@ -55,7 +55,7 @@ def restore(
     """
     if not (folder / RESULT).exists():
         raise ValueError(f"{folder} is not a finished run: it has no {RESULT}")
-    record = read_record_of(folder)
+    record = read_record_of(folder.resolve())  # a link to a run may have any name
     if record.status != "finished":
         raise ValueError(f"{folder} is {record.status}: {record.message}")
     path = folder / CONFIG

@@ -122,7 +122,7 @@ class Diffeomorphic(ControlPointFamily):
             return sample(velocity, place.clamp(-1, 1)).permute(0, 2, 3, 1)
 
         place = base_grid(output_size(size), theta.dtype, theta.device)
-        place = place.expand(len(theta), -1, -1, -1)
+        place = place.expand(theta.shape[0], -1, -1, -1)
         for _ in range(self.steps):
             middle = place + at(place) / (2 * self.steps)
             place = place + at(middle) / self.steps
@@ -147,7 +147,7 @@ def _spline_weights(at: Tensor, num: int) -> Tensor:
     near, far = 2 / 3 - d**2 + d**3 / 2, (2 - d).clamp(min=0) ** 3 / 6
     weights = torch.where(d < 1, near, far)  # (num + 2, N)
     first, last = weights[:1], weights[-1:]
-    zeros = weights.new_zeros(num - 2, len(at))
+    zeros = torch.zeros_like(weights[2:-2])  # (num - 2, N)
     return (
         weights[1:-1] + torch.cat([2 * first, -first, zeros]) + torch.cat([zeros, -last, 2 * last])
     )
