@@ -27,7 +27,7 @@ def reproduce(
     monkeypatch.setattr(sys, "argv", ["stn.pictures", *drawn])
     with pytest.raises(SystemExit) as end:
         pictures.main()
-    assert not end.value.code
+    assert not end.value.code, end.value.code
     report = (folder / f"reports/{'study_' * (group == 'study')}{table}_smoke.md").read_text()
     assert "missing" not in report.split("Where there is no number")[0]
     return collect(folder / "runs").records, report
