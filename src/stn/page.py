@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from stn.configuration import CONF, show_what_can_be_shown
 from stn.files.scrubbing import scrub
+from stn.pages.pictures import Images, Run
 from stn.pages.views import views
 from stn.pages.writing import Sheet, write_page
 from stn.report import filled
@@ -41,9 +42,10 @@ def main(cfg: DictConfig) -> None:
     by_id = {r.run_id: r for one in reversed(found) for r in one.records}
     problems = {str(path): why for one in found for path, why in one.problems.items()}
     everything = Collection(tuple(by_id[run] for run in sorted(by_id)), {})
+    seen: dict[Run, Images | str] = {}
     try:
         sheets = [
-            Sheet(c, views(c, sources, cfg.data_dir, tuple(cfg.packages), cfg.images))
+            Sheet(c, views(c, sources, cfg.data_dir, tuple(cfg.packages), cfg.images, seen))
             for c in comparisons(cfg, everything)
         ]
         shown = {r.run_id for sheet in sheets for r in sheet.comparison.records}

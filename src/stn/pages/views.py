@@ -54,6 +54,7 @@ def views(
     data_dir: str,
     packages: Sequence[str] = (),
     with_images: bool = True,
+    seen: dict[Run, Images | str] | None = None,
 ) -> list[View]:
     """Put together what is known of each cell that has a run.
 
@@ -63,17 +64,21 @@ def views(
         data_dir: where the data are.
         packages: whose classes may be built besides this project's.
         with_images: whether networks run again, on their test sets.
+        seen: images of runs that other tables have, too; those of this one are added.
     """
+    seen = {} if seen is None else seen
     found = []
     for column in comparison.table.columns:
         cells = [c for c in comparison.cells if c.column == column and c.records]
         left = {cell.row.key: _folders(cell.records, sources) for cell in cells}
         runs = _testable(cells, left) if with_images else {}
-        images = look_at(runs, data_dir, packages)
+        new = {row: run for row, run in runs.items() if run not in seen}
+        seen |= {new[row]: images for row, images in look_at(new, data_dir, packages).items()}
         missing = "none was asked for" if not with_images else "no run left its weights here"
         for cell in cells:
             row = cell.row.key
-            found.append(_view(comparison, cell, left[row], images.get(row, missing)))
+            images = seen[runs[row]] if row in runs else missing
+            found.append(_view(comparison, cell, left[row], images))
     return found
 
 
