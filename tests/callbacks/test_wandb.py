@@ -7,11 +7,13 @@ import time
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from stn.callbacks.metrics import MetricsFile
-from stn.callbacks.wandb import LenientWandbLogger, logged_in
+from stn.callbacks.wandb import STEP, LenientWandbLogger, logged_in, place_in_table
 from stn.running.cell import run_cell
-from tests.wandb_files import history
+from stn.tasks.task import DivergedError, Task
+from tests.wandb_files import history, records
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,12 +55,13 @@ def assert_one_file_has_every_row(folder: Path) -> None:
         for name, value in row.items()
         if not name.startswith(("_", "trainer/", "panels"))
     ]
+    wanted = [r for r in MetricsFile(folder / "metrics.csv").rows() if not r[1].startswith("theta")]
     # One call's numbers come in any order.
-    assert sorted(found) == sorted(MetricsFile(folder / "metrics.csv").rows())
-    drawn = {
+    assert sorted(found) == sorted(wanted)
+    drawn = [
         int(row["trainer/global_step"]) for row in rows if "panels" in row or "panels/_type" in row
-    }
-    assert drawn == {int(p.stem[5:]) for p in (folder / "panels").glob("*.png")}
+    ]
+    assert sorted(drawn) == sorted(int(p.stem[5:]) for p in (folder / "panels").glob("*.png"))
 
 
 def test_a_run_that_was_stopped_twice_has_one_file_offline_with_every_row(
@@ -104,6 +107,62 @@ def test_a_file_is_not_removed_before_the_next_has_its_rows(
     run_cell(cell)
     assert not older.exists()
     assert another.exists()
+
+
+def told(folder: Path) -> list:
+    (path,) = (folder / "wandb").glob("offline-run-*/*.wandb")
+    return list(records(path))
+
+
+def test_a_run_tells_its_axis_place_size_and_cost(make_cell, monkeypatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    cell = make_cell("model=cnn", "logger=wandb", "+table=table1", "data=mnist_rts")
+    run_cell(cell)
+    found = told(cell.folder)
+    axes = {r.metric.glob_name or r.metric.name: r.metric.step_metric for r in found}
+    assert axes["*"] == STEP
+    (run,) = (r.run for r in found if r.WhichOneof("record_type") == "run")
+    assert (run.job_type, run.run_group) == ("train", "Table 1: cnn, RTS")
+    assert {*run.tags} == {"Table 1", "cnn", "RTS", "smoke"}
+    config = {u.key: u.value_json for u in run.config.update}
+    assert (config["row"], config["column"]) == ('"cnn"', '"RTS"')
+    assert not config.keys() & {"transform", "table.rows"}
+    updates = [u for r in found for u in r.config.update]
+    assert any("num_params" in (u.key, *u.nested_key) for u in updates)
+    summary = {u.key or "/".join(u.nested_key) for r in found for u in r.summary.update}
+    assert {"cost/wall_s", "cost/step_ms"} <= summary
+    names = {name for row in history(next(cell.folder.glob("wandb/*/*.wandb"))) for name in row}
+    assert {"gradient/classifier", "lr"} <= names
+    assert "gradient/localisation" not in names
+
+
+def test_a_diverged_run_ends_with_another_exit_code(make_cell, monkeypatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    cell = make_cell("model=fcn", "logger=wandb")
+
+    def diverge(self: Task, batch, batch_idx: int) -> None:
+        raise DivergedError("the loss became nan")
+
+    monkeypatch.setattr(Task, "training_step", diverge)
+    with pytest.raises(DivergedError):
+        run_cell(cell)
+    exits = [r.exit.exit_code for r in told(cell.folder) if r.WhichOneof("record_type") == "exit"]
+    assert exits == [1]
+
+
+@pytest.mark.parametrize("table", sorted(p.stem for p in (ROOT / "conf/table").glob("*.yaml")))
+def test_each_cell_of_each_table_finds_its_place(table: str, compose_train) -> None:
+    content = OmegaConf.to_container(compose_train(f"+table={table}").table)
+    for row in content["rows"]:
+        for column in content["columns"]:
+            if not row["overrides"]:
+                continue
+            chosen = (column["overrides"] | row["overrides"]).items()
+            overrides = [f"{key}={value}" for key, value in chosen]
+            config = OmegaConf.to_container(
+                compose_train(f"+table={table}", "recipe=smoke", *overrides), resolve=True
+            )
+            assert place_in_table(config) == (content["title"], row["key"], column["key"])
 
 
 @pytest.mark.integration

@@ -3,7 +3,7 @@
 import os
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from netrc import netrc
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,10 @@ from pytorch_lightning.loggers import WandbLogger
 
 from stn.callbacks.metrics import MetricsFile
 from stn.callbacks.panels import CAPTION, Panels
+from stn.callbacks.progress import Stopwatch
+from stn.models.matching import num_parameters
+
+STEP = "trainer/global_step"  # the optimiser's step, as Lightning calls it
 
 
 class LenientWandbLogger(WandbLogger, Callback):
@@ -26,15 +30,23 @@ class LenientWandbLogger(WandbLogger, Callback):
     """
 
     _lost = False
+    _exit_code = 0
+
+    def on_exception(self, *args: Any) -> None:
+        """Remember that the run did not end well, such as by divergence."""
+        self._exit_code = 1
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Make this the only file of a run offline; by now its metrics file is cut to size."""
+        num_params = {"num_params": num_parameters(pl_module.network)}  # type: ignore[arg-type]
+        self._try(self.experiment.config.update, num_params, allow_val_change=True)
         if self.experiment.offline:
             self._try(self._take_over, trainer)
 
-    def log_metrics(self, *args: Any, **kwargs: Any) -> None:
-        """Log metrics under a step."""
-        self._try(super().log_metrics, *args, **kwargs)
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Log metrics under a step; the many components of theta stay in `metrics.csv`."""
+        if kept := {k: v for k, v in metrics.items() if not k.startswith("theta")}:
+            self._try(super().log_metrics, kept, step)
 
     def log_image(self, *args: Any, **kwargs: Any) -> None:
         """Log pictures under a step."""
@@ -42,7 +54,15 @@ class LenientWandbLogger(WandbLogger, Callback):
 
     def finish(self) -> None:
         """End the W&B run, or the next cell of this process would continue it."""
-        self._try(self.experiment.finish)
+        self._try(self.experiment.finish, exit_code=self._exit_code)
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Tell what the run cost."""
+        for stopwatch in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(stopwatch, Stopwatch):
+                cost = {"wall_s": stopwatch.wall_s, "cpu_s": stopwatch.cpu_s}
+                cost["step_ms"] = 1000 * stopwatch.train_s / max(1, stopwatch.steps)
+                self._try(self.experiment.summary.update, {f"cost/{k}": cost[k] for k in cost})
 
     def _take_over(self, trainer: pl.Trainer) -> None:
         """Log what came before this process, and remove the older files of this run."""
@@ -55,8 +75,9 @@ class LenientWandbLogger(WandbLogger, Callback):
                 if not calls or calls[-1][0] != step or name in calls[-1][1]:
                     calls.append((step, {}))
                 calls[-1][1][name] = value
+        pictures.pop(trainer.max_steps, None)  # is drawn again when training has ended
         for step, metrics in calls:
-            super().log_metrics(metrics, step)
+            self.log_metrics(metrics, step)
             if step in pictures:
                 super().log_image("panels", [str(pictures.pop(step))], step, caption=[CAPTION])
         ours = Path(self.experiment.dir).parent
@@ -88,19 +109,62 @@ def wandb_logger(
     """
     import wandb  # half a second that a run without W&B does not pay
 
+    table, row, column = place_in_table(config)
     run = wandb.init(
         project=project,
         entity=entity,
         id=run_id,
-        name=run_id,
-        group=config["data"]["name"],
+        name=f"{row}, {column}, seed {config['seed']}",
+        group=f"{table}: {row}, {column}",  # the seeds of a cell
+        job_type="train",
+        tags=[table[:64], row[:64], column[:64], config["recipe"]["name"][:64]],
         dir=folder,
-        config=config,
+        config=_described(config) | {"table": table, "row": row, "column": column},
         mode=None if os.environ.get("WANDB_MODE") else ("online" if logged_in() else "offline"),
         resume="allow",
         settings=wandb.Settings(silent=True, console="off", x_disable_stats=True),
     )
+    # Lightning does so for a run that it has started itself; else the axis is the count of calls.
+    run.define_metric(STEP)
+    run.define_metric("*", step_metric=STEP, step_sync=True)
     return LenientWandbLogger(experiment=run)
+
+
+def place_in_table(config: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return title of the table, and keys of row and column, that a cell is run for.
+
+    The configuration of a cell has the table that it is run for, not where it stands there: the
+    place whose overrides hold, of several the one with most. A cell of no table has its network
+    for a row and its data for a column.
+    """
+    table = config.get("table") or {"rows": [], "columns": [], "title": "single cells"}
+    places = [
+        (len(overrides), row["key"], column["key"])
+        for row in table["rows"]
+        for column in table["columns"]
+        if row["overrides"] and _hold(overrides := column["overrides"] | row["overrides"], config)
+    ]
+    if places:
+        return table["title"], *max(places, key=lambda found: found[0])[1:]
+    names = config["model"]["name"], config["model"]["transform"]
+    return table["title"], " ".join(filter(None, names)), config["data"]["name"]
+
+
+def _hold(overrides: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+    """Tell whether a configuration has what overrides ask for; a choice of a group is its name."""
+    for key, wanted in overrides.items():
+        found: Any = config
+        for part in key.split("."):
+            found = found.get(part) if isinstance(found, Mapping) else None
+        if (found["name"] if isinstance(found, Mapping) and "name" in found else found) != wanted:
+            return False
+    return True
+
+
+def _described(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out of a configuration what the cell does not have."""
+    left_out = {"table"} | (set() if config["model"]["transform"] else {"transform"})
+    return {key: value for key, value in config.items() if key not in left_out}
 
 
 def logged_in() -> bool:
