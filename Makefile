@@ -53,8 +53,8 @@ REBUILD := $(shell [ ! -e $(INSTALLING) ] && $(PY) -c '$(SUITABLE)' 2>/dev/null 
 help: ## this list
 	@echo 'Usage: make TARGET [VARIABLE=value ...]'
 	@echo
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' Makefile
-	@for table in $(TABLES); do printf '  %-17s %s\n' "reproduce-$$table" \
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-27s %s\n", $$1, $$2}' Makefile
+	@for table in $(TABLES); do printf '  %-27s %s\n' "reproduce-$$table" \
 		"$$(sed -n 's/^title: //p' conf/table/$$table.yaml): run its missing cells and render it"; done
 	@echo
 	@awk '/^## / {sub(/^## /, "  "); print}' Makefile

@@ -28,6 +28,7 @@ GROUPS = {
     "layers": 15,
     "distortions": 9,
     "loop": 7,
+    "house_numbers": 7,
     "roofline": 11,
 }
 

@@ -70,6 +70,14 @@ TARGETS = [
     Target("distortion E, images/s", ("distortions", "mnist_e", "images/s"), 80_000, True),
     Target("Lightning loop / bare loop, CNN", ("loop", "cnn", "Lightning / bare"), 1.05),
     Target("Lightning loop / bare loop, FCN", ("loop", "fcn", "Lightning / bare"), 1.5),
+    *(
+        Target(f"ST-CNN {name} / CNN, width 1, 54 px", ("house_numbers", key, "/ CNN"), bound)
+        for name, key, bound in (
+            ("Single", "svhn_st_cnn_single", 1.04),
+            ("Multi", "svhn_st_cnn_multi", 1.06),
+        )
+    ),
+    Target("crops of 64 px, images/s", ("house_numbers", "svhn", "images/s"), 20_000, True),
     Target(
         "42 px CNN convolutions, direct arithmetic / time, share of the matrix-product rate",
         ("roofline", "cnn_42", "share of the rate"),

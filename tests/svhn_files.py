@@ -5,9 +5,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import h5py
+import matplotlib
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
+from stn.data.digit_struct import Entry
+
+FONTS = str(Path(matplotlib.get_data_path()) / "fonts/ttf")  # DejaVu, and others without digits
+GROUND, INK = (200, 190, 170), (30, 40, 90)
 FIELDS = ("height", "label", "left", "top", "width")
 
 
@@ -75,3 +80,20 @@ def write_struct(path: Path, numbers: Mapping[str, Number]) -> None:
             column = np.empty((len(references), 1), dtype=h5py.ref_dtype)
             column[:, 0] = references
             struct.create_dataset(key, data=column, dtype=h5py.ref_dtype)
+
+
+def plate(digits: str, seed: int = 0) -> tuple[Image.Image, Entry, np.ndarray]:
+    """A number on a wall, its entry, and the wall alone."""
+    random = np.random.default_rng(seed)
+    width, height = 60 + 22 * len(digits), 71
+    shading = np.linspace(0.8, 1.1, width)[None, :, None]
+    wall = np.clip(shading * GROUND + random.normal(0, 2, (height, width, 3)), 0, 255)
+    image = Image.fromarray(wall.astype(np.uint8))
+    font = ImageFont.truetype(f"{FONTS}/DejaVuSans-Bold.ttf", 30)
+    boxes = []
+    for i, digit in enumerate(digits):
+        left, top = 30 + 22 * i, 20 + i
+        ImageDraw.Draw(image).text((left, top), digit, fill=INK, font=font)
+        x0, y0, x1, y1 = font.getbbox(digit)
+        boxes.append([left + x0, top + y0, x1 - x0, y1 - y0])
+    return image, Entry("1.png", np.array(boxes, float), np.array([*map(int, digits)])), wall

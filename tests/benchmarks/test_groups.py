@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import cells, configured, distortions, layers, loop, networks, roofline, steps
+from benchmarks import (
+    cells,
+    configured,
+    distortions,
+    house_numbers,
+    layers,
+    loop,
+    networks,
+    roofline,
+    steps,
+)
 from benchmarks.__main__ import GROUPS, main
 from benchmarks.report import Section, found
 from benchmarks.targets import TARGETS
@@ -24,6 +34,7 @@ GROUPS_HERE: dict[str, Callable[[], Section]] = {
     "networks": lambda: networks.measure(1, batch_size=2),
     "layers": lambda: layers.measure(1, batch_size=2),
     "distortions": lambda: distortions.measure(1, batch_size=4),
+    "house_numbers": lambda: house_numbers.measure(1, batch_size=2, width=0.05),
     "roofline": lambda: roofline.measure(1, batch_size=2, matrix_side=16),
 }
 

@@ -91,8 +91,9 @@ def test_a_file_is_not_removed_before_the_next_has_its_rows(
     monkeypatch.setenv("WANDB_MODE", "offline")
     cell = make_cell("model=fcn", "logger=wandb")
     older = cell.folder / f"wandb/offline-run-20200101_000000-{cell.run_id}"
+    same_second = older.with_name(f"{older.name}-1")
     another = cell.folder / "wandb/offline-run-20200101_000000-another"
-    for folder in (older, another):
+    for folder in (older, same_second, another):
         folder.mkdir(parents=True)
 
     def fail(self: LenientWandbLogger, trainer) -> None:
@@ -105,7 +106,7 @@ def test_a_file_is_not_removed_before_the_next_has_its_rows(
     assert older.exists()
     (cell.folder / "result.json").unlink()
     run_cell(cell)
-    assert not older.exists()
+    assert not older.exists() and not same_second.exists()
     assert another.exists()
 
 

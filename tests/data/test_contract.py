@@ -35,7 +35,11 @@ def check_contract(cell: Cell) -> None:
         assert torch.equal(U, same)
     batches = [len(batch[0]) for batch in islice(data.train_dataloader(), 3)]
     assert set(batches) == {cell.config["recipe"]["batch_size"]}
-    assert sum(len(batch[0]) for batch in data.test_dataloader()) > 0
+    counted = data.count_images()
+    for split in ("val", "test"):
+        loader = getattr(data, f"{split}_dataloader")()
+        assert counted[split] == sum(len(batch[0]) for batch in loader)
+    assert counted["train"] >= cell.config["recipe"]["batch_size"] * len(data.train_dataloader())
     digest = data.data_sha256()
     assert len(bytes.fromhex(digest)) == 32
     assert digest == again.data_sha256()

@@ -161,3 +161,55 @@ def test_a_class_without_test_images_is_said(tmp_path: Path, capsys) -> None:
 def test_numbers_out_of_range_are_refused(tmp_path: Path, changes: dict) -> None:
     with pytest.raises(ValueError, match="wanted are"):
         module(tmp_path, **changes)
+
+
+def test_parts_and_boxes_lie_where_the_network_sees_them(tmp_path: Path) -> None:
+    folder = write(tmp_path / "cub", classes=1, train=3, test=1)
+    name = "001.Bird/Bird_3.jpg"
+    pixels = np.zeros((90, 60, 3), np.uint8)
+    pixels[39:51, 24:36] = 255  # a square, whose middle is (30, 45)
+    Image.fromarray(pixels).save(folder / "images" / name, quality=100, subsampling=0)
+    (folder / "bounding_boxes.txt").write_text(
+        "".join(f"{n} 24.0 39.0 12.0 12.0\n" for n in range(1, 5))
+    )
+    (folder / "parts/part_locs.txt").write_text(
+        "".join(f"{n} 1 30.0 45.0 1\n{n} 2 30.0 45.0 0\n{n} 3 30.0 2.0 1\n" for n in range(1, 5))
+    )
+    data = module(tmp_path, batch_size=2)
+    places = data.places("test")
+    assert places.names == ("back", "beak", "belly")
+    assert places.is_seen.tolist() == [[True, False, False]]  # the third was cut off
+    U, _ = data.drawn("test", torch.tensor([0]))
+    bright = (U[0, 0] > 0.5).nonzero().float().flip(1)  # (x, y)
+    middle = 2 * bright.mean(0) / (31 - 1) - 1
+    torch.testing.assert_close(places.points[0, 0], middle, atol=0.04, rtol=0)
+    low, high = (2 * x / (31 - 1) - 1 for x in (bright.amin(0) - 0.5, bright.amax(0) + 0.5))
+    torch.testing.assert_close(places.boxes[0], torch.cat([low, high]), atol=0.06, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (
+            _replace("parts/part_locs.txt", "1 1 10.0 12.0 1", "1 1 10.0 12.0 2"),
+            r"locs.txt, line 1",
+        ),
+        (_append("parts/part_locs.txt", "1 9 1.0 1.0 1"), r"parts are those of parts.txt"),
+        (_append("parts/part_locs.txt", "99 1 1.0 1.0 1"), r"locs.txt, line 82"),
+        (_replace("parts/part_locs.txt", "1 1 10.0 12.0 1\n", ""), r"image 1 has 2 of 3 parts"),
+        (_append("bounding_boxes.txt", "99 1 1 1 1"), r"bounding_boxes.txt .* do not fit"),
+        (lambda folder: (folder / "parts/part_locs.txt").unlink(), r"locs.txt cannot be read"),
+    ],
+)
+def test_what_is_wrong_with_parts_is_named(tmp_path: Path, damage, message: str) -> None:
+    damage(write(tmp_path / "cub"))
+    with pytest.raises(DataError, match=message):
+        module(tmp_path).places("test")
+
+
+@pytest.mark.parametrize("box", ["95.0 6.0 5.0 5.0", "5.0 6.0 0.0 9.0", "5.0 6.0 9.0 -1.0"])
+def test_a_box_without_area_in_its_image_is_named(tmp_path: Path, box: str) -> None:
+    folder = write(tmp_path / "cub")
+    (folder / "bounding_boxes.txt").write_text("".join(f"{n} {box}\n" for n in range(1, 28)))
+    with pytest.raises(DataError, match="has no area in its"):
+        module(tmp_path).places("test")

@@ -98,6 +98,26 @@ def test_what_is_seen_beyond_the_border(padding: str) -> None:
     assert (int(cut[45, 30, 0]), int(cut[45, 60, 0])) == (100, 200)
 
 
+def test_the_box_is_where_it_is_said_to_be(tmp_path: Path) -> None:
+    """Boxes darker than the wall, of one height a test image, shown as test images are."""
+    write(tmp_path / "svhn/train", made_up(60, seed=0))
+    inside = {
+        f"{i}.png": Number((90, 70), [(30.0, 20.0, 20.0, 16.0 * 2**i, 1.0)]) for i in range(2)
+    }
+    write(tmp_path / "svhn/test", inside)
+    data = module(tmp_path, size=128, crop=101, enlarge=1.0)
+    places = data.places("test")
+    assert places.sizes is not None
+    assert places.sizes.tolist() == [4, 5]
+    is_digit = data.drawn("test", torch.arange(2))[0][:, 2] < 0
+    for dark, (left, top, right, bottom) in zip(is_digit, places.boxes.tolist(), strict=True):
+        steps = [dark[50].sum().item() - 1, dark[:, 50].sum().item() - 1]  # pixels to pixels
+        assert steps == pytest.approx([50 * (right - left), 50 * (bottom - top)], abs=1.5)
+    held_out = data.places("val").sizes
+    assert held_out is not None
+    assert len(held_out) == len(data._splits["val"].targets)
+
+
 boxes = st.tuples(st.floats(-20, 60), st.floats(-20, 40), st.floats(0.5, 40), st.floats(0.5, 40))
 
 

@@ -46,4 +46,16 @@ def test_transformers_are_found_in_the_order_of_their_work() -> None:
     assert torch.equal(found[0][1], U)
     torch.testing.assert_close(found[1][1], U + 1)
     assert not first._forward_pre_hooks
+    seen = torch.rand(2, 1, *SIZE)
+    calls = (
+        lambda U: first(U, seen),
+        lambda U: first(U, seen=seen),
+        lambda U: first(seen=seen, U=U),
+    )
+    for call in calls:
+        network.forward = call  # type: ignore[method-assign]
+        ((layer, maps, theta),) = at_work(network, U)
+        assert layer is first
+        assert maps is U
+        assert torch.equal(theta, first.theta(seen))
     assert at_work(Fcn((1, *SIZE), 10, 4), U) == []

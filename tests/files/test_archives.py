@@ -116,3 +116,14 @@ def test_what_cannot_be_downloaded_is_said(folder: Path, server: str) -> None:
 def test_without_archive_and_address_nothing_happens(folder: Path) -> None:
     provide(folder, folder.parent / "a.tgz", "inner", None, None)
     assert not folder.parent.exists()
+
+
+def test_what_is_downloaded_has_its_checksum(tmp_path: Path, folder: Path, server: str) -> None:
+    source, path = archive(tmp_path / "source.tgz", entry("inner/b.txt")), folder.parent / "a.tgz"
+    address = f"{server}/{source.name}"
+    with pytest.raises(DataError, match="expected sha256 00, found"):
+        provide(folder, path, "inner", address, None, sha256="00")
+    assert not path.exists()
+    sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
+    provide(folder, path, "inner", address, None, sha256)
+    assert (folder / "b.txt").exists()

@@ -43,9 +43,28 @@ def test_it_is_torchvisions_network(tmp_path: Path) -> None:
     torch.testing.assert_close(ours(U), theirs(normal))
 
 
+def test_torchvisions_own_weights_are_taken_by_their_names(tmp_path: Path) -> None:
+    from torchvision.models import get_model_weights, resnet18
+
+    theirs = resnet18().eval()
+    for buffer in theirs.buffers():
+        if buffer.is_floating_point():
+            buffer.uniform_(0.5, 1.5)
+    old = {k: v for k, v in reversed(theirs.state_dict().items()) if "num_batches" not in k}
+    (weights, *_) = get_model_weights("resnet18")
+    (tmp_path / "weights").mkdir()
+    torch.save(old, tmp_path / "weights" / Path(weights.url).name)
+    ours = Backbone("resnet18", pretrained=True, data_dir=tmp_path).eval()
+    theirs.fc = torch.nn.Identity()
+    U = torch.rand(2, 3, 64, 64)
+    torch.testing.assert_close(ours(U), theirs((U - ours.mean) / ours.sd))
+
+
 def test_what_cannot_be_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="no network 'nothing'"):
         Backbone("nothing", pretrained=False, data_dir=tmp_path)
+    with pytest.raises(ValueError, match="googlenet expect images that are normalised otherwise"):
+        Backbone("googlenet", pretrained=True, data_dir=tmp_path)
     monkeypatch.setattr(backbones, "ENDS", ("elsewhere",))
     with pytest.raises(ValueError, match="does not end in a map"):
         Backbone("squeezenet1_1", pretrained=False, data_dir=tmp_path)

@@ -54,15 +54,20 @@ def test_a_committed_table_is_what_its_records_give(folder: Path, suffix: str) -
     assert committed == RENDER[suffix](comparison_of(folder)), f"render it again: {remedy} costs=[]"
 
 
-def test_the_readme_shows_the_committed_table() -> None:
-    shown = re.search(
-        r"<!-- table1 -->\n(.*)<!-- /table1 -->", (ROOT / "README.md").read_text(), re.DOTALL
-    )
-    assert shown is not None
-    markdown = to_markdown(comparison_of(ROOT / "results/table1/quick"))
-    assert shown[1] == main_table(markdown), (
-        "copy the first table of results/table1/quick/table1_quick.md"
-    )
+README_TABLES = re.findall(
+    r"<!-- (\w+) -->\n(.*?)<!-- /\1 -->", (ROOT / "README.md").read_text(), re.DOTALL
+)
+
+
+@pytest.mark.parametrize(("name", "shown"), README_TABLES, ids=lambda text: text.split("\n")[0])
+def test_the_readme_shows_the_committed_table(name: str, shown: str) -> None:
+    folder = ROOT / "results" / name / "quick"
+    wanted = main_table(to_markdown(comparison_of(folder)))
+    assert shown == wanted, f"copy the first table of {folder}/{name}_quick.md"
+
+
+def test_the_readme_shows_tables() -> None:
+    assert {"table1", "table2_recomposed", "table3"} <= {name for name, _ in README_TABLES}
 
 
 @each_folder

@@ -203,9 +203,23 @@ def test_every_config_makes_a_transform(path: Path) -> None:
     config = yaml.safe_load(path.read_text())
     assert config["name"] == path.stem
     transform = instantiate(config["layer"])
-    assert torch.equal(transform.grid(transform.identity()[None], (3, 5)), base_grid((3, 5))[None])
+    wanted = getattr(transform, "zoom", 1.0) * base_grid((3, 5))[None]
+    assert torch.equal(transform.grid(transform.identity()[None], (3, 5)), wanted)
 
 
 def test_every_transform_has_a_config() -> None:
     configured = {instantiate(yaml.safe_load(path.read_text())["layer"]) for path in CONF}
-    assert configured == set(CONFIGURED)
+    assert configured == {*CONFIGURED, Translation(zoom=0.5)}
+
+
+@pytest.mark.parametrize("zoom", [0.5, -2.0])
+def test_a_zoom_stands_in_place_of_one(zoom: float) -> None:
+    theta = torch.tensor([[0.3, -0.4], [1.0, 0.0]])
+    same = torch.cat([torch.full((2, 1), zoom), theta], dim=1)
+    assert torch.equal(Translation(zoom=zoom).grid(theta, (4, 7)), Attention().grid(same, (4, 7)))
+
+
+@pytest.mark.parametrize("zoom", [0.0, float("nan"), float("inf")])
+def test_a_zoom_that_cannot_be_is_refused(zoom: float) -> None:
+    with pytest.raises(ValueError, match="zoom must be finite and not 0"):
+        Translation(zoom=zoom)

@@ -81,7 +81,8 @@ class LenientWandbLogger(WandbLogger, Callback):
             if step in pictures:
                 super().log_image("panels", [str(pictures.pop(step))], step, caption=[CAPTION])
         ours = Path(self.experiment.dir).parent
-        for older in ours.parent.glob(f"offline-run-*-{self.experiment.id}"):
+        # W&B appends "-1", "-2", ... to the names of runs that begin in the same second.
+        for older in ours.parent.glob(f"offline-run-*-{self.experiment.id}*"):
             if older.name != ours.name:
                 shutil.rmtree(older)
 

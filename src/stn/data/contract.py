@@ -15,12 +15,14 @@ class Places(NamedTuple):
         points: (N, K, 2).
         is_seen: (N, K), whether a thing is visible in the image.
         boxes: (N, 4), left, top, right and bottom of what the image shows.
+        sizes: (N,), how large that is, to compare scale with; None for the root of the box's share.
     """
 
     names: tuple[str, ...]
     points: Tensor
     is_seen: Tensor
     boxes: Tensor
+    sizes: Tensor | None = None
 
 
 class LocatedData(Protocol):
@@ -64,6 +66,9 @@ class CellData(Protocol):
 
     def panel_batch(self, num: int) -> tuple[Tensor, Any]:
         """The same `num` validation samples for every picture, or all: (U, targets), on the CPU."""
+
+    def count_images(self) -> dict[str, int]:
+        """How many images "train", "val" and "test" have, and parts of them: for the record."""
 
     def data_sha256(self) -> str:
         """One checksum of all that is read from files."""

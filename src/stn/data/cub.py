@@ -18,7 +18,7 @@ from torch import Tensor
 
 from stn.data.contract import Places
 from stn.data.kept import Kept, Made, kept
-from stn.data.pool import PoolDataModule, Split
+from stn.data.pool import PoolDataModule, Split, windows
 from stn.data.randomness import permutation, stream, uniform
 from stn.files.archives import provide
 from stn.files.verified import DataError
@@ -108,17 +108,11 @@ class CubDataModule(PoolDataModule):
 
     def draw(self, split: str, pool: Tensor, numbers: Tensor, key: int) -> Tensor:
         """Crops the images, at random or in the middle, and flips half of those of training."""
-        free = self.side - self.crop
-        if split == "train":
-            place = uniform(key, numbers, 3)
-            left, top = (place[:, :2] * (free + 1)).long().clamp(max=free).T
-        else:
-            left = top = torch.full_like(numbers, free // 2)
-        windows = pool.unfold(2, self.crop, 1).unfold(3, self.crop, 1)  # a view
-        U = windows[numbers, :, top, left].float().div_(255)
-        if split == "train":
-            U = torch.where(place[:, 2, None, None, None] < 0.5, U.flip(3), U)
-        return U
+        if split != "train":
+            return windows(pool, numbers, self.crop)
+        drawn = uniform(key, numbers, 3)
+        U = windows(pool, numbers, self.crop, drawn[:, :2])
+        return torch.where(drawn[:, 2, None, None, None] < 0.5, U.flip(3), U)
 
     def places(self, split: str) -> Places:
         """Parts and boxes of the birds of a split, in what the network sees of their images.
@@ -126,12 +120,13 @@ class CubDataModule(PoolDataModule):
         Raises:
             DataError: a list is missing or wrong; a box lies outside of its image.
         """
-        numbers = {bird.number: bird for bird in read_birds(self.folder)}
+        birds = self.birds()
+        numbers = {bird.number: bird for part in birds.values() for bird in part}
         parts = {k: v[0] for k, v in table(self.folder / "parts/parts.txt", [str]).items()}
         boxes = table(self.folder / "bounding_boxes.txt", [float] * 4, among=numbers)
         located = read_parts(self.folder / "parts/part_locs.txt", numbers, list(parts))
         found = []
-        for bird in self.birds()[split]:
+        for bird in birds[split]:
             with Image.open(self.folder / "images" / bird.name) as image:
                 size = np.array(image.size, float)
             left, top, width, height = boxes[bird.number]
@@ -147,7 +142,7 @@ class CubDataModule(PoolDataModule):
             seen = square - (self.side - self.crop) // 2 - 0.5
             found.append(2 * seen / (self.crop - 1) - 1)
         all_places = torch.tensor(np.stack(found), dtype=torch.float32)
-        is_seen = np.stack([located[bird.number][:, 2] for bird in self.birds()[split]]) == 1
+        is_seen = np.stack([located[bird.number][:, 2] for bird in birds[split]]) == 1
         points = all_places[:, 2:]
         inside = (points.abs() <= 1).all(dim=2)
         boxes_seen = all_places[:, :2].flatten(1)
@@ -196,7 +191,7 @@ def read_parts(
             not each part once.
     """
     found: dict[int, dict[int, tuple[float, float, float]]] = {number: {} for number in numbers}
-    for place, line in enumerate(path.read_text().splitlines(), 1):
+    for place, line in enumerate(_lines(path), 1):
         try:
             number, part, x, y, is_visible = (float(value) for value in line.split())
             if is_visible not in (0, 1) or int(part) not in parts:
@@ -273,11 +268,7 @@ def table(path: Path, kinds: list[type], among: Mapping[int, Any] | None = None)
         DataError: the list cannot be read, a line is wrong or there twice, or a number is missing.
     """
     found: dict[int, Any] = {}
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    for place, line in enumerate(lines, 1):
+    for place, line in enumerate(_lines(path), 1):
         try:
             number, *values = line.split(None, len(kinds))
             row = tuple(kind(value) for kind, value in zip(kinds, values, strict=True))
@@ -293,3 +284,10 @@ def table(path: Path, kinds: list[type], among: Mapping[int, Any] | None = None)
             f" {odd[0]}"
         )
     return found
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error

@@ -72,6 +72,24 @@ class SampleLoader:
             yield Samples(share, self.targets[share], self.split, key)
 
 
+def windows(pool: Tensor, numbers: Tensor, side: int, places: Tensor | None = None) -> Tensor:
+    """Cut a square out of each of these samples (B, C, side, side), as float32 in [0, 1].
+
+    Args:
+        pool: (N, C, S, S), bytes.
+        numbers: (B,) of the samples.
+        side: of the squares.
+        places: (B, 2) from 0 to 1, from left to right and top to bottom; None for the middle.
+    """
+    free = pool.shape[2] - side
+    if places is None:
+        left = top = torch.full_like(numbers, free // 2)
+    else:
+        left, top = (places * (free + 1)).long().clamp(max=free).T
+    views = pool.unfold(2, side, 1).unfold(3, side, 1)
+    return views[numbers, :, top, left].float().div_(255)
+
+
 class PoolDataModule(pl.LightningDataModule):
     """Keeps the splits "train", "val" and "test" on the device, and draws batches there.
 
@@ -169,6 +187,11 @@ class PoolDataModule(pl.LightningDataModule):
         if split == "train":
             return stream(self.seed, "train", epoch)
         return stream(self.data_seed, split)
+
+    def count_images(self) -> dict[str, int]:
+        """Images of each split."""
+        self.setup()
+        return {name: len(split.targets) for name, split in self._splits.items()}
 
     def data_sha256(self) -> str:
         """One checksum of all that was read."""

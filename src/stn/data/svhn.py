@@ -17,13 +17,18 @@ from torch import Tensor
 from stn.data.contract import Places
 from stn.data.digit_struct import Entry, read_digit_struct
 from stn.data.kept import Kept, Made, kept
-from stn.data.pool import PoolDataModule, Split
+from stn.data.pool import PoolDataModule, Split, windows
 from stn.data.randomness import permutation, stream, uniform
 from stn.data.svhn_recomposed import Recomposition
 from stn.files.archives import provide
 from stn.files.verified import DataError
 
 URL = "http://ufldl.stanford.edu/housenumbers"
+# The site publishes none: those of the archives that the docTR library loads the two sets from.
+SHA256 = {
+    "train": "4b17bb33b6cd8f963493168f80143da956f28ec406cc12f8e5745a9f91a51898",
+    "test": "57ac9ceb530e4aa85b55d991be8fc49c695b3d71c6f6a88afea86549efde7fb5",
+}
 MAX_DIGITS, NONE = 5, 10
 PADDINGS = ("black", "edge", "mean")
 MAX_PIXELS = 2**24  # of an image; the largest of the official ones has a quarter of it
@@ -121,13 +126,11 @@ class SvhnDataModule(PoolDataModule):
         """Fetches and unpacks what is not there, and cuts the images (one process does this)."""
         for name in (*self.folders, "test"):
             folder = self.data_dir / "svhn" / name
-            archive, is_needed = (
-                folder.with_name(f"{name}.tar.gz"),
-                name in (self.folders[0], "test"),
-            )
+            archive = folder.with_name(f"{name}.tar.gz")
+            is_needed = name in (self.folders[0], "test")
             url = f"{URL}/{archive.name}" if is_needed else None
-            try:
-                provide(folder, archive, name, url, md5=None)  # none is published
+            try:  # an archive that lies there may hold a part
+                provide(folder, archive, name, url, md5=None, sha256=SHA256.get(name))
             except DataError as error:
                 raise DataError(f"{error}\n{self._how_to_provide()}") from error
         self.load()
@@ -143,15 +146,18 @@ class SvhnDataModule(PoolDataModule):
             if folder.is_dir()
         }
         first = cuts[self.folders[0]].split
-        num_val = min(self.num_val, len(first.targets) // 20)
-        order = permutation(stream(self.data_seed, "validation"), len(first.targets))
-        val, train = order[:num_val], order[num_val:].sort().values
-        if self.recompose is not None:
-            cuts["recomposed"] = self._recomposed(self.recompose, cuts[self.folders[0]], train)
-        others = [cut.split for name, cut in cuts.items() if name not in (self.folders[0], "test")]
-        parts = [Split(first.pool[train], first.targets[train]), *others]
+        val, train = self._held_out(len(first.targets))
+        parts = [cuts[name].split for name in self.folders[1:] if name in cuts]
+        if self.recompose is None:
+            parts.insert(0, Split(first.pool[train], first.targets[train]))
+        else:
+            made = self._recomposed(self.recompose, cuts[self.folders[0]], train)
+            cuts["recomposed"] = made
+            parts.insert(0, made.split)
         splits = {
-            "train": Split(*(torch.cat(tensors) for tensors in zip(*parts, strict=True))),
+            "train": parts[0]
+            if len(parts) == 1
+            else Split(*map(torch.cat, zip(*parts, strict=True))),
             "val": Split(first.pool[val], first.targets[val]),
             "test": cuts["test"].split,
         }
@@ -160,14 +166,22 @@ class SvhnDataModule(PoolDataModule):
 
     def draw(self, split: str, pool: Tensor, numbers: Tensor, key: int) -> Tensor:
         """Crops the images, at random or in the middle, and takes their mean off."""
-        free = pool.shape[2] - self.crop
-        if split == "train":
-            left, top = (uniform(key, numbers, 2) * (free + 1)).long().clamp(max=free).T
-        else:
-            left = top = torch.full_like(numbers, free // 2)
-        windows = pool.unfold(2, self.crop, 1).unfold(3, self.crop, 1)  # a view
-        U = windows[numbers, :, top, left].float().div_(255)
+        places = uniform(key, numbers, 2) if split == "train" else None
+        U = windows(pool, numbers, self.crop, places)
         return U.sub_(U.mean(dim=(1, 2, 3), keepdim=True))
+
+    def count_images(self) -> dict[str, int]:
+        """Images of each split; and the real ones of training, where some were made of these."""
+        numbers = super().count_images()
+        if self.recompose is None:
+            return numbers
+        return {**numbers, "train_real": numbers["train"] - self.recompose.count}
+
+    def _held_out(self, num: int) -> tuple[Tensor, Tensor]:
+        """Divide the numbers of the first folder's images into those held out and the others."""
+        num_val = min(self.num_val, num // 20)
+        order = permutation(stream(self.data_seed, "validation"), num)
+        return order[:num_val], order[num_val:].sort().values
 
     def _how_to_provide(self) -> str:
         return (
@@ -177,21 +191,42 @@ class SvhnDataModule(PoolDataModule):
         )
 
     def places(self, split: str) -> Places:
-        """The box of all digits, which the crop puts at the same place of every image."""
+        """The box of all digits, which the crop puts at the same place of every image.
+
+        Its size is the logarithm of its height in the image that it was cut from.
+        """
         self.setup()
         half = self.cut.size / (1 + self.cut.enlarge) / (self.crop - 1)
         num = len(self._splits[split].targets)
         boxes = torch.tensor([-half, -half, half, half]).expand(num, 4)
-        return Places(("number",), torch.zeros(num, 1, 2), torch.ones(num, 1).bool(), boxes)
+        seen = torch.ones(num, 1).bool()
+        return Places(("number",), torch.zeros(num, 1, 2), seen, boxes, self._heights(split))
+
+    def _heights(self, split: str) -> Tensor:
+        """How high the number is in the image that it was cut from (N,), as its logarithm."""
+        name = {"test": "test", "val": self.folders[0]}[split]
+        entries, _ = _wanted(self.data_dir / "svhn" / name)
+        tops = [entry.boxes[:, 1].min() for entry in entries]
+        ends = [(entry.boxes[:, 1] + entry.boxes[:, 3]).max() for entry in entries]
+        heights = torch.tensor(np.log2(np.subtract(ends, tops)))
+        return heights[self._held_out(len(entries))[0]] if split == "val" else heights
 
     def _recomposed(self, recompose: Recomposition, real: Kept, train: Tensor) -> Kept:
-        """Return what is made of the training images of the first folder."""
+        """Return the training images of the first folder, and what is made of them."""
         folder = self.data_dir / "svhn" / self.folders[0]
 
         def make() -> Made:
             entries, _ = _wanted(folder)
             made = recompose.images([entries[i] for i in train.tolist()], partial(_open, folder))
-            return Made(recompose.count, (_sample(self.cut, *pair) for pair in made), {})
+
+            def samples() -> Iterator[_Sample]:
+                for i in train:
+                    pixels = real.split.pool[i].permute(1, 2, 0).numpy()
+                    yield pixels, real.split.targets[i].tolist()
+                for image, entry in made:
+                    yield _sample(self.cut, image, entry)
+
+            return Made(len(train) + recompose.count, samples(), {})
 
         content = [real.sha256, train.tolist(), recompose.key(), *self.cut]
         return kept(self.cache_dir / "svhn-recomposed", content, make)

@@ -1,6 +1,8 @@
 """What a transformer did to a batch of images: input, where it was read, output."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from PIL import Image
@@ -29,6 +31,12 @@ class Warp:
     def __len__(self) -> int:
         return len(self.U)
 
+    @classmethod
+    def joined(cls, parts: Sequence["Warp"]) -> "Warp":
+        """Put batches of one transformer together."""
+        names = ("U", "outlines", "points", "V")
+        return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
+
     def tiles(self, i: int, side_px: int, margin_px: int) -> list[Image.Image]:
         """Draw input, input with outline and points, and output of image i."""
         marks = self.outlines[i], self.points[i]
@@ -53,15 +61,18 @@ def warp(transformer: SpatialTransformer, U: Tensor, theta: Tensor | None = None
 def at_work(network: nn.Module, U: Tensor) -> list[tuple[SpatialTransformer, Tensor, Tensor]]:
     """Return the spatial transformers of a network in the order of their work on the inputs U.
 
-    Beside each stands what reached it (B, C, H, W), U or the maps of an inner layer, and theta.
+    Beside each stands what reached it (B, C, H, W), U itself or the maps of an inner layer, and
+    theta.
     """
     found: list[tuple[SpatialTransformer, Tensor, Tensor]] = []
 
-    def note(layer: SpatialTransformer, inputs: tuple[Tensor, ...]) -> None:
-        found.append((layer, inputs[0], layer.theta(inputs[-1])))
+    def note(layer: SpatialTransformer, inputs: tuple[Tensor, ...], named: dict[str, Any]) -> None:
+        given = dict(zip(("U", "seen"), inputs, strict=False)) | named
+        seen = given["U"] if given.get("seen") is None else given["seen"]
+        found.append((layer, given["U"], layer.theta(seen)))
 
     hooks = [
-        module.register_forward_pre_hook(note)
+        module.register_forward_pre_hook(note, with_kwargs=True)
         for module in network.modules()
         if isinstance(module, SpatialTransformer)
     ]

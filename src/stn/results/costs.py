@@ -17,6 +17,8 @@ def costs(records: Sequence[Record]) -> dict[str, Any]:
         they were `made_of`, such as machines, with how many runs each, the most frequent first.
         What no run tells is None; of `cpu_s`, what one does not tell.
     """
+    told = [record.num_images for record in records if record.num_images]
+    images = _counted(", ".join(f"{num} {name}" for name, num in nums.items()) for nums in told)
     return {
         "num_runs": len(records),
         "wall_s": sum(sorted(record.wall_s for record in records)),
@@ -30,6 +32,7 @@ def costs(records: Sequence[Record]) -> dict[str, Any]:
             "machine": _counted(record.device for record in records),
             "commit (+: with changes)": _counted(commit(record) for record in records),
             "code": _counted(record.code or "not told" for record in records),
+            **({"images": images} if images else {}),
             "data, SHA-256": _counted(r.data_sha256[:12] for r in records if r.data_sha256),
             "versions": _counted(f"{k} {v}" for r in records for k, v in r.versions.items()),
         },

@@ -20,6 +20,7 @@ HARMLESS = frozenset(
         "transform",
         "tune",
         "data.label",
+        "data.module.recompose.fonts",
         "data.name",
         "data.size",
         "data.sizes",

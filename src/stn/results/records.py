@@ -63,6 +63,7 @@ class Record(Checked):
         run_id: readable name and hash of everything that changes the result.
         transform: None for a network without a transformer.
         metrics: what was measured, by `<split>_<metric>`; of a finished run only.
+        num_images: images of each split, as `CellData.count_images` counts them; None if not told.
         samples: training samples seen, repetitions counted.
         step_ms: mean time of a training step.
         wall_s: time from start to finish of the run.
@@ -106,6 +107,7 @@ class Record(Checked):
     finished_at: Timestamp
     peak_rss_mib: Duration | None = None
     cpu_s: Duration | None = None
+    num_images: dict[Name, Count] | None = None
     code: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")] | None = None
     message: str | None = None
 

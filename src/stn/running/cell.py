@@ -82,6 +82,7 @@ def _run(cell: Cell) -> Record:
         started_at=started_at,
         num_params=num_parameters(task.network),
         data_sha256=data.data_sha256(),
+        num_images=data.count_images(),
     )
     try:
         if cell.config["trainer"]["devices"] == 1:

@@ -13,14 +13,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 from stn.drawing.sheets import ExampleRow, alignment_sheet, class_means, example_sheet
-from stn.drawing.warps import at_work, warp
+from stn.drawing.warps import Warp, at_work, warp
 from stn.results.comparison import Comparison
 from stn.results.figures import number
 from stn.results.records import Record
 from stn.results.table import Column, Metric, Row
 from stn.running.finished import restore
 from stn.running.preparing import build_data
-from stn.transformers import SpatialTransformer
 
 NUM_ALIGNED, MAX_CLASSES = 1000, 10
 BATCH_SIZE = 500
@@ -40,7 +39,7 @@ class Rivals:
 
 @dataclass(frozen=True)
 class Networks:
-    """The networks of rivals, with their test set: images U (N, C, H, W) and classes (N,)."""
+    """The networks of rivals, with their test set: images U (N, C, H, W) and classes (N, ...)."""
 
     baseline: nn.Module
     others: tuple[nn.Module, ...]
@@ -50,6 +49,8 @@ class Networks:
 
 def find_rivals(comparison: Comparison, column: Column, baseline: str) -> Rivals | None:
     """Return the runs of the first seed that most networks of a column have, if there are two.
+
+    Rows that have other images than the baseline cannot be compared with it in pictures.
 
     Args:
         comparison: the table.
@@ -61,7 +62,11 @@ def find_rivals(comparison: Comparison, column: Column, baseline: str) -> Rivals
         return {record.seed: record for record in comparison.cell(row, column.key).finished}
 
     ours = runs_of(baseline)
-    theirs = [(r, runs_of(r.key)) for r in comparison.table.rows if r.baseline == baseline]
+    theirs = [
+        (row, {s: r for s, r in runs_of(row.key).items() if s in ours and r.data == ours[s].data})
+        for row in comparison.table.rows
+        if row.baseline == baseline
+    ]
     num = {seed: sum(seed in runs for _, runs in theirs) for seed in ours}
     if not any(num.values()):
         return None
@@ -84,7 +89,7 @@ def load(
 
     Raises:
         OSError: a run or the data are not there.
-        ValueError: they are not usable, or an image has not one class.
+        ValueError: they are not usable, or an image has no class.
     """
     entries = (rivals.baseline, *rivals.others)
     cells, tasks = zip(
@@ -95,8 +100,8 @@ def load(
     datamodule.prepare_data()
     loader = datamodule.test_dataloader()
     images, labels = zip(*(datamodule.on_after_batch_transfer(b, 0) for b in loader), strict=True)
-    if not isinstance(labels[0], Tensor) or labels[0].ndim != 1 or labels[0].is_floating_point():
-        raise ValueError("pictures are of images that have one class each")
+    if not isinstance(labels[0], Tensor) or labels[0].ndim > 2 or labels[0].is_floating_point():
+        raise ValueError("pictures are of images that have classes")
     first, *others = (task.network.eval() for task in tasks)
     return Networks(first, tuple(others), torch.cat(images), torch.cat(labels))
 
@@ -116,8 +121,7 @@ def draw_examples(rivals: Rivals, networks: Networks, title: str, num: int) -> I
     ):
         numbers = wrong[chosen]
         answers = networks.labels[numbers], guesses[numbers]
-        for name, transformer in _transformers(row, network, networks.U) if len(numbers) else ():
-            drawn = warp(transformer, networks.U[numbers])
+        for name, drawn in _warps(row, network, networks.U[numbers]):
             rows.append(ExampleRow(name, _result(rivals, record), drawn, numbers, *answers))
     if not rows:
         return None
@@ -136,8 +140,8 @@ def draw_alignment(rivals: Rivals, networks: Networks, title: str) -> Image.Imag
     num_classes = int(labels.max()) + 1
     rows = [("input", "", class_means(U, labels, num_classes))]
     for (row, record), network in zip(rivals.others, networks.others, strict=True):
-        for name, transformer in _transformers(row, network, networks.U):
-            means = class_means(warp(transformer, U).V, labels, num_classes)
+        for name, drawn in _warps(row, network, U):
+            means = class_means(drawn.V, labels, num_classes)
             rows.append((name, _result(rivals, record), means))
     if len(rows) == 1:
         return None
@@ -184,15 +188,20 @@ def _spread(labels: Tensor, eligible: Tensor) -> Tensor:
     return positions[torch.tensor(rank, dtype=torch.int64).argsort(stable=True)]
 
 
-def _transformers(row: Row, network: nn.Module, U: Tensor) -> list[tuple[str, SpatialTransformer]]:
-    """The transformers that get the images themselves, by name: numbered if there are several.
+def _warps(row: Row, network: nn.Module, U: Tensor) -> list[tuple[str, Warp]]:
+    """What the transformers that get the images themselves make of them, by name: numbered if many.
 
     Those further in warp feature maps, or what another one hands on.
     """
-    found = [layer for layer, maps, _ in at_work(network, U[:1]) if torch.equal(maps, U[:1])]
-    if len(found) == 1:
-        return [(row.label, found[0])]
-    return [(f"{row.label} {i + 1}/{len(found)}", t) for i, t in enumerate(found)]
+    parts = [
+        [warp(t, maps, theta) for t, maps, theta in at_work(network, batch) if maps is batch]
+        for batch in U.split(BATCH_SIZE)
+        if len(batch)
+    ]
+    warps = [Warp.joined(these) for these in zip(*parts, strict=True)]
+    if len(warps) == 1:
+        return [(row.label, warps[0])]
+    return [(f"{row.label} {i + 1}/{len(warps)}", found) for i, found in enumerate(warps)]
 
 
 def _result(rivals: Rivals, record: Record) -> str:

@@ -66,7 +66,7 @@ def look(network: nn.Module, data: Any, split: str) -> Looks:
         ValueError: it has no transformer, or one whose warps are not affine.
     """
     matrices, outputs = [], []
-    network.eval()
+    hook = network.eval().register_forward_hook(lambda _, given, found: outputs.append(found))
     for numbers in data.order(split).split(BATCH):
         U, _ = data.drawn(split, numbers)
         found: list[Tensor] = []
@@ -77,12 +77,12 @@ def look(network: nn.Module, data: Any, split: str) -> Looks:
             A = torch.eye(3).repeat(len(U), 1, 1)
             A[:, :2] = transformer.transform.matrix(theta)
             # What reads the image itself stands beside the others, not behind them.
-            so_far = A if maps.shape == U.shape and torch.equal(maps, U) else so_far @ A
+            so_far = A if maps is U else so_far @ A
             found.append(so_far)
         if not found:
             raise ValueError("the network has no transformer")
         matrices.append(torch.stack(found))
-        outputs.append(network(U))
+    hook.remove()
     return Looks(torch.cat(matrices, dim=1), torch.cat(outputs))
 
 
@@ -115,11 +115,14 @@ def _crops(before: Looks, after: Looks, places: Places) -> list[str]:
     """Say how large the crops are, and how much of the box they hold, before training and after."""
     lines = ["| transformer | scale | box in the crop, % | scale against the box's: slope | r |"]
     lines += ["|-|-|-|-|-|"]
-    sides = ((places.boxes[:, 2:] - places.boxes[:, :2]).prod(dim=1).sqrt() / 2).numpy()
+    sizes = places.sizes
+    if sizes is None:
+        sizes = (places.boxes[:, 2:] - places.boxes[:, :2]).prod(dim=1).sqrt() / 2
+    sides = sizes.numpy()
+    covered = [100 * looks.covered(places.boxes) for looks in (before, after)]
     for t in range(len(after.A)):
-        cells = [f"{t + 1}"]
-        cells.append(_change(before.scales()[t], after.scales()[t]))
-        cells.append(_change(*(100 * looks.covered(places.boxes)[t] for looks in (before, after))))
+        cells = [f"{t + 1}", _change(before.scales()[t], after.scales()[t])]
+        cells.append(_change(covered[0][t], covered[1][t]))
         scales = after.scales()[t].numpy()
         if sides.std() > 1e-6 and scales.std() > 1e-6:
             fit = stats.linregress(sides, scales)
