@@ -106,7 +106,8 @@ def test_a_file_is_not_removed_before_the_next_has_its_rows(
     assert older.exists()
     (cell.folder / "result.json").unlink()
     run_cell(cell)
-    assert not older.exists() and not same_second.exists()
+    assert not older.exists()
+    assert not same_second.exists()
     assert another.exists()
 
 
@@ -156,7 +157,7 @@ def test_each_cell_of_each_table_finds_its_place(table: str, compose_train) -> N
     content = OmegaConf.to_container(compose_train(f"+table={table}").table)
     for row in content["rows"]:
         for column in content["columns"]:
-            if not row["overrides"]:
+            if "overrides" not in row:
                 continue
             chosen = (column["overrides"] | row["overrides"]).items()
             overrides = [f"{key}={value}" for key, value in chosen]

@@ -143,7 +143,8 @@ def place_in_table(config: Mapping[str, Any]) -> tuple[str, str, str]:
         (len(overrides), row["key"], column["key"])
         for row in table["rows"]
         for column in table["columns"]
-        if row["overrides"] and _hold(overrides := column["overrides"] | row["overrides"], config)
+        if row.get("overrides")  # others have the paper's numbers only
+        and _hold(overrides := column.get("overrides", {}) | row["overrides"], config)
     ]
     if places:
         return table["title"], *max(places, key=lambda found: found[0])[1:]
