@@ -28,6 +28,12 @@ def test_an_affine_warp_is_told_exactly(angle: float) -> None:
     assert found["folded"] == 0
 
 
+def test_the_share_outside_is_that_of_the_area() -> None:
+    thetas = torch.cat([affine(0, 1, 1, (x, 0)) for x in (0, 0.01, 1, -2.5)])
+    outside = telling(Affine(), thetas)["outside"].tolist()
+    assert outside == pytest.approx([0, 0, 0.5, 1], abs=1e-6)
+
+
 def test_a_spline_bends_with_the_square_of_its_offsets() -> None:
     family = ThinPlateSpline((3, 4))
     theta = torch.randn(2, family.num_params, generator=torch.Generator().manual_seed(0)) / 20

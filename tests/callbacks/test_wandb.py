@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import signal
@@ -10,7 +11,14 @@ import pytest
 from omegaconf import OmegaConf
 
 from stn.callbacks.metrics import MetricsFile
-from stn.callbacks.wandb import STEP, LenientWandbLogger, logged_in, place_in_table
+from stn.callbacks.wandb import (
+    STEP,
+    LenientWandbLogger,
+    in_file_only,
+    logged_in,
+    place_in_table,
+)
+from stn.drawing.sheets import STAGES
 from stn.running.cell import run_cell
 from stn.tasks.task import DivergedError, Task
 from tests.wandb_files import history, records
@@ -53,15 +61,18 @@ def assert_one_file_has_every_row(folder: Path) -> None:
         (int(row["trainer/global_step"]), name, float(value))
         for row in rows
         for name, value in row.items()
-        if not name.startswith(("_", "trainer/", "panels"))
+        if not name.startswith(("_", "trainer/", "panels", "histogram", "samples"))
     ]
-    wanted = [r for r in MetricsFile(folder / "metrics.csv").rows() if not r[1].startswith("theta")]
+    wanted = [r for r in MetricsFile(folder / "metrics.csv").rows() if not in_file_only(r[1])]
     # One call's numbers come in any order.
     assert sorted(found) == sorted(wanted)
     drawn = [
         int(row["trainer/global_step"]) for row in rows if "panels" in row or "panels/_type" in row
     ]
     assert sorted(drawn) == sorted(int(p.stem[5:]) for p in (folder / "panels").glob("*.png"))
+    assert [row["trainer/global_step"] for row in rows if "samples/path" in row] == [
+        str(max(drawn))
+    ]
 
 
 def test_a_run_that_was_stopped_twice_has_one_file_offline_with_every_row(
@@ -136,6 +147,27 @@ def test_a_run_tells_its_axis_place_size_and_cost(make_cell, monkeypatch) -> Non
     names = {name for row in history(next(cell.folder.glob("wandb/*/*.wandb"))) for name in row}
     assert {"gradient/classifier", "lr"} <= names
     assert "gradient/localisation" not in names
+
+
+def test_the_same_images_over_time_stand_in_one_table_and_nothing_in_the_home(
+    make_cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("WANDB_DATA_DIR", raising=False)
+    cell = make_cell("model=parallel_st_fcn", "transform=tps", "logger=wandb")
+    run_cell(cell)
+    files = [p for p in (cell.folder / "wandb/artifacts").rglob("*") if p.is_file()]
+    contents = [path.read_bytes() for path in files]
+    table = next(json.loads(c) for c in contents if c.startswith(b'{"_type": "table"'))
+    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+    places = [(row["step"], row["transformer"], row["image"]) for row in rows]
+    assert places == [(s, t, i) for s in (0, 8, 16, 20) for t in (1, 2) for i in range(10)]
+    assert {(row["image"], row["true"]) for row in rows} == {(i, str(i)) for i in range(10)}
+    pictures = {hashlib.sha256(content).hexdigest() for content in contents}
+    assert {row[stage]["sha256"] for row in rows for stage in STAGES} <= pictures
+    assert not [p for p in (tmp_path / "home").rglob("*") if "artifacts" in p.parts]
+    assert "WANDB_DATA_DIR" not in os.environ
 
 
 def test_a_diverged_run_ends_with_another_exit_code(make_cell, monkeypatch) -> None:

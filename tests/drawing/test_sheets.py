@@ -1,12 +1,20 @@
+import pytest
 import torch
 from PIL import Image
 
 from stn.drawing import sheets
-from stn.drawing.sheets import ExampleRow, alignment_sheet, class_means, example_sheet
+from stn.drawing.sheets import (
+    INK,
+    ExampleRow,
+    alignment_sheet,
+    class_means,
+    example_sheet,
+    panel_sheet,
+)
 from stn.drawing.tiles import tile
 from stn.drawing.warps import Warp, warp
 from stn.models.mnist import StFcn
-from stn.transformers import ThinPlateSpline
+from stn.transformers import Affine, ThinPlateSpline
 
 
 def example_row(num: int, seed: int = 0) -> ExampleRow:
@@ -15,6 +23,46 @@ def example_row(num: int, seed: int = 0) -> ExampleRow:
     drawn: Warp = warp(transformer, torch.rand(num, 1, 20, 28, generator=random))
     labels = torch.randint(0, 10, (num,), generator=random)
     return ExampleRow("ST-CNN TPS", "error 0.50 %", drawn, torch.arange(num), labels, labels + 1)
+
+
+def panel(scale: float, num: int = 2) -> tuple[Image.Image, list, Warp]:
+    transformer = StFcn((3, 20, 28), 10, 4, Affine(), output_size=(14, 30)).transformer
+    theta = torch.tensor([[scale, 0.0, 0, 0, scale, 0]]).repeat(num, 1)
+    drawn = warp(transformer, torch.rand(num, 3, 20, 28), theta)
+    words = [[("is 7", INK), ("said 1", INK)]] * num
+    return *panel_sheet("title", [drawn, drawn], words), drawn
+
+
+def test_a_panel_tells_where_its_stages_are() -> None:
+    sheet, boxes, drawn = panel(scale=1.5)
+    assert [len(images) for images in boxes] == [2, 2]
+    for images in boxes:  # the same warp twice
+        for i, (before, look, after) in enumerate(images):
+            margin = (look[2] - look[0] - sheets.SIDE_PX) // 2
+            assert sheet.crop(before) == tile(drawn.U[i], sheets.SIDE_PX)
+            assert sheet.crop(look) == drawn.tiles(i, sheets.SIDE_PX, margin)[1]
+            assert sheet.crop(after) == tile(drawn.V[i], sheets.SIDE_PX)
+    tops = [box[1] for images in boxes for box in images[0]]
+    assert tops == sorted({*tops})
+
+
+@pytest.mark.parametrize("scale", [0.3, 1.0, 1.7, 2.4])
+@pytest.mark.parametrize("num", [1, 4])
+def test_nothing_of_a_panel_is_cut(scale: float, num: int) -> None:
+    sheet, boxes, _ = panel(scale, num)
+    paper = ((255, 255),) * 3
+    width, height = sheet.size
+    edges = ((0, 0, width, 8), (0, 0, 8, height), (width - 8, 0, *sheet.size))
+    for box in (*edges, (0, height - 8, *sheet.size)):
+        assert sheet.crop(box).getextrema() == paper
+    for left, top, right, bottom in (look for images in boxes for _, look, _ in images):
+        picture = sheet.crop((left, top, right, bottom))
+        columns = [picture.crop((x, 0, x + 2, picture.height)) for x in (0, picture.width - 2)]
+        assert [column.getextrema() for column in columns] == [paper, paper]
+
+
+def test_what_is_far_out_does_not_make_a_panel_endless() -> None:
+    assert panel(scale=900)[0].size == panel(scale=3)[0].size
 
 
 def count(sheet: Image.Image, part: Image.Image) -> int:

@@ -29,10 +29,10 @@ def telling(transform: Transform, theta: Tensor) -> dict[str, Tensor]:
         where the output shows more than the image; `shear`, 0 to 1, the difference of the two
         scales relative to their sum; `shift_x`, `shift_y` of the centre; `bending`, the mean of
         squared second derivatives, 0 of affine warps; `folded`, the share of the area that is
-        turned over against the rest; `outside`, the share of sample points beside the image.
+        turned over against the rest; `outside`, the share of the area beside the image.
     """
-    grid = transform.grid(theta, (SIDE, SIDE)).double().cpu()
-    outside, grid = outside_fraction(grid), grid.clamp(-FAR, FAR)
+    grid = transform.grid(theta, (SIDE, SIDE)).double().cpu().clamp(-FAR, FAR)
+    centres = grid.unfold(1, 2, 1).unfold(2, 2, 1).mean(dim=(-2, -1))  # of its cells
     target = base_grid((SIDE, SIDE), torch.float64).flatten(0, 1)
     ones = torch.ones_like(target[:, :1])
     fit = torch.linalg.pinv(torch.cat([target, ones], 1)) @ grid.flatten(1, 2)  # (B, 3, 2)
@@ -50,7 +50,7 @@ def telling(transform: Transform, theta: Tensor) -> dict[str, Tensor]:
         "shift_y": shift[:, 1],
         "bending": _bending(grid),
         "folded": torch.minimum(turned, 1 - turned),
-        "outside": outside,
+        "outside": outside_fraction(centres).double(),
     }
 
 

@@ -1,5 +1,6 @@
-"""Pictures with words: images that one network gets right and another wrong; mean images."""
+"""Pictures with words: what transformers do, images that one network alone gets right, means."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,8 +18,11 @@ INK, FAINT, GOOD, BAD = (20, 20, 20), (105, 105, 105), (0, 120, 60), (200, 30, 3
 TRIO = ("(a) input", "(b) grid", "(c) output")
 TRIO_PX = 3 * SIDE_PX + 2 * MARGIN_PX + 2 * GAP_PX
 STEP_PX = TRIO_PX + 60  # to the next trio
+STAGES = ("input", "where it looks", "output")
+FURTHEST = 2.5  # what is further out than this many times the image's border is not shown
 
 Words = tuple[str, Colour]
+Box = tuple[int, int, int, int]  # left, top, right, bottom, in pixels
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,51 @@ class ExampleRow:
     baseline: Tensor
 
 
+def panel_sheet(
+    title: str, warps: Sequence[Warp], answers: Sequence[Sequence[Words]]
+) -> tuple[Image.Image, list[list[list[Box]]]]:
+    """Draw what transformers do to the same images: three rows each, a column an image.
+
+    Args:
+        title: first line.
+        warps: of each transformer, in the order of their work.
+        answers: lines above the column of each image.
+
+    Returns:
+        The picture, and where in it the three stages (`STAGES`) of each image of each warp are.
+    """
+    margins = [_room(drawn) for drawn in warps]
+    step, between = SIDE_PX + 2 * max(margins) + 3 * GAP_PX, LINE_PX // 2
+    lines = max((len(words) for words in answers), default=0)
+    head = EDGE_PX + int((2.8 + lines) * LINE_PX)
+    height = sum(3 * (SIDE_PX + between) + 2 * margin for margin in margins)
+    num = max(len(drawn) for drawn in warps)
+    size = (2 * EDGE_PX + LABEL_PX + num * step, head + height + EDGE_PX)
+    sheet = _titled(size, title, _legend())
+    draw = ImageDraw.Draw(sheet)
+    for i, words in enumerate(answers):
+        for line, part in enumerate(words):
+            centre = EDGE_PX + LABEL_PX + (i + 0.5) * step, head + (line - lines - 0.3) * LINE_PX
+            _write(draw, centre, [part], "ma")
+    boxes: list[list[list[Box]]] = []
+    top = head
+    for t, (drawn, margin) in enumerate(zip(warps, margins, strict=True)):
+        trios = [drawn.tiles(i, SIDE_PX, margin) for i in range(len(drawn))]
+        boxes.append([[] for _ in trios])
+        for stage, name in enumerate(STAGES):
+            room = margin if stage == 1 else 0
+            label = f"{t + 1}: {name}" if len(warps) > 1 else name
+            draw.text((EDGE_PX, top + room + SIDE_PX / 2), label, INK, _font(TEXT_SIZE), "lm")
+            inner = (margin - room, margin - room, margin + SIDE_PX + room, margin + SIDE_PX + room)
+            for i, trio in enumerate(trios):
+                left = EDGE_PX + LABEL_PX + i * step + (step - SIDE_PX) // 2 - room
+                sheet.paste(trio[stage].crop(inner), (left, top))
+                side = SIDE_PX + 2 * room
+                boxes[t][i].append((left, top, left + side, top + side))
+            top += SIDE_PX + 2 * room + between
+    return sheet, boxes
+
+
 def example_sheet(
     title: str, subtitle: str, rivals: tuple[str, str], rows: Sequence[ExampleRow]
 ) -> Image.Image:
@@ -55,9 +104,8 @@ def example_sheet(
     num = max(len(row.numbers) for row in rows)
     head, row_px = EDGE_PX + int(4.8 * LINE_PX), SIDE_PX + 2 * MARGIN_PX + LINE_PX
     size = (2 * EDGE_PX + LABEL_PX + num * STEP_PX, head + len(rows) * row_px + EDGE_PX)
-    sheet = _titled(size, title, subtitle)
+    sheet = _titled(size, title, [(subtitle, FAINT)], _legend())
     draw = ImageDraw.Draw(sheet)
-    _write(draw, (EDGE_PX, EDGE_PX + 2.4 * LINE_PX), _legend())
     for column in range(num):
         _draw_trio_header(draw, EDGE_PX + LABEL_PX + column * STEP_PX, head)
     for i, row in enumerate(rows):
@@ -84,7 +132,7 @@ def alignment_sheet(
     num = max(len(images) for _, _, images in rows)
     step, head = SIDE_PX + 12, EDGE_PX + int(3.8 * LINE_PX)
     size = (2 * EDGE_PX + LABEL_PX + num * step, head + len(rows) * step + EDGE_PX)
-    sheet = _titled(size, title, subtitle)
+    sheet = _titled(size, title, [(subtitle, FAINT)])
     for label in range(num):
         centre = EDGE_PX + LABEL_PX + label * step + SIDE_PX / 2, head - 6
         ImageDraw.Draw(sheet).text(centre, str(label), FAINT, _font(TEXT_SIZE), anchor="md")
@@ -110,15 +158,23 @@ def class_means(images: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     return sums / labels.bincount(minlength=num_classes).clamp(min=1)[:, None, None, None]
 
 
-def _titled(size: tuple[int, int], title: str, subtitle: str) -> Image.Image:
-    """An empty sheet with two lines on top, at least as wide as they are."""
-    fonts = _font(TITLE_SIZE), _font(TEXT_SIZE)
-    longest = max(font.getlength(text) for font, text in zip(fonts, (title, subtitle), strict=True))
-    sheet = Image.new("RGB", (max(size[0], int(longest) + 2 * EDGE_PX), size[1]), PAPER)
+def _titled(size: tuple[int, int], title: str, *lines: Sequence[Words]) -> Image.Image:
+    """An empty sheet with a title and lines below it, at least as wide as they are."""
+    widths = [_font(TEXT_SIZE).getlength("".join(text for text, _ in line)) for line in lines]
+    longest = int(max(_font(TITLE_SIZE).getlength(title), *widths))
+    sheet = Image.new("RGB", (max(size[0], longest + 2 * EDGE_PX), size[1]), PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.text((EDGE_PX, EDGE_PX - 6), title, INK, fonts[0])
-    draw.text((EDGE_PX, EDGE_PX + 1.2 * LINE_PX), subtitle, FAINT, fonts[1])
+    draw.text((EDGE_PX, EDGE_PX - 6), title, INK, _font(TITLE_SIZE))
+    for i, line in enumerate(lines):
+        _write(draw, (EDGE_PX, EDGE_PX + 1.2 * (i + 1) * LINE_PX), line)
     return sheet
+
+
+def _room(drawn: Warp) -> int:
+    """Return the margin in pixels that all outlines and points of a warp fit into."""
+    marks = torch.cat([drawn.outlines.flatten(), drawn.points.flatten()]).abs()
+    reach = max([1.0, *marks[marks.isfinite()].clamp(max=FURTHEST).tolist()])
+    return math.ceil((reach - 1) / 2 * SIDE_PX) + SIDE_PX // 16
 
 
 def _legend() -> list[Words]:

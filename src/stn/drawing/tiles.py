@@ -3,8 +3,6 @@
 Positions are normalised as everywhere: -1 and 1 are the centres of the border pixels.
 """
 
-from collections.abc import Sequence
-
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
@@ -75,17 +73,6 @@ def _colours(image: Tensor) -> Tensor:
         mean = image.mean(dim=0, keepdim=True)
         image = (mean if len(image) == 1 else mean / mean.max().clamp(min=1e-12)).expand(3, -1, -1)
     return image.permute(1, 2, 0)
-
-
-def table_of(tiles: Sequence[Sequence[Image.Image]], gap_px: int) -> Image.Image:
-    """Put rows of tiles of one size below each other, with gaps between them and all round."""
-    width, height = tiles[0][0].width + gap_px, tiles[0][0].height + gap_px
-    columns = max(len(row) for row in tiles)
-    sheet = Image.new("RGB", (gap_px + columns * width, gap_px + len(tiles) * height), PAPER)
-    for i, row in enumerate(tiles):
-        for j, picture in enumerate(row):
-            sheet.paste(picture, (gap_px + j * width, gap_px + i * height))
-    return sheet
 
 
 def _draw_outline(sheet: Image.Image, places: Tensor, thickness: int) -> None:
