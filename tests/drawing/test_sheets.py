@@ -5,6 +5,7 @@ from PIL import Image
 from stn.drawing import sheets
 from stn.drawing.sheets import (
     INK,
+    STAGES,
     ExampleRow,
     alignment_sheet,
     class_means,
@@ -25,25 +26,28 @@ def example_row(num: int, seed: int = 0) -> ExampleRow:
     return ExampleRow("ST-CNN TPS", "error 0.50 %", drawn, torch.arange(num), labels, labels + 1)
 
 
-def panel(scale: float, num: int = 2) -> tuple[Image.Image, list, Warp]:
+def panel(scale: float, num: int = 2, shared: bool = True) -> tuple[Image.Image, list, list[Warp]]:
+    """A panel of two transformers, which see the same images or not."""
     transformer = StFcn((3, 20, 28), 10, 4, Affine(), output_size=(14, 30)).transformer
     theta = torch.tensor([[scale, 0.0, 0, 0, scale, 0]]).repeat(num, 1)
-    drawn = warp(transformer, torch.rand(num, 3, 20, 28), theta)
+    U = torch.rand(num, 3, 20, 28)
+    warps = [warp(transformer, U, theta), warp(transformer, U if shared else U.flip(3), theta / 2)]
     words = [[("is 7", INK), ("said 1", INK)]] * num
-    return *panel_sheet("title", [drawn, drawn], words), drawn
+    return *panel_sheet("title", warps, words), warps
 
 
-def test_a_panel_tells_where_its_stages_are() -> None:
-    sheet, boxes, drawn = panel(scale=1.5)
-    assert [len(images) for images in boxes] == [2, 2]
-    for images in boxes:  # the same warp twice
-        for i, (before, look, after) in enumerate(images):
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_panel_tells_where_its_stages_are(shared: bool) -> None:
+    sheet, boxes, warps = panel(scale=1.5, shared=shared)
+    for places, drawn in zip(boxes, warps, strict=True):
+        for i in range(2):
+            before, look, after = (places[stage][i] for stage in STAGES)
             margin = (look[2] - look[0] - sheets.SIDE_PX) // 2
             assert sheet.crop(before) == tile(drawn.U[i], sheets.SIDE_PX)
             assert sheet.crop(look) == drawn.tiles(i, sheets.SIDE_PX, margin)[1]
             assert sheet.crop(after) == tile(drawn.V[i], sheets.SIDE_PX)
-    tops = [box[1] for images in boxes for box in images[0]]
-    assert tops == sorted({*tops})
+    tops = {box[1] for places in boxes for stage in STAGES for box in places[stage]}
+    assert len(tops) == (5 if shared else 6)  # rows: the same input is drawn once
 
 
 @pytest.mark.parametrize("scale", [0.3, 1.0, 1.7, 2.4])
@@ -55,14 +59,14 @@ def test_nothing_of_a_panel_is_cut(scale: float, num: int) -> None:
     edges = ((0, 0, width, 8), (0, 0, 8, height), (width - 8, 0, *sheet.size))
     for box in (*edges, (0, height - 8, *sheet.size)):
         assert sheet.crop(box).getextrema() == paper
-    for left, top, right, bottom in (look for images in boxes for _, look, _ in images):
+    for left, top, right, bottom in (box for places in boxes for box in places[STAGES[1]]):
         picture = sheet.crop((left, top, right, bottom))
         columns = [picture.crop((x, 0, x + 2, picture.height)) for x in (0, picture.width - 2)]
         assert [column.getextrema() for column in columns] == [paper, paper]
 
 
 def test_what_is_far_out_does_not_make_a_panel_endless() -> None:
-    assert panel(scale=900)[0].size == panel(scale=3)[0].size
+    assert panel(scale=900)[0].size == panel(scale=5)[0].size
 
 
 def count(sheet: Image.Image, part: Image.Image) -> int:

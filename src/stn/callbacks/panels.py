@@ -150,7 +150,7 @@ class Panels(Callback):
                 row: dict[str, Any] = {"step": step, "image": i, "transformer": t + 1}
                 row |= dict(zip(("true", "predicted"), said[i], strict=True)) if said else {}
                 row |= {name: values[i].item() for name, values in numbers.items()}
-                rows.append(row | {"boxes": dict(zip(STAGES, boxes[t][i], strict=True))})
+                rows.append(row | {"boxes": {stage: boxes[t][stage][i] for stage in STAGES}})
         info, content = PngInfo(), io.BytesIO()
         info.add_text(TOLD, json.dumps({"rows": rows, "histograms": histograms}), zip=True)
         image.save(content, "PNG", pnginfo=info)

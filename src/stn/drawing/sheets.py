@@ -47,47 +47,48 @@ class ExampleRow:
 
 def panel_sheet(
     title: str, warps: Sequence[Warp], answers: Sequence[Sequence[Words]]
-) -> tuple[Image.Image, list[list[list[Box]]]]:
-    """Draw what transformers do to the same images: three rows each, a column an image.
+) -> tuple[Image.Image, list[dict[str, list[Box]]]]:
+    """Draw what transformers do to the same images, a column an image and a row a stage.
 
     Args:
         title: first line.
-        warps: of each transformer, in the order of their work.
+        warps: of each transformer, in the order of their work; those of one input share its row.
         answers: lines above the column of each image.
 
     Returns:
-        The picture, and where in it the three stages (`STAGES`) of each image of each warp are.
+        The picture, and for each transformer where its stages (`STAGES`) are, a box an image.
     """
-    margins = [_room(drawn) for drawn in warps]
-    step, between = SIDE_PX + 2 * max(margins) + 3 * GAP_PX, LINE_PX // 2
-    lines = max((len(words) for words in answers), default=0)
-    head = EDGE_PX + int((2.8 + lines) * LINE_PX)
-    height = sum(3 * (SIDE_PX + between) + 2 * margin for margin in margins)
-    num = max(len(drawn) for drawn in warps)
-    size = (2 * EDGE_PX + LABEL_PX + num * step, head + height + EDGE_PX)
+    shared = all(drawn.U is warps[0].U for drawn in warps)
+    rows: list[tuple[int, str, list[Image.Image]]] = []
+    for t, drawn in enumerate(warps):
+        if not (shared and t):
+            rows.append((t, STAGES[0], [tile(U, SIDE_PX) for U in drawn.U]))
+        room, looks = _room(drawn), zip(drawn.U, drawn.outlines, drawn.points, strict=True)
+        rows.append((t, STAGES[1], [tile(U, SIDE_PX, room, *marks) for U, *marks in looks]))
+        rows.append((t, STAGES[2], [tile(V, SIDE_PX) for V in drawn.V]))
+    step = max(pictures[0].width for _, _, pictures in rows) + 3 * GAP_PX
+    num_lines = max((len(lines) for lines in answers), default=0)
+    top = EDGE_PX + int((2.8 + num_lines) * LINE_PX)
+    height = sum(pictures[0].height + LINE_PX // 2 for _, _, pictures in rows)
+    size = (2 * EDGE_PX + LABEL_PX + len(warps[0]) * step, top + height + EDGE_PX)
     sheet = _titled(size, title, _legend())
-    draw = ImageDraw.Draw(sheet)
-    for i, words in enumerate(answers):
-        for line, part in enumerate(words):
-            centre = EDGE_PX + LABEL_PX + (i + 0.5) * step, head + (line - lines - 0.3) * LINE_PX
-            _write(draw, centre, [part], "ma")
-    boxes: list[list[list[Box]]] = []
-    top = head
-    for t, (drawn, margin) in enumerate(zip(warps, margins, strict=True)):
-        trios = [drawn.tiles(i, SIDE_PX, margin) for i in range(len(drawn))]
-        boxes.append([[] for _ in trios])
-        for stage, name in enumerate(STAGES):
-            room = margin if stage == 1 else 0
-            label = f"{t + 1}: {name}" if len(warps) > 1 else name
-            draw.text((EDGE_PX, top + room + SIDE_PX / 2), label, INK, _font(TEXT_SIZE), "lm")
-            inner = (margin - room, margin - room, margin + SIDE_PX + room, margin + SIDE_PX + room)
-            for i, trio in enumerate(trios):
-                left = EDGE_PX + LABEL_PX + i * step + (step - SIDE_PX) // 2 - room
-                sheet.paste(trio[stage].crop(inner), (left, top))
-                side = SIDE_PX + 2 * room
-                boxes[t][i].append((left, top, left + side, top + side))
-            top += SIDE_PX + 2 * room + between
-    return sheet, boxes
+    middles = [EDGE_PX + LABEL_PX + (i + 0.5) * step for i in range(len(warps[0]))]
+    for middle, lines in zip(middles, answers, strict=False):
+        for i, line in enumerate(lines):
+            place = middle, top - (num_lines - i + 0.3) * LINE_PX
+            _write(ImageDraw.Draw(sheet), place, [line], "ma")
+    boxes: list[dict[str, list[Box]]] = [{} for _ in warps]
+    for t, stage, pictures in rows:
+        is_own = len(warps) > 1 and not (shared and stage == STAGES[0])
+        label, centre = f"{t + 1}: {stage}" if is_own else stage, top + pictures[0].height / 2
+        ImageDraw.Draw(sheet).text((EDGE_PX, centre), label, INK, _font(TEXT_SIZE), "lm")
+        boxes[t][stage] = []
+        for middle, picture in zip(middles, pictures, strict=True):
+            left = int(middle) - picture.width // 2
+            sheet.paste(picture, (left, top))
+            boxes[t][stage].append((left, top, left + picture.width, top + picture.height))
+        top += pictures[0].height + LINE_PX // 2
+    return sheet, [boxes[0] | found for found in boxes] if shared else boxes
 
 
 def example_sheet(
