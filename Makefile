@@ -48,7 +48,7 @@ INTACT := import importlib.util, os, sys; stn = importlib.util.find_spec("stn");
 REBUILD := $(shell [ ! -e $(INSTALLING) ] && $(PY) -c '$(SUITABLE)' 2>/dev/null \
 	&& $(PY) -c '$(INTACT)' 2>/dev/null || echo .new-environment)
 
-.PHONY: help setup .new-environment test check fonts smoke report bench clean
+.PHONY: help setup .new-environment test check fonts smoke report wandb-report bench clean
 
 help: ## this list
 	@echo 'Usage: make TARGET [VARIABLE=value ...]'
@@ -124,6 +124,9 @@ smoke: ## Table 1 with seconds of training a cell: does everything run?
 
 report: $(INSTALLED) ## render all tables from the runs there are; trains nothing
 	@$(foreach table,$(TABLES),$(PY) -m stn.report table=$(table) recipe=$(RECIPE) &&) true
+
+wandb-report: $(INSTALLED) ## lay out a report of the runs that are in Weights & Biases (needs a login)
+	@$(PY) -m stn.wandb_report recipe=$(RECIPE)
 
 bench: $(INSTALLED) ## measure speed against targets and other libraries: reports/bench.md
 	OMP_NUM_THREADS=1 $(PY) -m benchmarks

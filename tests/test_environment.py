@@ -29,6 +29,7 @@ TARGETS = TABLES | {
     "smoke",
     "studies",
     "report",
+    "wandb-report",
     "bench",
     "clean",
     "fonts",

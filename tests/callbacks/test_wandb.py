@@ -135,7 +135,7 @@ def test_a_run_tells_its_axis_place_size_and_cost(make_cell, monkeypatch) -> Non
     axes = {r.metric.glob_name or r.metric.name: r.metric.step_metric for r in found}
     assert axes["*"] == STEP
     (run,) = (r.run for r in found if r.WhichOneof("record_type") == "run")
-    assert (run.job_type, run.run_group) == ("train", "Table 1: cnn, RTS")
+    assert (run.job_type, run.run_group) == ("train", "Table 1, smoke: cnn, RTS")
     assert {*run.tags} == {"Table 1", "cnn", "RTS", "smoke"}
     config = {u.key: u.value_json for u in run.config.update}
     assert (config["row"], config["column"]) == ('"cnn"', '"RTS"')

@@ -158,15 +158,15 @@ def wandb_logger(
     """
     import wandb  # half a second that a run without W&B does not pay
 
-    table, row, column = place_in_table(config)
+    (table, row, column), recipe = place_in_table(config), config["recipe"]["name"]
     run = wandb.init(
         project=project,
         entity=entity,
         id=run_id,
         name=f"{row}, {column}, seed {config['seed']}",
-        group=f"{table}: {row}, {column}",  # the seeds of a cell
+        group=group_of(table, recipe, row, column),
         job_type="train",
-        tags=[table[:64], row[:64], column[:64], config["recipe"]["name"][:64]],
+        tags=[part[:64] for part in (table, recipe, row, column)],  # W&B takes no longer ones
         dir=folder,
         config=_described(config) | {"table": table, "row": row, "column": column},
         mode=None if os.environ.get("WANDB_MODE") else ("online" if logged_in() else "offline"),
@@ -177,6 +177,11 @@ def wandb_logger(
     run.define_metric(STEP)
     run.define_metric("*", step_metric=STEP, step_sync=True)
     return LenientWandbLogger(experiment=run)
+
+
+def group_of(table: str, recipe: str, row: str, column: str) -> str:
+    """Name the group of the runs that differ in their seed alone."""
+    return f"{table}, {recipe}: {row}, {column}"
 
 
 def place_in_table(config: Mapping[str, Any]) -> tuple[str, str, str]:
