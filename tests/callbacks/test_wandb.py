@@ -170,6 +170,16 @@ def test_the_same_images_over_time_stand_in_one_table_and_nothing_in_the_home(
     assert "WANDB_DATA_DIR" not in os.environ
 
 
+def test_a_transformer_that_does_nothing_is_warned_of_and_stands_in_the_record(make_cell) -> None:
+    cell = make_cell("model=st_fcn", "recipe.localisation_lr_factor=0")
+    with pytest.warns(UserWarning, match="transformer 1: the transformer warps all images alike"):
+        record = run_cell(cell)
+    found = {name for name in record.metrics if "collapsed" in name}
+    assert found == {"val_collapsed_constant"}
+    rows = MetricsFile(cell.folder / "metrics.csv").rows()
+    assert [(step, v) for step, name, v in rows if name in found] == [(20, 1.0)]
+
+
 def test_a_diverged_run_ends_with_another_exit_code(make_cell, monkeypatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     cell = make_cell("model=fcn", "logger=wandb")

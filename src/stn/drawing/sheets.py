@@ -63,7 +63,8 @@ def panel_sheet(
     for t, drawn in enumerate(warps):
         if not (shared and t):
             rows.append((t, STAGES[0], [tile(U, SIDE_PX) for U in drawn.U]))
-        room, looks = _room(drawn), zip(drawn.U, drawn.outlines, drawn.points, strict=True)
+        room = math.ceil((min(_reach(drawn), FURTHEST) - 1) / 2 * SIDE_PX) + SIDE_PX // 16
+        looks = zip(drawn.U, drawn.outlines, drawn.points, strict=True)
         rows.append((t, STAGES[1], [tile(U, SIDE_PX, room, *marks) for U, *marks in looks]))
         rows.append((t, STAGES[2], [tile(V, SIDE_PX) for V in drawn.V]))
     step = max(pictures[0].width for _, _, pictures in rows) + 3 * GAP_PX
@@ -81,6 +82,8 @@ def panel_sheet(
     for t, stage, pictures in rows:
         is_own = len(warps) > 1 and not (shared and stage == STAGES[0])
         label, centre = f"{t + 1}: {stage}" if is_own else stage, top + pictures[0].height / 2
+        if stage == STAGES[1] and _reach(warps[t]) > FURTHEST:
+            label += "\n(and further)"
         ImageDraw.Draw(sheet).text((EDGE_PX, centre), label, INK, _font(TEXT_SIZE), "lm")
         boxes[t][stage] = []
         for middle, picture in zip(middles, pictures, strict=True):
@@ -171,11 +174,10 @@ def _titled(size: tuple[int, int], title: str, *lines: Sequence[Words]) -> Image
     return sheet
 
 
-def _room(drawn: Warp) -> int:
-    """Return the margin in pixels that all outlines and points of a warp fit into."""
+def _reach(drawn: Warp) -> float:
+    """Return how far out the outlines and points of a warp go, relative to the image's border."""
     marks = torch.cat([drawn.outlines.flatten(), drawn.points.flatten()]).abs()
-    reach = max([1.0, *marks[marks.isfinite()].clamp(max=FURTHEST).tolist()])
-    return math.ceil((reach - 1) / 2 * SIDE_PX) + SIDE_PX // 16
+    return max([1.0, *marks[marks.isfinite()].tolist()])
 
 
 def _legend() -> list[Words]:
