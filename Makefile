@@ -3,7 +3,7 @@
 
 ## RECIPE   smoke | quick | fast | paper: how long each cell trains (default quick)
 RECIPE ?= quick
-## SEEDS    how many seeds a cell is run with (default 1)
+## SEEDS    how many seeds a cell is run with (default 1, and of a study what its file says)
 SEEDS ?= 1
 ## JOBS     how many cells run side by side, one thread each (default: one per core)
 JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 1)
@@ -13,9 +13,11 @@ LAUNCHER ?= joblib
 LAUNCHER_ARGS ?=
 ## RETRY    failed | diverged: run such cells again (default: leave them, and say so)
 RETRY ?=
-## COLUMNS  columns of the table to run, such as R,RTS (default: all of conf/table/<table>.yaml)
+## COLUMNS  columns of the table or study to run, such as R,RTS (default: all of its file)
 ## LOGGER   wandb | csv; wandb stays offline unless you are logged in (default wandb)
 LOGGER ?= wandb
+## PORT     where the demo is served on this machine (default 8000)
+PORT ?= 8000
 ## PYTHON   the Python, 3.11 to 3.13, that .venv is built from (default: the newest that works)
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c '$(SUITABLE)' >/dev/null 2>&1 && echo $$p && break; done)
@@ -30,6 +32,9 @@ JOBS_submitit_local := hydra.sweeper.max_batch_size=$(JOBS)
 # and the commands never see either, because they would take it for the width.
 ONLY_COLUMNS := $(if $(filter command,$(firstword $(origin COLUMNS))),$(COLUMNS))
 unexport COLUMNS
+
+SEEDS_table := table.seeds=$(SEEDS)
+SEEDS_study := $(if $(filter file,$(origin SEEDS)),,study.seeds=$(SEEDS))
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -48,7 +53,7 @@ INTACT := import importlib.util, os, sys; stn = importlib.util.find_spec("stn");
 REBUILD := $(shell [ ! -e $(INSTALLING) ] && $(PY) -c '$(SUITABLE)' 2>/dev/null \
 	&& $(PY) -c '$(INTACT)' 2>/dev/null || echo .new-environment)
 
-.PHONY: help setup .new-environment test check fonts smoke report wandb-report bench clean
+.PHONY: help setup .new-environment test check docs fonts smoke reproduce-appendix studies report wandb-report demo bench clean
 
 help: ## this list
 	@echo 'Usage: make TARGET [VARIABLE=value ...]'
@@ -56,6 +61,8 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-27s %s\n", $$1, $$2}' Makefile
 	@for table in $(TABLES); do printf '  %-27s %s\n' "reproduce-$$table" \
 		"$$(sed -n 's/^title: //p' conf/table/$$table.yaml): run its missing cells and render it"; done
+	@for study in $(STUDIES); do printf '  %-27s %s\n' "study-$$study" \
+		"$$(sed -n 's/^title: //p' conf/study/$$study.yaml): the same of a study"; done
 	@echo
 	@awk '/^## / {sub(/^## /, "  "); print}' Makefile
 
@@ -93,18 +100,38 @@ check: $(INSTALLED) ## what CI runs: format, lint, types, then the test suite
 	$(PY) -m mypy
 	@$(MAKE) --no-print-directory test
 
+# Fails at any warning, such as a link that leads nowhere; runs the notebooks as they stand.
+docs: $(INSTALLED) ## build the documentation into build/site/index.html, every link checked
+	OMP_NUM_THREADS=1 $(PY) -m sphinx -W --keep-going -q -c docs . build/site
+	@echo "open build/site/index.html"
+
 TABLES := $(patsubst conf/table/%.yaml,%,$(wildcard conf/table/*.yaml))
+STUDIES := $(patsubst conf/study/%.yaml,%,$(wildcard conf/study/*.yaml))
 
 # Report and pictures show what there is, even after failed cells; make then fails as training did.
-reproduce-%: conf/table/%.yaml $(INSTALLED) ## run the missing cells of a table and render it
+# $(1) is table or study.
+define REPRODUCE
 	@failed=0; \
-	$(PY) -m stn.train -m +table=$* recipe=$(RECIPE) table.seeds=$(SEEDS) logger=$(LOGGER) \
+	$(PY) -m stn.train -m +$(1)=$* recipe=$(RECIPE) $(SEEDS_$(1)) logger=$(LOGGER) \
 		hydra/launcher=$(LAUNCHER) $(JOBS_$(LAUNCHER)) $(LAUNCHER_ARGS) \
 		$(if $(RETRY),retry=$(RETRY)) \
-		$(if $(ONLY_COLUMNS),'table.only=[$(ONLY_COLUMNS)]') || failed=$$?; \
-	$(PY) -m stn.report table=$* recipe=$(RECIPE) table.seeds=$(SEEDS) || failed=$$?; \
-	$(PY) -m stn.pictures table=$* recipe=$(RECIPE) || failed=$$?; \
+		$(if $(ONLY_COLUMNS),'$(1).only=[$(ONLY_COLUMNS)]') || failed=$$?; \
+	$(PY) -m stn.report $(1)=$* recipe=$(RECIPE) $(SEEDS_$(1)) || failed=$$?; \
+	$(PY) -m stn.pictures $(1)=$* recipe=$(RECIPE) || failed=$$?; \
 	exit $$failed
+endef
+
+reproduce-%: conf/table/%.yaml $(INSTALLED) ## run the missing cells of a table and render it
+	$(call REPRODUCE,table)
+
+reproduce-appendix: ## its tables, one after the other: sums, co-localisation, volumes
+	@$(foreach table,addition colocalisation volumes,$(MAKE) --no-print-directory reproduce-$(table) &&) true
+
+study-%: conf/study/%.yaml $(INSTALLED) ## run the missing cells of a study and render it
+	$(call REPRODUCE,study)
+
+studies: ## all studies, one after the other: docs/studies.md
+	@$(foreach study,$(STUDIES),$(MAKE) --no-print-directory study-$(study) &&) true
 
 DATA = $(or $(STN_DATA_DIR),data)
 FONTS := breip cabin cantarell comfortaa crosextra-carlito dejavu-core ebgaramond fanwood gfs-didot \
@@ -122,8 +149,14 @@ fonts: ## fetch fonts into the data folder, for the house numbers of svhn_recomp
 smoke: ## Table 1 with seconds of training a cell: does everything run?
 	@$(MAKE) --no-print-directory reproduce-table1 RECIPE=smoke
 
-report: $(INSTALLED) ## render all tables from the runs there are; trains nothing
-	@$(foreach table,$(TABLES),$(PY) -m stn.report table=$(table) recipe=$(RECIPE) &&) true
+report: $(INSTALLED) ## all tables and studies from the runs there are, and reports/index.html; trains nothing
+	@$(foreach table,$(TABLES),$(PY) -m stn.report table=$(table) recipe=$(RECIPE) &&) \
+	$(foreach study,$(STUDIES),$(PY) -m stn.report study=$(study) recipe=$(RECIPE) &&) \
+	$(PY) -m stn.page
+
+demo: $(INSTALLED) ## a page to drag digits and see what a transformer does: reports/demo, then served
+	@$(PY) -m stn.demo
+	@$(PY) -m http.server --bind 127.0.0.1 --directory reports/demo $(PORT)
 
 wandb-report: $(INSTALLED) ## lay out a report of the runs that are in Weights & Biases (needs a login)
 	@$(PY) -m stn.wandb_report recipe=$(RECIPE)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from stn.transformers import SpatialTransformer
 
 Warp = Callable[[Tensor, Tensor], Tensor]
-Size = tuple[int, int]
+Size = tuple[int, ...]
 
 
 class PlainTransformer(nn.Module):

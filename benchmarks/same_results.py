@@ -1,9 +1,9 @@
 """Shows that a change of the code changes no result: the same cells at two commits, bit for bit.
 
-    python benchmarks/same_results.py COMMIT [--steps 150] [--cells st_cnn/affine/mnist_r] [--write]
+    python benchmarks/same_results.py COMMIT... [--steps 150] [--cells cnn/-/mnist_r,...] [--write]
 
-Each cell is trained by its command, once with the package as it is at COMMIT and once as it is in
-the working tree, and both leave the same training losses, statistics of theta, weights (in order:
+Each cell is trained by its command, with the package as it is at each COMMIT and as it is in the
+working tree, and both leave the same training losses, statistics of theta, weights (in order:
 names may differ), validation and test errors, or the differences are listed and the exit status
 is 1. What COMMIT gave is kept in `--kept`, and is not computed again. With `--write`, and if all
 cells are the same, the committed records that COMMIT's code made are no longer marked as of other
@@ -61,7 +61,11 @@ def outcome(folder: Path) -> dict[str, Any]:
         **logged,
         **{f"weights {i}": weight for i, weight in enumerate(weights.values())},
         "num_params": record["num_params"],
-        "test_error_percent": record["test_error_percent"],
+        **{
+            name: value
+            for name, value in record.get("metrics", record).items()
+            if name.startswith("test_")
+        },
     }
 
 
@@ -105,8 +109,10 @@ def same_code(tree: Path) -> dict[str, str]:
     }
 
 
-def compare(commit: str, cells: list[str], steps: int, kept: Path, write: bool) -> int:
-    """Compare cell after cell; return how many differ."""
+def compare(
+    commit: str, cells: list[str], steps: int, kept: Path, write: bool, here: dict[str, Any]
+) -> int:
+    """Compare cell after cell; return how many differ. What cells give here is kept in `here`."""
     describe = ["git", "-C", str(ROOT), "rev-parse", "--short=12", commit]
     commit = subprocess.run(describe, check=True, capture_output=True, text=True).stdout.strip()
     num_different = 0
@@ -120,10 +126,12 @@ def compare(commit: str, cells: list[str], steps: int, kept: Path, write: bool) 
                 if not path.exists():
                     path.parent.mkdir(parents=True, exist_ok=True)
                     torch.save(outcome(train(tree, cell, steps, runs / "old")), path)
-                old = torch.load(path, weights_only=True)
-                found = differences(old, outcome(train(ROOT, cell, steps, runs / "new")))
+                if cell not in here:
+                    here[cell] = outcome(train(ROOT, cell, steps, runs / "new"))
+                found = differences(torch.load(path, weights_only=True), here[cell])
                 num_different += bool(found)
-                print(f"{cell}: {len(old)} values,", found[:5] or "all the same", flush=True)
+                found_here = found[:5] or "all the same"
+                print(f"{commit} {cell}: {len(here[cell])} values,", found_here, flush=True)
             if write and not num_different:
                 proofs = json.loads(SAME_CODE.read_text())
                 codes = same_code(tree)
@@ -138,17 +146,19 @@ def compare(commit: str, cells: list[str], steps: int, kept: Path, write: bool) 
 def main() -> None:
     """Parse the command line, compare, and say how it ended."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("commit")
+    parser.add_argument("commits", nargs="+")
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--cells", default=",".join(CELLS))
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--kept", type=Path, default=Path("reports/same_results"))
     arguments = parser.parse_args()
     cells = arguments.cells.split(",")
-    num_different = compare(
-        arguments.commit, cells, arguments.steps, arguments.kept, arguments.write
+    here: dict[str, Any] = {}
+    num_different = sum(
+        compare(commit, cells, arguments.steps, arguments.kept, arguments.write, here)
+        for commit in arguments.commits
     )
-    sys.exit(f"{num_different} of {len(cells)} cells differ" if num_different else 0)
+    sys.exit(f"{num_different} cells differ" if num_different else 0)
 
 
 if __name__ == "__main__":

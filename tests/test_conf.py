@@ -20,13 +20,14 @@ def names(group: str) -> list[str]:
 def of_family(group: str, family: str) -> list[str]:
     """Names of models or data sets of a family, by how they begin; all others are MNIST's."""
     starts = {"svhn": "svhn", "cub": "cub", "addition": "addition", "parallel": "addition"}
+    starts |= dict.fromkeys(("mnist3d", "cnn3d", "projection_cnn", "st_projection_cnn"), "mnist3d")
     found = {
         n: next((f for s, f in starts.items() if n.startswith(s)), "mnist") for n in names(group)
     }
     return [name for name in names(group) if found[name] == family]
 
 
-FAMILIES = ("mnist", "svhn", "cub", "addition")
+FAMILIES = ("mnist", "svhn", "cub", "addition", "mnist3d")
 PAIRS = [(m, d) for f in FAMILIES for m in of_family("model", f) for d in of_family("data", f)]
 PAIRS += [(model, "addition") for model in of_family("model", "mnist")]
 every_pair = pytest.mark.parametrize(("model", "data"), PAIRS)
@@ -47,7 +48,9 @@ def test_a_file_has_the_name_it_states(compose_train: Compose, group: str) -> No
 def test_every_model_takes_every_data_set_of_its_family(
     compose_train: Compose, model: str, data: str
 ) -> None:
-    cfg = compose_train(f"model={model}", f"data={data}", "recipe=smoke")
+    transform = "affine3d" if data in of_family("data", "mnist3d") else "affine"
+    chosen = f"model={model}", f"data={data}", f"transform={transform}"
+    cfg = compose_train(*chosen, "recipe=smoke")
     network = instantiate(cfg.model.network)
     U = torch.zeros(2, cfg.data.channels, *cfg.data.image_size)
     heads = [cfg.data.num_heads] if "num_heads" in cfg.data else []
@@ -59,7 +62,7 @@ def test_every_model_takes_every_data_set_of_its_family(
         assert [datamodule.crop, datamodule.crop] == cfg.data.image_size
 
 
-@pytest.mark.parametrize("transform", names("transform"))
+@pytest.mark.parametrize("transform", sorted({*names("transform")} - {"affine3d"}))
 @pytest.mark.parametrize("model", ["st_fcn", "st_cnn"])
 def test_every_transform_goes_into_every_st_network(
     compose_train: Compose, model: str, transform: str
@@ -91,11 +94,13 @@ def test_every_column_of_table_1_has_a_budget_for_every_recipe(
     compose_train: Compose, budgets: str
 ) -> None:
     table = OmegaConf.load(CONF / "model/budgets" / f"{budgets}.yaml")
-    assert table.keys() == {*of_family("data", budgets), "addition", "otherwise"}
+    others = {"addition", *of_family("data", "mnist3d"), "otherwise"}
+    assert table.keys() == {*of_family("data", budgets), *others}
     for data in table.keys() - {"otherwise"}:
         assert table[data].keys() == {*names("recipe")}
         for recipe in names("recipe"):
-            cfg = compose_train(f"data={data}", f"recipe={recipe}", "model=cnn")
+            model = "cnn3d" if data in others - {"addition"} else "cnn"
+            cfg = compose_train(f"data={data}", f"recipe={recipe}", f"model={model}")
             assert cfg.model.network.num_params == table[data][recipe]
 
 
@@ -140,7 +145,7 @@ def test_every_logger_can_be_started(compose_train: Compose, logger: str) -> Non
     ("data", "recipe"),
     [
         (d, r)
-        for f, d in (("mnist", "mnist_r"), ("svhn", "svhn"), ("cub", "cub"))
+        for f, d in (("mnist", "mnist_r"), ("svhn", "svhn"), ("cub", "cub"), ("mnist3d",) * 2)
         for r in names(f"recipe/{f}")
     ],
 )

@@ -18,11 +18,9 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
 CI = (ROOT / ".ci/run").read_text()
-# The names that other people and tools call; a target outside this list needs a reason.
-TABLES = {
-    f"reproduce-{name}" for name in ("table1", "table2", "table3", "appendix", "rot12k", "sim2")
-}
-TARGETS = TABLES | {
+# The names that other people and tools call, besides those of tables and studies; a target outside
+# this list needs a reason.
+TARGETS = {
     "setup",
     "test",
     "check",
@@ -32,10 +30,11 @@ TARGETS = TABLES | {
     "wandb-report",
     "bench",
     "clean",
+    "demo",
+    "docs",
     "fonts",
     "help",
-    "reproduce-addition",
-    "reproduce-table2_recomposed",
+    "reproduce-appendix",
 }
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
@@ -111,9 +110,10 @@ class TestMakefile:
         phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
         assert phony is not None
         public = {name for name in phony[1].split() if not name.startswith(".")}
-        public |= {f"reproduce-{path.stem}" for path in (ROOT / "conf/table").glob("*.yaml")}
-        assert set(re.findall(r"^  ([a-z0-9_-]+) +\S", make().stdout, re.MULTILINE)) == public
         assert public <= TARGETS
+        public |= {f"reproduce-{path.stem}" for path in (ROOT / "conf/table").glob("*.yaml")}
+        public |= {f"study-{path.stem}" for path in (ROOT / "conf/study").glob("*.yaml")}
+        assert set(re.findall(r"^  ([a-z0-9_-]+) +\S", make().stdout, re.MULTILINE)) == public
 
     def test_help_lists_every_variable(self) -> None:
         listed = set(re.findall(r"^  ([A-Z_]+) +\S", make("help").stdout, re.MULTILINE))
@@ -134,6 +134,12 @@ class TestMakefile:
     def test_a_terminal_width_is_not_a_choice_of_columns(self) -> None:
         assert "table.only" not in make("-n", "reproduce-table1", COLUMNS="120").stdout
         assert "'table.only=[R,RTS]'" in make("-n", "reproduce-table1", "COLUMNS=R,RTS").stdout
+
+    def test_a_study_has_the_seeds_of_its_file_unless_told_otherwise(self) -> None:
+        said = make("-n", "study-priors").stdout
+        assert "-m +study=priors recipe=quick" in said
+        assert "seeds" not in said
+        assert make("-n", "study-priors", "SEEDS=5").stdout.count("study.seeds=5") == 2
 
     def test_the_launcher_is_a_choice(self) -> None:
         assert (

@@ -1,3 +1,4 @@
+import hashlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ import yaml
 from PIL import Image
 
 from stn.pictures import main
+from stn.results.records import Record, read_record, write_record
 from stn.running.cell import run_cell
 from stn.running.preparing import Cell
 from tests.results.conftest import STUDY
@@ -49,6 +51,9 @@ def cells(make_cell: Callable[..., Cell]) -> list[Cell]:
     *_, bias = weights.values()
     bias[7] = 1e6
     torch.save(weights, path)
+    told = read_record(path.with_name("result.json")).model_dump()
+    told["weights_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    write_record(path.with_name("result.json"), Record(**told))
     return made
 
 
@@ -59,11 +64,13 @@ def test_pictures_of_what_there_is_again_and_again(
     assert said.endswith("None")
     assert "no picture of R, E: needs finished runs of one seed of fcn" in said
     assert "no picture of E: needs finished runs of one seed of cnn" in said
-    names = ["table1_smoke_R_cnn.png", "table1_smoke_R_cnn_alignment.png"]
+    stems = "table1_smoke_R_cnn", "table1_smoke_R_cnn_alignment"
+    names = sorted(f"{stem}.{ending}" for stem in stems for ending in ("png", "svg"))
     assert [path.name for path in written(tmp_path)] == names
     first = [path.read_bytes() for path in written(tmp_path)]
     for path in written(tmp_path):
         assert f"wrote {path}" in said
+    for path in tmp_path.glob("reports/*.png"):
         with Image.open(path) as picture:
             assert picture.width > 800
     pictures(OVERRIDES, "table.only=[R]", "baseline=cnn")

@@ -42,7 +42,8 @@ def runs(tmp_path: Path) -> Path:
     """A folder with a committed record, one of no cell of today, and a damaged one."""
     (tmp_path / "runs/broken").mkdir(parents=True)
     shutil.copy(CNN_R, tmp_path / "runs")
-    write_record(tmp_path / "runs/other/result.json", synthetic_record())
+    other = synthetic_record()
+    write_record(tmp_path / "runs" / other.run_id / "result.json", other)
     (tmp_path / "runs/broken/result.json").write_bytes(CNN_R.read_bytes()[:100])
     return tmp_path
 
@@ -65,6 +66,14 @@ def test_report_says_what_there_is_and_leaves_nothing_else(report: Report, runs:
     written = {path.name for path in (runs / "reports").iterdir()}
     assert written == {"table1_quick.md", "table1_quick.csv", "table1_quick.tex"}
     assert {path.name for path in runs.iterdir()} == {"runs", "reports"}
+
+
+def test_records_of_a_recipe_that_the_data_of_a_table_lack_are_counted(
+    report: Report, runs: Path
+) -> None:
+    record = next((ROOT / "results/table1/fast").glob("*.json"))
+    shutil.copy(record, runs / "runs")
+    assert "1 of recipe fast" in report("table=table2")
 
 
 def test_export_and_render_from_the_export(report: Report, runs: Path) -> None:
@@ -171,3 +180,29 @@ def test_report_needs_no_torch() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, env=environment
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_of_few_characters_gets_what_it_can_show(runs: Path, encoding: str) -> None:
+    command = [sys.executable, "-m", "stn.report", "table.only=[R]", "costs=[]"]
+    environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONPATH": str(ROOT / "src")}
+    places = {"STN_RUNS_DIR": str(runs / "runs"), "STN_REPORTS_DIR": str(runs / "reports")}
+    done = subprocess.run(
+        command, cwd=runs, env=environment | places, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"wrote" in done.stdout
+    assert (b"?" in done.stdout) is (encoding == "ascii")  # of the dots for what is missing
+
+
+def test_files_come_before_the_terminal(
+    report: Report, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise OSError("the terminal is gone")
+
+    monkeypatch.setattr("rich.console.Console.print", refuse)
+    with pytest.raises(SystemExit, match="the terminal is gone"):
+        report("table.only=[R]", "costs=[]")
+    written = {path.suffix for path in (runs / "reports").iterdir()}
+    assert written == {".md", ".csv", ".tex"}

@@ -114,6 +114,13 @@ def run(python: Path, *arguments: str, cwd: Path) -> str:
 @pytest.mark.parametrize("installed", [""], indirect=True)
 def test_the_layer_needs_the_wheel_and_torch(installed: Path, tmp_path: Path) -> None:
     assert run(installed, "-c", LAYER, cwd=tmp_path) == f"{stn.__version__}\n"
+    for path in sorted((ROOT / "src/stn").glob("*.py")):
+        if "__main__" in path.read_text():
+            command = [str(installed), "-P", "-m", f"stn.{path.stem}"]
+            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={})
+            (line,) = done.stderr.splitlines()
+            assert done.returncode == 1
+            assert "pip install 'spatial-transformer-networks[experiments]'" in line
 
 
 @pytest.mark.integration

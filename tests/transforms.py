@@ -6,7 +6,11 @@ from torch import Tensor
 
 from stn.transformers import (
     Affine,
+    Affine3d,
     Attention,
+    CubicSpline,
+    Diffeomorphic,
+    FourCorners,
     PiecewiseAffine,
     Projective,
     Rotation,
@@ -26,8 +30,18 @@ CONFIGURED: list[Transform] = [
     Projective(),
     ThinPlateSpline(),
     PiecewiseAffine(),
+    FourCorners(),
+    CubicSpline(),
+    Diffeomorphic(),
 ]
-TRANSFORMS = [*CONFIGURED, ThinPlateSpline((2, 5)), PiecewiseAffine((5, 3))]
+OF_VOLUMES: list[Transform] = [Affine3d()]  # tests/transformers/test_volumes.py
+TRANSFORMS = [
+    *CONFIGURED,
+    ThinPlateSpline((2, 5)),
+    PiecewiseAffine((5, 3)),
+    CubicSpline((2, 5)),
+    Diffeomorphic((5, 3), 1),
+]
 
 every_transform = pytest.mark.parametrize("transform", TRANSFORMS, ids=str)
 

@@ -1,6 +1,8 @@
-"""Where the configuration lies, and the folders that environment variables name in it."""
+"""Where the configuration lies, the folders that variables name in it, and the terminal."""
 
+import io
 import os
+import sys
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -14,6 +16,12 @@ def folder(variable: str, default: str) -> str:
     """Return the folder that a variable names, in full; the default if it is empty or not set."""
     value = os.environ.get(variable, "").strip()
     return str(Path(value).expanduser().absolute()) if value else default
+
+
+def show_what_can_be_shown() -> None:
+    """Have a terminal of few characters, such as ASCII, get ? for others, and stop nothing."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 OmegaConf.register_new_resolver("folder", folder, replace=True)  # ${folder:STN_RUNS_DIR,runs}

@@ -6,6 +6,8 @@ Rows are the data configurations that have a distortion (`conf/data/*.yaml`), wi
 state; columns are the fixed validation digits that the panels of a training run show.
 """
 
+import stn.extra  # noqa: F401  # isort: skip
+
 import argparse
 from pathlib import Path
 from typing import Any

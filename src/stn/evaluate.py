@@ -1,18 +1,21 @@
 """`python -m stn.evaluate run=runs/<run_id>`: what a run gave on its test set, from its weights."""
 
+import stn.extra  # noqa: F401  # isort: skip
+
 import sys
 from pathlib import Path
 
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from stn.configuration import CONF
+from stn.configuration import CONF, show_what_can_be_shown
 from stn.running.finished import evaluate
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="evaluate")
 def main(cfg: DictConfig) -> None:
     """Measure a run on the test set again, and compare it with its record."""
+    show_what_can_be_shown()
     if OmegaConf.is_missing(cfg, "run"):
         sys.exit("which run? Say run=runs/<run_id>")
     try:

@@ -5,8 +5,10 @@
 For each baseline of the table and each column with finished runs of it and of a network that is
 compared with it, it writes `<out>/<table>_<recipe>_<column>_<baseline>.png`, images that the former
 gets wrong and the latter right, and `..._alignment.png`, the mean images before and after the
-transformer. Overrides are given as to `stn.report`.
+transformer, both as SVG as well. Overrides are given as to `stn.report`.
 """
+
+import stn.extra  # noqa: F401  # isort: skip
 
 import sys
 from pathlib import Path
@@ -14,9 +16,9 @@ from pathlib import Path
 import hydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig
-from PIL import Image
 
-from stn.configuration import CONF
+from stn.configuration import CONF, show_what_can_be_shown
+from stn.files.figures import write_figure
 from stn.report import chosen_recipe, filled, table_of
 from stn.results.collect import collect
 from stn.running.examples import Rivals, draw_alignment, draw_examples, find_rivals, load
@@ -25,6 +27,7 @@ from stn.running.examples import Rivals, draw_alignment, draw_examples, find_riv
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="pictures")
 def main(cfg: DictConfig) -> None:
     """Draw what there is to draw, and say what there is not."""
+    show_what_can_be_shown()
     try:
         problems = draw_table(cfg)
     except (HydraException, ValueError) as error:
@@ -55,7 +58,7 @@ def draw_table(cfg: DictConfig) -> list[str]:
             if rivals is None:
                 missing.append(column.key)
                 continue
-            name = f"{table.name}_{comparison.recipe}_{column.key}_{baseline}"
+            name = f"{table.file_name(comparison.recipe)}_{column.key}_{baseline}"
             try:
                 _draw(cfg, rivals, f"{table.title}, {column.key} ({column.label})", name)
             except (OSError, ValueError) as error:
@@ -82,13 +85,8 @@ def _draw(cfg: DictConfig, rivals: Rivals, title: str, name: str) -> None:
         print(f"no image of {rivals.column.key} is wrong by {row} and right by a transformer's")
     for picture, ending in ((examples, ""), (alignment, "_alignment")):
         if picture is not None:
-            _save(picture, Path(cfg.out) / f"{name}{ending}.png")
-
-
-def _save(picture: Image.Image, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, optimize=True)
-    print(f"wrote {path}")
+            for path in write_figure(picture.figure, Path(cfg.out) / f"{name}{ending}"):
+                print(f"wrote {path}")
 
 
 if __name__ == "__main__":

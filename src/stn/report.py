@@ -1,6 +1,7 @@
-"""`python -m stn.report`: renders a table from the records there are; trains nothing.
+"""`python -m stn.report`: renders a table or a study from the records there are; trains nothing.
 
     python -m stn.report table=table1 [recipe=quick] [source=DIR] [out=reports] [export=DIR]
+    python -m stn.report study=priors ...
 
 Writes `<out>/<table>_<recipe>.md`, `.csv` and `.tex`, a function of the records, of the
 configuration and of the code that renders them, and pictures: `<out>/<table>_costs.png`, what is
@@ -8,12 +9,16 @@ measured against what it cost, over all recipes in the source, and, where there 
 `<out>/<table>_<recipe>_baselines.png`, the rows against their baselines over all columns. A table
 that was run with overrides is found with the same ones: "overrides=['recipe.max_steps=100']".
 `export` also copies the table's finished records to a folder, one file a run, to be committed; such
-a folder can be the `source` again.
+a folder can be the `source` again. A study is `<out>/study_<name>.md`, with a figure of its seeds;
+of other recipes than `quick`, `<out>/study_<name>_<recipe>.md`.
 """
+
+import stn.extra  # noqa: F401  # isort: skip
 
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra import compose
@@ -22,18 +27,21 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from stn.configuration import CONF
+from stn.configuration import CONF, show_what_can_be_shown
 from stn.results.collect import Collection, collect, export
 from stn.results.comparison import Comparison, compare
 from stn.results.render import write_reports
+from stn.results.study import Study
 from stn.results.table import Table, parse_table
 from stn.results.terminal import summary, to_terminal
+from stn.running.settings import NoRecipeError
 from stn.sweeping.planning import plan
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="report")
 def main(cfg: DictConfig) -> None:
     """Render the table that `cfg` names, and say what is missing."""
+    show_what_can_be_shown()
     try:
         table = table_of(cfg)
         if unknown := sorted({*(cfg.costs or ())} - {column.key for column in table.columns}):
@@ -44,13 +52,15 @@ def main(cfg: DictConfig) -> None:
 
 
 def table_of(cfg: DictConfig) -> Table:
-    """Return the table that a command was asked for, called as its file.
+    """Return the study or else the table that a command was asked for, called as its file.
 
     Raises:
-        ValueError: the table is not as it should be.
+        ValueError: it is not as it should be.
     """
-    name = HydraConfig.get().runtime.choices["table"]
-    return parse_table(name, OmegaConf.to_container(cfg.table))  # type: ignore[arg-type]
+    choices = HydraConfig.get().runtime.choices
+    group, kind = ("table", Table) if choices["study"] is None else ("study", Study)
+    content: Any = OmegaConf.to_container(cfg[group])
+    return parse_table(choices[group], content, kind)
 
 
 def chosen_recipe() -> str:
@@ -77,13 +87,13 @@ def report(cfg: DictConfig, table: Table, console: Console) -> None:
     """
     found = collect(cfg.source)
     comparison = filled(cfg, table, found, chosen_recipe())
+    paths = write_reports(comparison, Path(cfg.out))  # before a terminal that may fail
     console.print(to_terminal(comparison))
     console.print(summary(comparison))
     for line in notices(comparison, found, cfg.source):
         console.print(line, markup=False)
-    paths = write_reports(comparison, Path(cfg.out))
     if not paths:
-        kept = f"{cfg.out}/{table.name}_{comparison.recipe}.*"
+        kept = f"{cfg.out}/{table.file_name(comparison.recipe)}.*"
         console.print(f"left as they are: {kept}, for there is no run to write", markup=False)
     paths += write_pictures(cfg, comparison, found)
     for path in paths:
@@ -111,18 +121,21 @@ def write_pictures(cfg: DictConfig, comparison: Comparison, found: Collection) -
     """
     from stn.results.aggregate_figure import draw_aggregates  # matplotlib takes a second
     from stn.results.cost_figure import draw_costs, shows_something
+    from stn.results.study_figure import draw_study
 
     table, figures = comparison.table, {}
+    if isinstance(table, Study):
+        figures[f"{table.file_name(comparison.recipe)}.png"] = draw_study(comparison)
     columns = [c.key for c in table.columns] if cfg.costs is None else [*cfg.costs]
     recipes = {record.recipe for record in found.records if shows_something(record, table)}
     if columns and recipes:
         comparisons = {comparison.recipe: comparison}
         for recipe in recipes - comparisons.keys():
-            with suppress(MissingConfigException):
+            with suppress(MissingConfigException, NoRecipeError):
                 comparisons[recipe] = filled(cfg, table, found, recipe)
         of_recipes = [comparisons[recipe] for recipe in sorted(comparisons)]
-        figures[f"{table.name}_costs.png"] = draw_costs(of_recipes, columns)
-        figures[f"{table.name}_{comparison.recipe}_baselines.png"] = draw_aggregates(comparison)
+        figures[f"{table.page}_costs.png"] = draw_costs(of_recipes, columns)
+        figures[f"{table.file_name(comparison.recipe)}_baselines.png"] = draw_aggregates(comparison)
     paths = []
     for name, figure in figures.items():
         if figure is not None:

@@ -4,6 +4,8 @@ A cell is model x transform x data x recipe x seed. Its folder is `runs/<run_id>
 there, written last, means that the cell is done.
 """
 
+import stn.extra  # noqa: F401  # isort: skip
+
 import math
 import shlex
 import sys
@@ -16,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from stn.configuration import CONF
+from stn.configuration import CONF, show_what_can_be_shown
 from stn.files.locks import BUSY, CellBusyError
 from stn.results.identity import cell_id
 from stn.running.cell import run_cell
@@ -31,6 +33,7 @@ from stn.sweeping.show import SweepDisplay
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
 def main(cfg: DictConfig) -> float | str | None:
     """Run the cell that `cfg` describes; return its metric on the validation set, or BUSY."""
+    show_what_can_be_shown()
     job = HydraConfig.get()
     is_sweep = job.mode == RunMode.MULTIRUN  # the sweeper shows progress and failures
     try:
@@ -69,8 +72,9 @@ def _check(config: dict[str, Any], sweeper: str, is_sweep: bool) -> None:
         raise ValueError("a search must leave the test set alone: say tune=true, or +tuning=...")
     if config["tune"] and config["trainer"]["devices"] != 1:
         raise ValueError("a trial runs on one device: leave trainer.devices=1")
-    if "table" in config and not is_sweep:
-        raise ValueError("a table is a sweep over its cells: say -m +table=...")
+    for name in ("table", "study"):
+        if name in config and not is_sweep:
+            raise ValueError(f"a {name} is a sweep over its cells: say -m +{name}=...")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,8 @@ def main(cfg: DictConfig) -> None:
     try:
         names = sorted(path.stem for path in (CONF / "table").glob("*.yaml"))
         composed = {name: compose("train", [f"+table={name}"]).table for name in names}
-        tables = [parse_table(n, OmegaConf.to_container(composed[n])) for n in names]  # type: ignore[arg-type]
+        content: dict[str, Any] = {n: OmegaConf.to_container(composed[n]) for n in names}
+        tables: list[Table] = [parse_table(name, content[name]) for name in names]
         project, entity = cfg.logger.loggers[0].project, cfg.logger.loggers[0].entity
         entity = entity or wandb.Api().default_entity
         report_on(tables, str(cfg.recipe), project, str(entity)).save()

@@ -8,7 +8,7 @@ from torch import nn
 from stn.callbacks.panels import Panels, read_panel, written_answers
 from stn.data.distortions import Rotate
 from stn.data.mnist import MnistDataModule
-from stn.drawing.sheets import SIDE_PX
+from stn.drawing.panels import SIDE_PX
 from stn.drawing.tiles import tile
 from stn.models.mnist import Fcn, StFcn
 from stn.tasks.house_numbers import NONE

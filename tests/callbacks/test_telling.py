@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from stn.callbacks.telling import COLLAPSES, collapses, gradient_norms, telling
-from stn.transformers import Affine, Projective, ThinPlateSpline
+from stn.transformers import Affine, Affine3d, Projective, ThinPlateSpline
 
 
 def affine(angle_deg: float, scale: float, stretch: float, shift: tuple[float, float]):
@@ -26,6 +26,22 @@ def test_an_affine_warp_is_told_exactly(angle: float) -> None:
     assert (found["shift_x"], found["shift_y"]) == pytest.approx((0.1, -0.3), abs=1e-5)
     assert found["bending"] == pytest.approx(0, abs=1e-6)
     assert found["folded"] == 0
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_warp_of_volumes_is_told_likewise(sign: int) -> None:
+    random = torch.Generator().manual_seed(0)
+    axis = torch.nn.functional.normalize(torch.randn(3, generator=random), dim=0) * math.radians(35)
+    x, y, z = (sign * axis).tolist()
+    turn = torch.matrix_exp(torch.tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]]))
+    theta = torch.cat([0.8 * turn, torch.tensor([[0.1], [0.2], [-0.3]])], dim=1).reshape(1, 12)
+    found = {name: values.item() for name, values in telling(Affine3d(), theta).items()}
+    assert found["angle_deg"] == pytest.approx(35, abs=1e-3)
+    assert found["scale"] == pytest.approx(0.8, abs=1e-5)
+    shift = [found[f"shift_{axis}"] for axis in "xyz"]
+    assert shift == pytest.approx([0.1, 0.2, -0.3], abs=1e-5)
+    rest = [found[name] for name in ("shear", "bending", "folded")]
+    assert rest == pytest.approx([0, 0, 0], abs=1e-5)
 
 
 def test_the_share_outside_is_that_of_the_area() -> None:

@@ -18,7 +18,7 @@ from stn.callbacks.wandb import (
     logged_in,
     place_in_table,
 )
-from stn.drawing.sheets import STAGES
+from stn.drawing.panels import STAGES
 from stn.running.cell import run_cell
 from stn.tasks.task import DivergedError, Task
 from tests.wandb_files import history, records

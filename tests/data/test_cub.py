@@ -1,15 +1,19 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 
-from stn.data import cub
+from stn.data import cub, images
 from stn.data.cub import CubDataModule, read_birds, square
 from stn.files.verified import DataError
+from stn.running.preparing import Cell
 from tests.cub_files import write
+from tests.data.test_contract import check_contract
 
 
 def module(data_dir: Path, **changes: object) -> CubDataModule:
@@ -22,6 +26,12 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data_dir = tmp_path_factory.mktemp("cub")
     write(data_dir / "cub")
     return data_dir
+
+
+def test_it_keeps_the_contract(data_dir: Path, compose_train: Callable[..., Any]) -> None:
+    of_cell = ("recipe=smoke", "model=cub_cnn", "data=cub", f"data_dir={data_dir}")
+    config: Any = OmegaConf.to_container(compose_train(*of_cell), resolve=True)
+    check_contract(Cell(config, "cub", "python -m stn.train"))
 
 
 def test_the_official_split_and_what_is_held_out(data_dir: Path) -> None:
@@ -135,7 +145,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, damage, message: str) -> None:
 
 def test_a_picture_of_too_many_pixels_is_refused(tmp_path: Path, monkeypatch) -> None:
     write(tmp_path / "cub")
-    monkeypatch.setattr(cub, "MAX_PIXELS", 100)
+    monkeypatch.setattr(images, "MAX_PIXELS", 100)
     with pytest.raises(DataError, match="pixels are more than any has"):
         module(tmp_path).setup()
 

@@ -11,6 +11,7 @@ from stn.data.distortions import (
     ElasticDistortion,
     ProjectiveDistortion,
     Rotate,
+    RotateAbout,
     RotateTranslateScale,
     Undistorted,
     Warp,
@@ -49,6 +50,7 @@ ALL = {
     "undistorted_wide": Undistorted(size=[31, 44]),
     "rotate": Rotate(max_deg=90, size=(28, 28)),
     "rotate_wide": Rotate(max_deg=90, size=[31, 44]),
+    "rotate_about": RotateAbout(max_deg=90, centre_deg=120, size=[31, 44]),
     "similarity": similarity(),
     "similarity_wide": similarity(size=(35, 51)),
     "projective": projective(),
@@ -426,3 +428,14 @@ def test_what_cannot_be_is_refused():
         clutter(1, 29, (60, 60))
     with pytest.raises(ValueError, match="min_area"):
         ProjectiveDistortion(scale_range=(1, 1), corner_px=5, min_area=0, frame=None, size=(28, 28))
+
+
+@pytest.mark.parametrize(("centre_deg", "quarters"), [(0, 0), (90, 1), (180, 2), (-90, 3)])
+def test_a_rotation_about_another_pose_turns_what_the_other_draws(
+    centre_deg: float, quarters: int
+) -> None:
+    pool = torch.randint(256, (6, 1, 28, 28), dtype=torch.uint8)
+    index = torch.arange(6)
+    plain = Rotate(max_deg=70, size=(29, 29))(pool, index, KEY)
+    turned = RotateAbout(max_deg=70, centre_deg=centre_deg, size=(29, 29))(pool, index, KEY)
+    torch.testing.assert_close(turned, plain.rot90(quarters, (2, 3)), atol=1e-4, rtol=0)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from stn.data.distortions import Clutter, Rotate
-from stn.data.mnist import DividedMnistDataModule, MnistDataModule
+from stn.data.mnist import DividedMnistDataModule, FewMnistDataModule, MnistDataModule
 from stn.running.preparing import Cell
 from tests.data.test_contract import check_contract
 
@@ -249,3 +249,38 @@ COLUMNS = ("mnist", "mnist_r", "mnist_rts", "mnist_p", "mnist_e", "mnist_tc")
 @pytest.mark.parametrize("name", COLUMNS)
 def test_every_column_keeps_the_contract(name: str, make_cell: Callable[..., Cell]) -> None:
     check_contract(make_cell("model=fcn", f"data={name}"))
+
+
+class TestFew:
+    def make(self, mnist_dir: Path, num_train: int = 100, once: bool = True, seed: int = 0):
+        distortion = Rotate(max_deg=90, size=[28, 28])
+        return FewMnistDataModule(distortion, num_train, once, 128, 16, seed, 0, mnist_dir)
+
+    def test_only_the_first_training_images_are_left(self, mnist_dir: Path) -> None:
+        few, more = self.make(mnist_dir), self.make(mnist_dir, 300)
+        assert few.count_images() == {"train": 100, "val": 128, "test": 150}
+        numbers = torch.arange(100)
+        for ours, theirs in zip(
+            few.drawn("train", numbers), more.drawn("train", numbers), strict=True
+        ):
+            assert torch.equal(ours, theirs)
+        whole = MnistDataModule(few.distortion, 128, 16, 0, 0, mnist_dir)
+        assert torch.equal(few.drawn("test", numbers)[0], whole.drawn("test", numbers)[0])
+        assert torch.equal(few.drawn("train", numbers)[0], whole.drawn("train", numbers)[0])
+
+    def test_once_is_the_same_in_every_epoch_and_another_for_another_seed(
+        self, mnist_dir: Path
+    ) -> None:
+        numbers = torch.arange(20)
+        once, anew = self.make(mnist_dir), self.make(mnist_dir, once=False)
+        first = once.drawn("train", numbers, epoch=0)[0]
+        assert torch.equal(first, once.drawn("train", numbers, epoch=3)[0])
+        assert torch.equal(first, anew.drawn("train", numbers, epoch=0)[0])
+        assert not torch.equal(first, anew.drawn("train", numbers, epoch=3)[0])
+        assert not torch.equal(first, self.make(mnist_dir, seed=1).drawn("train", numbers)[0])
+        assert not torch.equal(once.order("train", 0), once.order("train", 1))
+
+    @pytest.mark.parametrize("num_train", [0, 513])
+    def test_more_images_than_there_are_cannot_be(self, mnist_dir: Path, num_train: int) -> None:
+        with pytest.raises(ValueError, match=r"num_train must be in 1\.\.512"):
+            self.make(mnist_dir, num_train).setup()

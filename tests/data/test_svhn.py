@@ -1,5 +1,7 @@
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from stn.data.digit_struct import Entry
 from stn.data.svhn import Crop, SvhnDataModule
 from stn.files.verified import DataError
 from stn.running.preparing import Cell, build_data
+from tests.data.test_contract import check_contract
 from tests.svhn_files import Number, made_up, write
 
 
@@ -32,6 +35,12 @@ def module(data_dir: Path, **changes: object) -> SvhnDataModule:
         **{"padding": "edge", "num_val": 5000, "batch_size": 8, "seed": 0, "data_seed": 0},
     }
     return SvhnDataModule(**(arguments | changes), data_dir=data_dir)  # type: ignore[arg-type]
+
+
+def test_it_keeps_the_contract(svhn_dir: Path, compose_train: Callable[..., Any]) -> None:
+    of_cell = ("recipe=smoke", "model=svhn_cnn", "data=svhn", f"data_dir={svhn_dir}")
+    config: Any = OmegaConf.to_container(compose_train(*of_cell), resolve=True)
+    check_contract(Cell(config, "svhn", "python -m stn.train"))
 
 
 def test_the_splits_and_what_is_left_out(svhn_dir: Path, capsys) -> None:

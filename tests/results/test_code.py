@@ -56,7 +56,7 @@ def test_new_files_classes_comments_and_format_are_no_other_code(package: Path, 
     transforms.write_text(transforms.read_text() + "\n\nclass Ninth(_AffineFamily):\n    y = 1\n")
     change(package / "transformers/samplers.py", "def sample(", "# a comment\ndef  sample(")
     change(package / "results/statistics.py", "MIN_SEEDS = 3", "MIN_SEEDS = 4")
-    change(package / "callbacks/panels.py", "SIDE_PX, ", "SIDE_PX,  ")
+    change(package / "callbacks/panels.py", "BINS = 32", "BINS = 33")
     task = package / "tasks/task.py"
     task.write_text(task.read_text().replace('"""Return the loss of a batch."""', '"""Loss."""'))
     assert id_of("model=st_cnn", "transform=tps") == before
@@ -79,6 +79,24 @@ def test_what_is_reached_is_other_code(
     overrides = ("model=st_fcn", "transform=projective", "data=mnist_p")
     before = id_of(*overrides)
     change(package / file, old, new)
+    assert id_of(*overrides) != before
+
+
+def test_what_errors_say_and_what_is_shown_afterwards_is_no_other_code(
+    package: Path, id_of: Id
+) -> None:
+    overrides = ("model=svhn_st_cnn_multi", "data=svhn", "transform=affine")
+    before = id_of(*overrides)
+    change(package / "data/images.py", "pixels are more than any has", "pixels are too many")
+    change(
+        package / "data/pool.py",
+        "def count_images(self) -> dict[str, int]:",
+        "def count_images(self):",
+    )
+    for file, place in (("running/hushed.py", '".*LeafSpec"'), ("data/svhn.py", "housenumbers")):
+        change(package / file, place, place.upper())
+    assert id_of(*overrides) == before
+    change(package / "data/images.py", "MAX_PIXELS = 2**24", "MAX_PIXELS = 2**23")
     assert id_of(*overrides) != before
 
 

@@ -27,7 +27,7 @@ def test_exported_records_are_a_source(tmp_path, make_record):
 
 
 def test_what_cannot_be_read_is_named(tmp_path, make_record):
-    write_record(tmp_path / "good/result.json", make_record())
+    write_record(tmp_path / make_record().run_id / "result.json", make_record())
     for name, content in (("empty", ""), ("cut", '{"schema": 1, "run'), ("foreign", '{"a": 1}')):
         (tmp_path / name).mkdir()
         (tmp_path / name / "result.json").write_text(content)
@@ -46,17 +46,26 @@ def test_record_under_a_wrong_name_is_named(tmp_path, make_record):
 
 def test_copies_count_once_and_contradictions_are_named(tmp_path, make_record):
     record = make_record()
-    write_record(tmp_path / "a/result.json", record)
-    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    a, b, c = (tmp_path / name / record.run_id for name in "abc")
+    write_record(a / "result.json", record)
+    shutil.copytree(a, b)
     assert collect(tmp_path).problems == {}
-    write_record(tmp_path / "c/result.json", make_record(9.0))
+    write_record(c / "result.json", make_record(9.0))
     found = collect(tmp_path)
     assert found.records == (record,)
-    assert "the same run" in found.problems[tmp_path / "c/result.json"]
+    assert "the same run" in found.problems[c / "result.json"]
+
+
+def test_a_record_in_the_folder_of_another_run_is_named_and_not_counted(tmp_path, make_record):
+    path = tmp_path / make_record(seed=1).run_id / "result.json"
+    write_record(path, make_record(seed=0))
+    found = collect(tmp_path)
+    assert not found.records
+    assert "another run" in found.problems[path]
 
 
 def test_other_files_of_a_run_are_left_alone(tmp_path, make_record):
-    run = tmp_path / "run"
+    run = tmp_path / make_record().run_id
     write_record(run / "result.json", make_record())
     (run / "progress.json").write_text(json.dumps({"step": 1}))
     (run / "wandb").mkdir()

@@ -262,3 +262,34 @@ def test_run_id_is_stable():
 def test_run_id_refuses_what_json_cannot_say(value):
     with pytest.raises(ValueError, match="plain JSON"):
         run_id(["a"], {"value": value})
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"num_test": 1, "metrics": {"test_error_percent": 33.3}}, "test_error_percent: is no sh"),
+        ({"config": {"recipe": {"max_steps": 2141}}}, "steps: a finished run must have"),
+        ({"config": {"recipe": {"batch_size": 255}}}, "batch_size: is not what config says"),
+        ({"config": {"seed": 7}}, "seed: is not what config says"),
+    ],
+)
+def test_contradictions_are_not_believed(make_record, fields, reason):
+    with pytest.raises(RecordError, match=reason):
+        make_record(**fields)
+
+
+@pytest.mark.parametrize(
+    "character", ["\x00", "\x1b", "\x7f", "\x9b", "\u200b", "\u202e", "\u2066"]
+)
+def test_control_characters_never_pass(make_record, character):
+    for fields in (
+        {"device": f"a{character}b"},
+        {"command": f"a{character}b"},
+        {"versions": {"python": f"3{character}"}},
+        {"config": {"a": [{"b": character}]}},
+        {"config": {character: 1}},
+    ):
+        with pytest.raises(RecordError):
+            make_record(**fields)
+    message = make_record(status="failed", message=f"one\ntwo {character}[31m").message
+    assert message == f"one\ntwo {ascii(character)[1:-1]}[31m"

@@ -72,7 +72,7 @@ def test_null_is_taken_where_the_annotation_is_a_protocol() -> None:
         "stn.running.cell.os.system",
         "stn.results.records.write_record",
         "stn.results.provenance._git",
-        "stn.files.verified.install",
+        "stn.files.atomic.write_atomically",
         "stn.data.distortions._second",
         "stn.models.mnist.nn.init._no_grad_fill_",
         "stn.modelsx.f",

@@ -11,9 +11,10 @@ from filelock import FileLock
 from torch import nn
 
 from stn.callbacks.progress import Stopwatch
+from stn.data.mnist import MnistDataModule
 from stn.files.locks import CellBusyError
 from stn.results.code import code_id
-from stn.results.records import Record, read_record
+from stn.results.records import Record, RecordError, read_record
 from stn.running import cell as cell_module
 from stn.running.cell import run_cell
 from stn.running.preparing import Cell
@@ -44,6 +45,16 @@ def test_a_finished_cell_is_not_run_again(make_cell: MakeCell) -> None:
     before = (cell.folder / "result.json").stat().st_mtime_ns
     assert run_cell(cell).metrics == first.metrics
     assert (cell.folder / "result.json").stat().st_mtime_ns == before
+
+
+def test_what_a_record_would_refuse_is_refused_before_the_first_step(
+    make_cell: MakeCell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = make_cell("model=fcn")
+    monkeypatch.setattr(MnistDataModule, "data_sha256", lambda self: "abc")
+    with pytest.raises(RecordError, match="data_sha256"):
+        run_cell(cell)
+    assert {path.name for path in cell.folder.iterdir()} <= {"config.yaml", ".lock"}
 
 
 @pytest.mark.parametrize("model", ["fcn", "st_cnn"])
@@ -266,6 +277,23 @@ def test_a_cell_goes_on_from_the_last_good_checkpoint(
     for name in names:
         assert f"{cell.folder}/{name} is damaged" in message
         assert (cell.folder / f"{name}.damaged").exists()
+
+
+def test_the_checkpoint_of_another_seed_is_not_continued_from(
+    make_cell: MakeCell,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    whole = make_cell("model=st_fcn", f"runs_dir={tmp_path}/whole")
+    run_cell(whole)
+    cell, other = make_cell("model=st_fcn"), make_cell("model=st_fcn", "seed=1")
+    for stopped in (cell, other):
+        stop_at(stopped, 18, monkeypatch)
+    (cell.folder / "last.ckpt").write_bytes((other.folder / "last.ckpt").read_bytes())
+    run_cell(cell)
+    assert f"last.ckpt is of another run, '{other.run_id}'" in capsys.readouterr().err
+    assert_same(cell, whole)
 
 
 @pytest.mark.parametrize("left", [None, 0, 40])

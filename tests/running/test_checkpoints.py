@@ -3,7 +3,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from stn.running.checkpoints import LAST, NEEDED, PREVIOUS, CheckpointFiles, last_good, load, save
+from stn.running.checkpoints import (
+    LAST,
+    NEEDED,
+    PREVIOUS,
+    CheckpointFiles,
+    last_good,
+    load,
+    pass_over_strangers,
+    save,
+)
 
 STATE = dict.fromkeys(NEEDED, 0)
 
@@ -94,3 +103,30 @@ def test_a_write_that_fails_leaves_both(two: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(OSError, match="No space"):
         CheckpointFiles().save_checkpoint(state(3), two / LAST)
     assert [load(two / name)["global_step"] for name in (LAST, PREVIOUS)] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"origin": {"run_id": "other", "step": 2}}, "is of another run, 'other'"),
+        ({"origin": None}, "does not say which run it is of"),
+        ({"global_step": 7}, "says step 7, and was written at 2"),
+        ({"state_dict": {"weight": torch.zeros(2, 3)}}, "does not fit the network"),
+        ({"state_dict": {}}, "does not fit the network"),
+        ({"state_dict": None}, "does not fit the network"),
+    ],
+)
+def test_a_stranger_is_named_and_passed_over_down_to_the_start(
+    two: Path, capsys: pytest.CaptureFixture[str], change: dict, says: str
+) -> None:
+    network = state(0)["state_dict"]
+    pass_over_strangers(two, network)
+    assert capsys.readouterr().err == ""
+    save(load(two / LAST) | change, two / LAST)
+    pass_over_strangers(two, network)
+    assert f"{two / LAST} {says}" in capsys.readouterr().err
+    assert last_good(two)[0].name == PREVIOUS  # type: ignore[index]
+    assert (two / f"{LAST}.stranger").exists()
+    save(load(two / PREVIOUS) | {"origin": {}}, two / PREVIOUS)
+    pass_over_strangers(two, network)
+    assert last_good(two) is None

@@ -68,7 +68,9 @@ def test_digits_come_in_the_order_of_the_test_set() -> None:
 @pytest.mark.parametrize("num", [0, 1, 501])
 def test_classify_takes_any_number_of_images(num: int) -> None:
     U = torch.rand(num, 1, 2, 2, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(classify(nn.Flatten(), U), U.flatten(1).argmax(dim=1))
+    numbers = torch.randperm(num)
+    found = classify(nn.Flatten(), U.__getitem__, numbers)
+    assert torch.equal(found, U.flatten(1).argmax(dim=1)[numbers])
 
 
 CNN, ST = ("cnn", None), ("st_cnn", "translation")
@@ -143,12 +145,12 @@ def test_every_transformer_that_sees_the_image_has_a_row(channels: int, num_clas
     U = torch.rand(2 * num_classes, channels, *size, generator=random)
     labels = torch.arange(2 * num_classes) % num_classes
     one = Parallel(1, num_classes, channels, size)
-    networks = Networks(Constant(0, num_classes), (one,), U, labels)
+    networks = Networks(Constant(0, num_classes), (one,), U.__getitem__, labels)
     sheet = draw_examples(rivals_of(), networks, "Birds", 2)
     assert sheet is not None
-    blind = Networks(networks.baseline, (Constant(1, num_classes),), U, labels)
+    blind = Networks(networks.baseline, (Constant(1, num_classes),), U.__getitem__, labels)
     assert draw_examples(rivals_of(), blind, "Birds", 2) is None
-    both = Networks(networks.baseline, (one, one.eval()), U, labels)
+    both = Networks(networks.baseline, (one, one.eval()), U.__getitem__, labels)
     taller = draw_examples(rivals_of(2), both, "Birds", 2)
     assert taller is not None
     alone, heads = sheet.height, 2 * sheet.height - taller.height
@@ -162,5 +164,5 @@ def test_every_transformer_that_sees_the_image_has_a_row(channels: int, num_clas
 
 def test_no_image_is_right_where_the_baseline_is_wrong() -> None:
     U, labels = torch.rand(4, 1, 37, 35), torch.zeros(4, dtype=torch.int64)
-    networks = Networks(Constant(0, 2), (Parallel(1, 2, 1, (37, 35)),), U, labels)
+    networks = Networks(Constant(0, 2), (Parallel(1, 2, 1, (37, 35)),), U.__getitem__, labels)
     assert draw_examples(rivals_of(), networks, "Birds", 2) is None

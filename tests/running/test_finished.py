@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import stn
-from stn.results.records import read_record
+from stn.results.records import read_record, write_record
 from stn.running.cell import run_cell
 from stn.running.checkpoints import save
 from stn.running.finished import evaluate, restore
@@ -35,6 +35,10 @@ def test_damaged_weights_are_named_and_never_tested(make_cell: MakeCell, mnist_d
     with pytest.raises(ValueError, match=r"weights\.pt is damaged"):
         restore(cell.folder, mnist_dir)
     save({"weight": torch.zeros(3)}, weights)
+    with pytest.raises(ValueError, match=r"weights\.pt is not what the run ended with"):
+        restore(cell.folder, mnist_dir)
+    result = cell.folder / "result.json"
+    write_record(result, read_record(result).model_copy(update={"weights_sha256": None}))
     with pytest.raises(ValueError, match=r"weights\.pt and config\.yaml in .* do not fit"):
         restore(cell.folder, mnist_dir)
     (cell.folder / "config.yaml").write_text("data: {}")
@@ -48,6 +52,21 @@ def test_damaged_weights_are_named_and_never_tested(make_cell: MakeCell, mnist_d
         restore(cell.folder, mnist_dir)
     with pytest.raises(ValueError, match="is not a finished run: it has no"):
         restore(cell.folder.parent, mnist_dir)
+
+
+def test_weights_and_records_of_another_run_are_refused(
+    make_cell: MakeCell, mnist_dir: Path
+) -> None:
+    cell, other = (make_cell("model=fcn", "recipe.max_steps=2", f"seed={s}") for s in (0, 1))
+    for each in (cell, other):
+        run_cell(each)
+    weights = cell.folder / "weights.pt"
+    weights.write_bytes((other.folder / "weights.pt").read_bytes())
+    with pytest.raises(ValueError, match=r"weights\.pt is not what the run ended with"):
+        restore(cell.folder, mnist_dir)
+    (cell.folder / "result.json").write_bytes((other.folder / "result.json").read_bytes())
+    with pytest.raises(ValueError, match=f"the record of another run, {other.run_id}"):
+        restore(cell.folder, mnist_dir)
 
 
 def test_a_network_and_its_images_give_the_recorded_error(

@@ -35,13 +35,13 @@ def stopwatch() -> Stopwatch:
 
 
 def test_a_record_tells_what_ran(make_cell: MakeCell, stopwatch: Stopwatch) -> None:
-    cell = make_cell("model=st_cnn", "transform=tps", "seed=3")
+    cell = make_cell("model=st_cnn", "transform=tps", "seed=3", "recipe.max_steps=7")
     record = record_of(
-        cell, "finished", stopwatch, measured={"test_error_percent": 1.0, "num_test": 10.0}
+        cell, "finished", stopwatch, measured={"test_error_percent": 10.0, "num_test": 10.0}
     )
     assert (record.model, record.transform, record.data) == ("st_cnn", "tps", "mnist_r")
     assert (record.seed, record.steps, record.samples) == (3, 7, 7 * 64)
-    assert (record.metrics, record.num_test) == ({"test_error_percent": 1.0}, 10)
+    assert (record.metrics, record.num_test) == ({"test_error_percent": 10.0}, 10)
     assert record.step_ms == pytest.approx(50)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from stn.running.settings import check
+from stn.running.settings import NoRecipeError, check
 
 
 @pytest.fixture(scope="session")
@@ -111,8 +111,21 @@ def test_devices_share_every_batch(plain) -> None:
         check(changed(config, "trainer.devices", 3))
 
 
+def test_the_metric_of_a_task_is_one_that_it_measures(plain) -> None:
+    with pytest.raises(ValueError, match=r"^task: .*metric loss is none of its evaluators"):
+        check(changed(plain(), "task.metric", "loss"))
+
+
 def test_a_recipe_that_a_data_set_does_not_have(plain) -> None:
     config = plain()
     config["recipe"] = {"name": "slow"}
-    with pytest.raises(ValueError, match="there is no recipe slow for data=mnist_r"):
+    with pytest.raises(NoRecipeError, match="there is no recipe slow for data=mnist_r"):
         check(config)
+
+
+def test_what_a_record_would_refuse_is_refused_before_the_first_step(plain) -> None:
+    config = plain()
+    with pytest.raises(ValueError, match="control character"):
+        check(config | {"data": config["data"] | {"note": "\u202e"}})
+    with pytest.raises(ValueError, match="should match pattern"):
+        check(config, ["seed=0", "packages=[\x1b]"])

@@ -15,6 +15,7 @@ from stn.transformers import (
     tps_basis,
     tps_grid,
 )
+from stn.transformers.grids import SHRINK, _perspective
 
 SIZES = [(5, 9), (8, 3), (6, 6), (1, 7), (4, 1), (1, 1)]
 
@@ -97,6 +98,25 @@ def test_projective_of_a_zero_matrix_is_finite() -> None:
     assert (grid == NOWHERE).all()
     grid.sum().backward()
     assert torch.equal(theta.grad, torch.zeros(2, 3, 3))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("size", [1e-38, 1e3, 1e20, 1e38, 3.4e38])
+def test_projective_of_any_size_is_right_and_finite(size: float, sign: int) -> None:
+    """Entries next to float32's largest number, against float64, where nothing overflows."""
+    random = torch.Generator().manual_seed(0)
+    theta = size * (2 * torch.rand(64, 3, 3, generator=random) - 1)
+    theta[::2, 2, 2] = sign * size  # every other one is mostly in front of the horizon, or behind
+    theta[1::4, 2] = theta[1::4, 2].clamp(-1, 1)  # u / w overflows
+    theta.requires_grad_()
+    grid, precise = projective_grid(theta, (3, 4)), projective_grid(theta.double(), (3, 4))
+    near_edge = (precise.abs() > 1e4).any(dim=-1)  # w is lost to rounding, or there is no source
+    torch.testing.assert_close(grid[~near_edge], precise[~near_edge].float(), rtol=1e-2, atol=1e-4)
+    assert (grid.abs() <= NOWHERE).all()
+    (gradient,) = torch.autograd.grad(grid.clamp(-1, 1).sum(), theta)
+    assert torch.isfinite(gradient).all()
+    (plain,) = torch.autograd.grad(_perspective(SHRINK * theta, (3, 4)).clamp(-1, 1).sum(), theta)
+    assert torch.isfinite(plain).all()
 
 
 def test_tps_carries_any_control_points() -> None:

@@ -316,3 +316,14 @@ def test_a_theta_of_any_size_is_answered_with_finite_numbers(
     assert V.abs().max() < 4  # the bicubic kernel goes beyond its image's values
     assert torch.isfinite(U.grad).all()
     assert torch.isfinite(layer.localisation.theta.grad).all()
+
+
+def test_a_finite_theta_whose_sum_overflows_is_no_error() -> None:
+    layer = SpatialTransformer(torch.nn.Identity(), Affine(), (3, 4))
+    theta = torch.full((2, 6), 3e38)
+    assert torch.equal(
+        layer.warp(torch.rand(2, 1, 5, 6), theta)[:, :, :, 1:3], torch.zeros(2, 1, 3, 2)
+    )
+    theta[1, 3] = torch.nan
+    with pytest.raises(NonFiniteThetaError, match="1 of 2 images"):
+        layer.warp(torch.rand(2, 1, 5, 6), theta)

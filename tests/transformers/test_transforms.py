@@ -23,7 +23,7 @@ from stn.transformers import (
     control_points,
     sample,
 )
-from tests.transforms import CONFIGURED, every_transform, near_identity
+from tests.transforms import CONFIGURED, OF_VOLUMES, every_transform, near_identity
 
 CONF = sorted((Path(__file__).parents[2] / "conf" / "transform").glob("*.yaml"))
 
@@ -203,13 +203,14 @@ def test_every_config_makes_a_transform(path: Path) -> None:
     config = yaml.safe_load(path.read_text())
     assert config["name"] == path.stem
     transform = instantiate(config["layer"])
-    wanted = getattr(transform, "zoom", 1.0) * base_grid((3, 5))[None]
-    assert torch.equal(transform.grid(transform.identity()[None], (3, 5)), wanted)
+    size = (3, 5) if transform not in OF_VOLUMES else (3, 5, 4)
+    wanted = getattr(transform, "zoom", 1.0) * base_grid(size)[None]
+    assert torch.equal(transform.grid(transform.identity()[None], size), wanted)
 
 
 def test_every_transform_has_a_config() -> None:
     configured = {instantiate(yaml.safe_load(path.read_text())["layer"]) for path in CONF}
-    assert configured == {*CONFIGURED, Translation(zoom=0.5)}
+    assert configured == {*CONFIGURED, *OF_VOLUMES, Translation(zoom=0.5)}
 
 
 @pytest.mark.parametrize("zoom", [0.5, -2.0])

@@ -16,7 +16,8 @@ from pytorch_lightning import Callback
 from torch import Tensor, nn
 
 from stn.callbacks.telling import COLLAPSES, collapses, gradient_norms, telling
-from stn.drawing.sheets import BAD, FAINT, GOOD, STAGES, panel_sheet
+from stn.drawing.panels import STAGES, panel_sheet
+from stn.drawing.tiles import BAD, FAINT, GOOD
 from stn.drawing.warps import at_work, warp, watched
 from stn.files.atomic import write_atomically
 from stn.tasks.house_numbers import NONE

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from stn.transformers import Transform, outside_fraction
 from stn.transformers.grids import base_grid
+from stn.transformers.transforms import num_axes
 
 SIDE = 17  # of the grid that is measured, whatever the output's size
 FAR = 10.0  # sample points further away count as this far: past a horizon they have no place
@@ -25,47 +26,65 @@ def telling(transform: Transform, theta: Tensor) -> dict[str, Tensor]:
 
     Returns:
         Each (B,), of the map from target to source, in normalised units:
-        `angle_deg` of the nearest rotation; `scale`, the root of the absolute determinant, above 1
-        where the output shows more than the image; `shear`, 0 to 1, the difference of the two
-        scales relative to their sum; `shift_x`, `shift_y` of the centre; `bending`, the mean of
-        squared second derivatives, 0 of affine warps; `folded`, the share of the area that is
-        turned over against the rest; `outside`, the share of the area beside the image.
+        `angle_deg` of the nearest rotation; `scale`, the mean of its factors along the axes, above
+        1 where the output shows more than the image; `shear`, 0 to 1, the difference of the largest
+        and the smallest factor relative to their sum; `shift_x`, `shift_y` (and `shift_z`) of the
+        centre; `bending`, the mean of squared second derivatives, 0 of affine warps; `folded`, the
+        share of the area that is turned over against the rest; `outside`, the share of the area
+        beside the image. Areas of volumes are volumes.
     """
-    grid = transform.grid(theta, (SIDE, SIDE)).double().cpu().clamp(-FAR, FAR)
-    centres = grid.unfold(1, 2, 1).unfold(2, 2, 1).mean(dim=(-2, -1))  # of its cells
-    target = base_grid((SIDE, SIDE), torch.float64).flatten(0, 1)
+    size = (SIDE,) * num_axes(transform)
+    grid = transform.grid(theta, size).double().cpu().clamp(-FAR, FAR)  # (B, ..., axes)
+    target = base_grid(size, torch.float64).flatten(0, -2)
     ones = torch.ones_like(target[:, :1])
-    fit = torch.linalg.pinv(torch.cat([target, ones], 1)) @ grid.flatten(1, 2)  # (B, 3, 2)
-    A, shift = fit[:, :2].mT, fit[:, 2]
-    larger, smaller = torch.linalg.svdvals(A).unbind(1)
-    angle = torch.atan2(A[:, 1, 0] - A[:, 0, 1], A[:, 0, 0] + A[:, 1, 1])
-    x, y = grid.diff(dim=2), grid.diff(dim=1)
-    area = x[:, :-1, :, 0] * y[:, :, :-1, 1] - x[:, :-1, :, 1] * y[:, :, :-1, 0]
-    turned = (area < 0).flatten(1).double().mean(1)
+    fit = torch.linalg.pinv(torch.cat([target, ones], 1)) @ grid.flatten(1, -2)
+    A, shift = fit[:, :-1].mT, fit[:, -1]  # (B, axes, axes), (B, axes)
+    factors = torch.linalg.svdvals(A)
+    largest, smallest = factors[:, 0], factors[:, -1]
+    folded = (torch.linalg.det(_first_derivatives(grid)) < 0).flatten(1).double().mean(1)
     return {
-        "angle_deg": angle.rad2deg(),
-        "scale": (larger * smaller).sqrt(),
-        "shear": (larger - smaller) / (larger + smaller).clamp(min=1e-12),
-        "shift_x": shift[:, 0],
-        "shift_y": shift[:, 1],
+        "angle_deg": _angle(A).rad2deg(),
+        "scale": factors.prod(dim=1) ** (1 / len(size)),
+        "shear": (largest - smallest) / (largest + smallest).clamp(min=1e-12),
+        **{f"shift_{axis}": s for axis, s in zip("xyz", shift.unbind(1), strict=False)},
         "bending": _bending(grid),
-        "folded": torch.minimum(turned, 1 - turned),
-        "outside": outside_fraction(centres).double(),
+        "folded": torch.minimum(folded, 1 - folded),
+        "outside": outside_fraction(_centres(grid)).double(),
     }
 
 
+def _angle(A: Tensor) -> Tensor:
+    """Angle of the rotation nearest to matrices (B, axes, axes); only in the plane with a sign."""
+    if A.shape[1] == 2:
+        return torch.atan2(A[:, 1, 0] - A[:, 0, 1], A[:, 0, 0] + A[:, 1, 1])
+    left, _, right = torch.linalg.svd(A)
+    right[:, -1] *= torch.linalg.det(left @ right).sign()[:, None]
+    trace = (left @ right).diagonal(dim1=1, dim2=2).sum(1)
+    return ((trace - 1) / 2).clamp(-1, 1).acos()
+
+
+def _centres(values: Tensor) -> Tensor:
+    """Means over the corners of each cell of a grid (B, ..., axes)."""
+    for dim in range(1, values.ndim - 1):
+        values = values.unfold(dim, 2, 1).mean(dim=-1)
+    return values
+
+
+def _first_derivatives(grid: Tensor) -> Tensor:
+    """Differences along each axis, x first, in each cell (B, ..., axes, axes); not in units."""
+    inner = (slice(None), *[slice(SIDE - 1)] * (grid.ndim - 2))
+    dims = range(grid.ndim - 2, 0, -1)
+    return torch.stack([grid.diff(dim=dim)[inner] for dim in dims], dim=-2)
+
+
 def _bending(grid: Tensor) -> Tensor:
-    """Mean of f_xx^2 + 2 f_xy^2 + f_yy^2 over the area, by differences, summed over both axes."""
-    step = 2 / (SIDE - 1)
-    parts = [
-        weight * (second / step**2).square().sum(3).flatten(1).mean(1)
-        for weight, second in (
-            (1, grid.diff(n=2, dim=2)),
-            (2, grid.diff(dim=1).diff(dim=2)),
-            (1, grid.diff(n=2, dim=1)),
-        )
-    ]
-    return torch.stack(parts).sum(0)
+    """Mean over the area of all squared second derivatives, by differences."""
+    total, axes = torch.zeros(len(grid), dtype=grid.dtype), range(1, grid.ndim - 1)
+    for i in axes:
+        for j in axes:
+            second = grid.diff(dim=i).diff(dim=j) * (SIDE - 1) ** 2 / 4
+            total += second.square().sum(-1).flatten(1).mean(1)
+    return total
 
 
 def collapses(found: dict[str, Tensor], theta: Tensor) -> list[str]:

@@ -25,25 +25,21 @@ class Places(NamedTuple):
     sizes: Tensor | None = None
 
 
-class LocatedData(Protocol):
-    """A data module that knows where things are."""
-
-    def places(self, split: str) -> Places:
-        """Return where things are in all samples of a split that is not drawn at random."""
-
-
 @runtime_checkable
 class CellData(Protocol):
     """A Lightning data module that cells can be trained on.
 
     It is built with `batch_size`, `seed` and `data_dir` (of the cell) besides what `data.module` in
     its configuration says. After Lightning has moved a batch, and `on_after_batch_transfer` has had
-    it, it is (U, targets): U (B, channels, *image_size) in the order of `conf/data`, and targets as
-    loss and evaluators of its task want them.
+    it, it is (U, targets): U (B, channels, height, width), as `image_size` in `conf/data` says, and
+    targets as loss and evaluators of its task want them.
 
     Every random draw is a function of (seed, purpose, epoch, sample): use `stn.data.randomness`,
     not a generator with a history, or a resumed run will not equal an uninterrupted one. All
     methods work without a trainer, and without `setup` having been called.
+
+    A data module that knows where things are has `places(split) -> Places`, too, and `order(split)`
+    and `drawn(split, numbers)` as of `PoolDataModule`: `python -m stn.looks` needs these.
     """
 
     def prepare_data(self) -> None:

@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from stn.data.contract import Places
+from stn.data.images import opened
 from stn.data.kept import Kept, Made, kept
 from stn.data.pool import PoolDataModule, Split, windows
 from stn.data.randomness import permutation, stream, uniform
@@ -27,7 +28,6 @@ URL = "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz"
 MD5 = "97eceeb196236b17998738112f37df78"  # as commonly cited; it could not be tried here
 NUM_CLASSES = 200
 OFFICIAL = {"train": 5994, "test": 5794}  # images, where all classes are there
-MAX_PIXELS = 2**24
 
 
 class Bird(NamedTuple):
@@ -171,14 +171,9 @@ def square(path: Path, side: int) -> NDArray[np.uint8]:
     Raises:
         DataError: it is no JPEG that can be read, or has more pixels than any of the set.
     """
-    try:
-        with Image.open(path, formats=["JPEG"]) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f"{image.width} x {image.height} pixels are more than any has")
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-            return np.asarray(ImageOps.fit(upright, (side, side), Image.Resampling.BILINEAR))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{path} is damaged: {error}") from error
+    with opened(path, "JPEG") as image:
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+        return np.asarray(ImageOps.fit(upright, (side, side), Image.Resampling.BILINEAR))
 
 
 def read_parts(

@@ -1,5 +1,7 @@
 """The distorted digits in a loop of one's own: a torch Dataset, and an iterator of whole batches.
 
+As in ::
+
     from stn.data.distorted import DistortedMnist
     train, test = DistortedMnist("RTS", "train"), DistortedMnist("RTS", "test")
 

@@ -35,7 +35,9 @@ _SQUARE = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0))  # clockwise from
 class Distortion(Protocol):
     """What a data module needs of a distortion."""
 
-    size: tuple[int, int]
+    @property
+    def size(self) -> tuple[int, ...]:
+        """(H, W) of the images."""
 
     def __call__(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
         """Draws distorted images (B, 1, *size) of the digits `pool[index]`."""
@@ -79,6 +81,21 @@ class Rotate(Warp):
         """Rotates each digit by an angle of its own."""
         (turn,) = uniform(key, index, 1).T
         angle_deg = _between(-self.max_deg, self.max_deg, turn)
+        centre_px = torch.zeros(len(index), 2, device=index.device)
+        theta = _similarity(angle_deg, torch.ones_like(angle_deg), centre_px, self.size)
+        return affine_grid(theta, self.size)
+
+
+class RotateAbout(Warp):
+    """Rotation uniform in centre_deg +- max_deg: R about another pose than the upright one."""
+
+    def __init__(self, *, max_deg: float, centre_deg: float, size: Sequence[int]) -> None:
+        self.max_deg, self.centre_deg, self.size = max_deg, centre_deg, _checked_size(size)
+
+    def grid(self, index: Tensor, key: int) -> Tensor:
+        """Rotates each digit by the angle that `Rotate` draws for it, and by centre_deg besides."""
+        (turn,) = uniform(key, index, 1).T
+        angle_deg = self.centre_deg + _between(-self.max_deg, self.max_deg, turn)
         centre_px = torch.zeros(len(index), 2, device=index.device)
         theta = _similarity(angle_deg, torch.ones_like(angle_deg), centre_px, self.size)
         return affine_grid(theta, self.size)

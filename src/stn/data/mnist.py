@@ -124,3 +124,45 @@ class DividedMnistDataModule(MnistDataModule):
             split: Split(images[part], labels[part])
             for split, part in zip(self.num_images, parts, strict=True)
         }, mnist.sha256
+
+
+class FewMnistDataModule(MnistDataModule):
+    """MNIST with the first of its training images only, distorted anew in each epoch or once.
+
+    Validation and test images are those of `MnistDataModule`, and fewer images are among more.
+
+    Args:
+        num_train: training images.
+        once: each has one distortion in all epochs, drawn by the seed, as in a data set of files.
+        distortion, num_val, batch_size, seed, data_seed, data_dir: as in `MnistDataModule`.
+
+    Raises:
+        ValueError: as `MnistDataModule`; there are not so many images.
+    """
+
+    def __init__(
+        self,
+        distortion: Distortion,
+        num_train: int,
+        once: bool,
+        num_val: int,
+        batch_size: int,
+        seed: int,
+        data_seed: int,
+        data_dir: str | Path,
+    ) -> None:
+        super().__init__(distortion, num_val, batch_size, seed, data_seed, data_dir)
+        self.num_train, self.once = num_train, once
+
+    def load(self) -> tuple[Mapping[str, Split], str]:
+        """Reads and verifies the files, and keeps the first training images."""
+        splits, sha256 = super().load()
+        train = splits["train"]
+        if not 0 < self.num_train <= len(train.targets):
+            raise ValueError(f"num_train must be in 1..{len(train.targets)}, got {self.num_train}")
+        few = Split(train.pool[: self.num_train], train.targets[: self.num_train])
+        return {**splits, "train": few}, sha256
+
+    def key(self, split: str, epoch: int = 0) -> int:
+        """The key of a split's draws: one for all epochs of training, if it is distorted once."""
+        return super().key(split, 0 if self.once else epoch)

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from stn.data.idx import parse_idx
 from stn.files.archives import socket_timeout
-from stn.files.verified import DataError, install, read_verified
+from stn.files.atomic import write_atomically
+from stn.files.verified import DataError, read_verified
 
 # md5 of the unpacked files.
 CHECKSUMS = {
@@ -95,7 +96,9 @@ def _fetch(source: Callable[[Path], Path], folder: Path) -> None:
         with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as temporary:
             fetched = source(Path(temporary))
             for name in missing:
-                install(read_verified(fetched / name, CHECKSUMS[name]), folder / name)
+                content = read_verified(fetched / name, CHECKSUMS[name])
+                if not (folder / name).exists():  # a user may have put it there meanwhile
+                    write_atomically(folder / name, content)
 
 
 def _from_mirrors(temporary: Path) -> Path:

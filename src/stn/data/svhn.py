@@ -16,6 +16,7 @@ from torch import Tensor
 
 from stn.data.contract import Places
 from stn.data.digit_struct import Entry, read_digit_struct
+from stn.data.images import opened
 from stn.data.kept import Kept, Made, kept
 from stn.data.pool import PoolDataModule, Split, windows
 from stn.data.randomness import permutation, stream, uniform
@@ -31,7 +32,6 @@ SHA256 = {
 }
 MAX_DIGITS, NONE = 5, 10
 PADDINGS = ("black", "edge", "mean")
-MAX_PIXELS = 2**24  # of an image; the largest of the official ones has a quarter of it
 
 
 class Crop(NamedTuple):
@@ -281,15 +281,9 @@ def _wanted(folder: Path) -> tuple[list[Entry], dict[str, int]]:
 
 
 def _open(folder: Path, entry: Entry) -> Image.Image:
-    path = folder / entry.name
-    try:
-        with Image.open(path, formats=["PNG"]) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f"{image.width} x {image.height} pixels are more than any has")
-            _check_boxes(entry, image)
-            return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{path} is damaged: {error}") from error
+    with opened(folder / entry.name, "PNG") as image:
+        _check_boxes(entry, image)
+        return image.convert("RGB")
 
 
 def _check_boxes(entry: Entry, image: Image.Image) -> None:

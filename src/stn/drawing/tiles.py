@@ -3,6 +3,8 @@
 Positions are normalised as everywhere: -1 and 1 are the centres of the border pixels.
 """
 
+from collections.abc import Sequence
+
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
@@ -10,10 +12,19 @@ from torch import Tensor
 PAPER = (255, 255, 255)
 OUTLINE_COLOUR = (255, 112, 0)
 TOP_COLOUR = (0, 150, 255)
+INK, FAINT, GOOD, BAD = (20, 20, 20), (105, 105, 105), (0, 120, 60), (200, 30, 30)
 FINER = 4  # drawn this much larger and then reduced, so that lines are smooth
 FAR = 50.0  # as good as infinity, and no trouble for integers of Pillow
 
 Colour = tuple[int, int, int]
+Words = tuple[str, Colour]
+
+LEGEND: list[Words] = [
+    ("orange", OUTLINE_COLOUR),
+    (": border of the output in the input, its top side ", FAINT),
+    ("blue", TOP_COLOUR),
+    ("; dots: control points of the spline, or corners", FAINT),
+]
 
 
 def tile(
@@ -36,7 +47,7 @@ def tile(
         points: dots (K, 2).
     """
     side, margin = side_px * FINER, margin_px * FINER
-    pixels = _colours(image.float().cpu())  # (H, W, 3)
+    pixels = colours(image.float().cpu())  # (H, W, 3)
     height, width = fitted_size(image, side)
     left, top = margin + (side - width) // 2, margin + (side - height) // 2
     sheet = Image.new("RGB", (side + 2 * margin, side + 2 * margin), PAPER)
@@ -44,9 +55,7 @@ def tile(
     sheet.paste(picture.resize((width, height), Image.Resampling.NEAREST), (left, top))
 
     def place(positions: Tensor) -> Tensor:
-        sides = torch.tensor([image.shape[-1], image.shape[-2]])
-        shares = ((positions.cpu().double().clamp(-FAR, FAR) + 1) / 2 * (sides - 1) + 0.5) / sides
-        return shares * torch.tensor([width, height]) + torch.tensor([left, top])
+        return placed(positions, image, (height, width)) + torch.tensor([left, top])
 
     if outline is not None:
         _draw_outline(sheet, place(outline), thickness=max(1, side // 40))
@@ -62,7 +71,20 @@ def fitted_size(image: Tensor, side_px: int) -> tuple[int, int]:
     return height, width
 
 
-def _colours(image: Tensor) -> Tensor:
+def placed(positions: Tensor, image: Tensor, size_px: tuple[int, int]) -> Tensor:
+    """Return where positions (..., 2) of an image lie, (x, y) from its top left, in pixels.
+
+    Args:
+        positions: normalised.
+        image: (..., H, W).
+        size_px: height and width that it is drawn at.
+    """
+    sides = torch.tensor([image.shape[-1], image.shape[-2]])
+    shares = ((positions.cpu().double().clamp(-FAR, FAR) + 1) / 2 * (sides - 1) + 0.5) / sides
+    return shares * torch.tensor(size_px[::-1])
+
+
+def colours(image: Tensor) -> Tensor:
     """Turn an image (C, H, W) or (H, W) into colours (H, W, 3)."""
     image = image if image.ndim == 3 else image[None]
     if len(image) == 2:
@@ -73,6 +95,17 @@ def _colours(image: Tensor) -> Tensor:
         mean = image.mean(dim=0, keepdim=True)
         image = (mean if len(image) == 1 else mean / mean.max().clamp(min=1e-12)).expand(3, -1, -1)
     return image.permute(1, 2, 0)
+
+
+def table_of(tiles: Sequence[Sequence[Image.Image]], gap_px: int) -> Image.Image:
+    """Put rows of tiles of one size below each other, with gaps between them and all round."""
+    width, height = tiles[0][0].width + gap_px, tiles[0][0].height + gap_px
+    columns = max(len(row) for row in tiles)
+    sheet = Image.new("RGB", (gap_px + columns * width, gap_px + len(tiles) * height), PAPER)
+    for i, row in enumerate(tiles):
+        for j, picture in enumerate(row):
+            sheet.paste(picture, (gap_px + j * width, gap_px + i * height))
+    return sheet
 
 
 def _draw_outline(sheet: Image.Image, places: Tensor, thickness: int) -> None:

@@ -10,17 +10,21 @@ from PIL import Image
 from torch import Tensor, nn
 
 from stn.drawing.tiles import tile
+from stn.drawing.volumes import in_front, in_three_views, three_views
 from stn.transformers import SpatialTransformer, control_points, outline
+from stn.transformers.outlines import border
 
 
 @dataclass(frozen=True)
 class Warp:
-    """A batch of warps, ready to be drawn.
+    """A batch of warps, ready to be drawn; of volumes, in three views (`stn.drawing.volumes`).
 
     Attributes:
         U: inputs (B, C, H, W) in [0, 1].
-        outlines: closed lines (B, N, 2), (x, y) in [-1, 1], where the output's border is read.
-        points: what theta steers (B, K, 2): control points of a spline, corners otherwise.
+        outlines: closed lines (B, N, 2), (x, y) in [-1, 1], where the output's border is read; of a
+            volume that of its middle slice, as one sees it from the front.
+        points: what theta steers (B, K, 2): control points of a spline, corners otherwise; of a
+            volume the ends of the line along which one looks through its middle.
         V: outputs (B, C, H', W').
     """
 
@@ -52,9 +56,15 @@ class Warp:
 def warp(transformer: SpatialTransformer, U: Tensor, theta: Tensor | None = None) -> Warp:
     """Warp the images U (B, C, H, W), by theta (B, P) if the caller knows it already."""
     theta = transformer.theta(U) if theta is None else theta
-    family = transformer.transform
+    family, V = transformer.transform, transformer.warp(U, theta)
+    if transformer.num_axes == 2:
+        return Warp(U, outline(family, theta), control_points(family, theta), V)
+    depth, height, width = U.shape[2:]
+    size = depth, height, width
+    grid = family.grid(theta, (3, 17, 17))  # (B, 3, 17, 17, 3)
+    outlines, sight = border(grid[:, 1]), grid[:, ::2, 8, 8]
     return Warp(
-        U, outline(family, theta), control_points(family, theta), transformer.warp(U, theta)
+        three_views(U), in_front(outlines, size), in_three_views(sight, size), three_views(V)
     )
 
 

@@ -1,9 +1,7 @@
-"""Files that are what they claim to be: verified when read, installed without a race."""
+"""Files that are what they claim to be: verified when read."""
 
 import gzip
 import hashlib
-import os
-import uuid
 import zlib
 from pathlib import Path
 
@@ -32,24 +30,6 @@ def read_verified(path: Path, md5: str) -> bytes:
             f"expected md5 {md5}{whose}, found {found}; it holds {len(stored)} bytes."
         )
     return content
-
-
-def install(content: bytes, path: Path) -> None:
-    """Writes a new file in one step: it is there whole or not at all, and never replaces another.
-
-    Another process that installs the same file at the same time, or an interrupt at any moment,
-    leaves a whole file or none.
-    """
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        with part.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if not path.exists():
-            part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _md5(content: bytes) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
@@ -10,13 +11,31 @@ MAX_INT = 2**63 - 1
 RANGES = {"_percent": (0.0, 100.0)}  # of metrics, by the end of their names
 
 
+# Control characters, and those that turn the direction of a text or hide in it. Terminals and
+# pages obey them, so no record holds one.
+CONTROL = r"\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+_CONTROL = re.compile(f"[{CONTROL}]")
+_ESCAPED = re.compile(r"(?<!\\)(?:\\\\)*\\[bfnrtu]")  # by JSON: those below a space
+
+
+def printable(text: str) -> str:
+    """Write control characters as Python would, and leave line ends and all others."""
+    return "\n".join(
+        _CONTROL.sub(lambda found: ascii(found[0])[1:-1], line) for line in text.split("\n")
+    )
+
+
 def _encodable(value: dict[str, Any]) -> dict[str, Any]:
-    json.dumps(value, ensure_ascii=False).encode()  # fails on half a surrogate pair
+    text = json.dumps(value, ensure_ascii=False)
+    text.encode()  # fails on half a surrogate pair
+    if _CONTROL.search(text) or _ESCAPED.search(text):
+        raise ValueError("holds a control character")
     return value
 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,199}$")]
-Line = Annotated[str, Field(pattern=r"^[^\n\r\x00]*$")]
+Line = Annotated[str, Field(pattern=rf"^[^{CONTROL}]*$")]
+Message = Annotated[str, AfterValidator(printable)]
 Count = Annotated[int, Field(ge=0, le=MAX_INT)]
 Positive = Annotated[int, Field(ge=1, le=MAX_INT)]
 Json = Annotated[dict[str, JsonValue], AfterValidator(_encodable)]

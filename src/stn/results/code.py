@@ -2,8 +2,9 @@
 
 Python is read and not run. From the classes and functions that the configuration names, and from
 the function that trains a cell, every definition is followed to those that it mentions, through the
-imports of this package. A new file, a new class beside the ones in use, a comment, a docstring and
-the format of the source change nothing; a change of anything that is reached does.
+imports of this package. A new file, a new class beside the ones in use, a comment, a docstring,
+what an error says and the format of the source change nothing; a change of anything that is reached
+does.
 """
 
 import ast
@@ -23,7 +24,10 @@ TRAINING = ("stn.running.preparing.prepare", "stn.running.cell.train_and_measure
 WATCHING = (
     *("stn.callbacks", "stn.drawing", "stn.files", "stn.results", "stn.sweeping"),
     *("stn.running.building", "stn.running.checkpoints", "stn.running.recording"),
+    "stn.running.hushed",
 )
+# What data modules do besides: where files come from, and what is shown and evaluated afterwards.
+BESIDES = ("prepare_data", "_how_to_provide", "places", "panel_batch", "count_images")
 
 Place = tuple[str, str]  # module and name; "" for what a module does when it is imported
 
@@ -101,7 +105,7 @@ def _read(module: str) -> _Source:
     names: dict[str, list[ast.stmt]] = {}
     imports: dict[str, str] = {}
     loose: list[ast.stmt] = []
-    for statement in _WithoutDocstrings().visit(ast.parse(_file(module).read_bytes())).body:
+    for statement in _WhatDecides().visit(ast.parse(_file(module).read_bytes())).body:
         if isinstance(statement, ast.Import | ast.ImportFrom):
             imports |= _imported(statement)
         elif defined := _defined(statement):
@@ -167,14 +171,16 @@ def _file(module: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-class _WithoutDocstrings(ast.NodeTransformer):
+class _WhatDecides(ast.NodeTransformer):
+    """Leaves out docstrings, methods that are `BESIDES`, and what an error says."""
+
+    def visit_Raise(self, node: ast.Raise) -> ast.Raise:
+        return ast.Raise(exc=node.exc.func if isinstance(node.exc, ast.Call) else node.exc)
+
     def visit(self, node: ast.AST) -> Any:
-        self.generic_visit(node)
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            node.body = [
-                s
-                for i, s in enumerate(body)
-                if not (i == 0 and isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))
-            ] or [ast.Pass()]
+        node = super().visit(node)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            has_docstring = ast.get_docstring(node) is not None
+            kept = [s for s in node.body[has_docstring:] if getattr(s, "name", None) not in BESIDES]
+            node.body = kept or [ast.Pass()]
         return node

@@ -6,7 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stn.results.records import RESULT, Record, RecordError, read_record, write_record
+from stn.results.records import (
+    RESULT,
+    Record,
+    RecordError,
+    read_record,
+    read_record_of,
+    write_record,
+)
 
 RUN_ID_FILE = re.compile(r".+-[0-9a-f]{10}\.json")
 NOT_RECORDS = {"wandb", "checkpoints", "panels", "__pycache__"}
@@ -29,7 +36,7 @@ def collect(source: Path | str) -> Collection:
     problems = {}
     for path in sorted(_candidates(Path(source))):
         try:
-            record = read_record(path)
+            record = read_record_of(path.parent) if path.name == RESULT else read_record(path)
         except RecordError as error:
             problems[path] = str(error).removeprefix(f"{path}: ")
             continue

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from stn.results.comparison import Cell, Comparison
 from stn.results.costs import cpu_s
 from stn.results.statistics import MIN_SEEDS, Estimate
+from stn.results.study import Study
 
 NONE = "–"
 _TEX_SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {
@@ -81,6 +82,15 @@ def status(cell: Cell) -> str:
         if count := sum(record.status == word for record in cell.records):
             parts.append(f"{word} {count}")
     return ", ".join(parts) or cell.status
+
+
+def outcomes(cell: Cell, study: Study) -> str:
+    """Write how many of the runs of a cell went wrong, and how."""
+    found = [study.outcome(record.metrics[cell.metric.name]) for record in cell.finished]
+    found += ["diverged"] * sum(record.status == "diverged" for record in cell.records)
+    counts = [f"{name} {found.count(name)}" for name in ("diverged", *study.outcomes)]
+    wrong = [count for count in counts if not count.endswith(" 0")]
+    return f"{', '.join(wrong) or 'none'} of {len(found)}" if found else NONE
 
 
 def interval(cell: Cell) -> str:

@@ -15,6 +15,7 @@ HARMLESS = frozenset(
         "reports_dir",
         "retry",
         "runs_dir",
+        "study",
         "table",
         "trainer",
         "transform",

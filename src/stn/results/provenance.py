@@ -6,7 +6,10 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchmetrics", "numpy")
+PACKAGES = (
+    *("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core"),
+    *("numpy", "scipy", "pillow"),
+)
 PACKAGE = Path(__file__).parents[1]
 
 

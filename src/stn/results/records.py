@@ -22,6 +22,7 @@ from stn.results.checks import (
     Count,
     Json,
     Line,
+    Message,
     Name,
     Positive,
     out_of_range,
@@ -34,6 +35,7 @@ SCHEMA = 2
 # Metrics that stand beside the others in result.json, too, where those who read it look for them.
 AT_TOP = ("test_error_percent", "val_error_percent")
 MAX_CORES = 1024  # of the largest machine a cell is run on: no run takes more processor time
+WHOLE = 1e-3  # how far a number of images may be from a whole one, by rounding
 YEARS = range(2015, 2101)
 
 
@@ -69,8 +71,9 @@ class Record(Checked):
         wall_s: time from start to finish of the run.
         cpu_s: processor time of its process in that time; a loaded machine stretches it less.
         config: the resolved configuration.
-        code: hash of the source that decides a result (`provenance.code_id`); None if not told, or
+        code: hash of the source that decides a result (`code.code_id`); None if not told, or
             if the run went on from a checkpoint of other code.
+        weights_sha256: of the file with the weights that the run ended with; None if not told.
         git_dirty: files differed from the commit `git_sha`.
         command: reproduces the run.
         started_at, finished_at: ISO 8601, UTC.
@@ -109,7 +112,8 @@ class Record(Checked):
     cpu_s: Duration | None = None
     num_images: dict[Name, Count] | None = None
     code: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")] | None = None
-    message: str | None = None
+    weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    message: Message | None = None
 
     def __init__(self, /, **fields: Any) -> None:
         try:
@@ -127,6 +131,12 @@ class Record(Checked):
             raise ValueError("finished_at: is before started_at")
         if self.cpu_s is not None and self.cpu_s > MAX_CORES * (self.wall_s + 1):
             raise ValueError(f"cpu_s: is more than {MAX_CORES} cores have in wall_s")
+        recipe = self.config.get("recipe")
+        told = recipe if isinstance(recipe, dict) else {}
+        if self.batch_size != told.get("batch_size", self.batch_size):
+            raise ValueError("batch_size: is not what config says")
+        if self.seed != self.config.get("seed", self.seed):
+            raise ValueError("seed: is not what config says")
         if self.status != "finished":
             if self.metrics:
                 raise ValueError(f"metrics: must be empty in a {self.status} run")
@@ -140,6 +150,11 @@ class Record(Checked):
             raise ValueError("metrics: a finished run must have one of the test set")
         if self.samples != self.steps * self.batch_size:
             raise ValueError("samples: must be steps x batch_size in a finished run")
+        if self.steps != told.get("max_steps", self.steps):
+            raise ValueError("steps: a finished run must have as many as config says")
+        wrong = self.metrics.get("test_error_percent", 0.0) * (self.num_test or 0) / 100
+        if abs(wrong - round(wrong)) > WHOLE:
+            raise ValueError("metrics.test_error_percent: is no share of num_test images")
         return self
 
 

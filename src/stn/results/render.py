@@ -16,6 +16,7 @@ from stn.files.atomic import write_atomically
 from stn.results import figures
 from stn.results.comparison import Cell, Comparison
 from stn.results.costs import commit, costs, cpu_s, hours_for
+from stn.results.study import Study
 from stn.results.table import Column, Note
 
 _TEX_DELIMITERS: dict[str, Any] = {
@@ -49,14 +50,14 @@ class Detail(NamedTuple):
 
 
 def write_reports(comparison: Comparison, folder: Path) -> list[Path]:
-    """Write `<table>_<recipe>.md`, `.csv` and `.tex` to a folder; return the paths.
+    """Write `<table>_<recipe>` or `study_<name>`, `.md`, `.csv` and `.tex`; return the paths.
 
     A table without any run of ours is not written over one that is there already.
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for suffix, render in (("md", to_markdown), ("csv", to_csv), ("tex", to_latex)):
-        path = folder / f"{comparison.table.name}_{comparison.recipe}.{suffix}"
+        path = folder / f"{comparison.table.file_name(comparison.recipe)}.{suffix}"
         if comparison.records or not path.exists():
             write_atomically(path, render(comparison).encode())
             paths.append(path)
@@ -65,7 +66,8 @@ def write_reports(comparison: Comparison, folder: Path) -> list[Path]:
 
 def to_markdown(comparison: Comparison) -> str:
     """Render for a page on a forge: the table, the claims, every cell, costs and origin."""
-    return _render("table.md.j2", comparison)
+    kind = "study" if isinstance(comparison.table, Study) else "table"
+    return _render(f"{kind}.md.j2", comparison)
 
 
 def to_latex(comparison: Comparison) -> str:
@@ -213,6 +215,9 @@ def _details(comparison: Comparison) -> list[Detail]:
         Detail("time", figures.time_taken, in_latex=False),
         Detail("the paper's budget, h", paper_h, in_latex=False),
     ]
+    if isinstance(table, Study) and table.outcomes:
+        went_wrong = Detail("went wrong", lambda cell: figures.outcomes(cell, table), "l")
+        found.insert(3, went_wrong)
     unknown = set()
     if table.paper is None:
         unknown |= {"paper", "ours − paper"}

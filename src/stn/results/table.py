@@ -5,7 +5,7 @@ The content of `conf/table/<name>.yaml` becomes a `Table`, checked once.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
@@ -14,7 +14,8 @@ from stn.results.checks import Checked, Count, Line, Name, Positive, out_of_rang
 Cost = Annotated[float, Field(gt=0)]
 Overrides = dict[Annotated[str, Field(pattern=r"^\+{0,2}[A-Za-z_][A-Za-z0-9_.@/]*$")], JsonValue]
 Names = Annotated[tuple[Name, ...], Field(strict=False)]
-OF_A_RUN = ("seed", "recipe", "table")  # what a sweep says, and no row or column
+Kind = TypeVar("Kind", bound="Table")
+OF_A_RUN = ("seed", "recipe", "study", "table")  # what a sweep says, and no row or column
 
 
 class Metric(Checked):
@@ -101,7 +102,11 @@ class Paper(Checked):
 
 
 class Table(Checked):
-    """A table as planned; see `conf/table/table1.yaml` for what each part means."""
+    """A table as planned; see `conf/table/table1.yaml` for what each part means.
+
+    Attributes:
+        recipes: what all cells are given with a recipe besides, such as a shorter budget.
+    """
 
     name: Name
     title: Line
@@ -112,6 +117,16 @@ class Table(Checked):
     columns: Annotated[tuple[Column, ...], Field(strict=False, min_length=1)]
     rows: Annotated[tuple[Row, ...], Field(strict=False, min_length=1)]
     paper: Paper | None = None
+    recipes: dict[Name, Overrides] = Field(default_factory=dict)
+
+    @property
+    def page(self) -> str:
+        """What the files of all recipes begin with."""
+        return self.name
+
+    def file_name(self, recipe: str) -> str:
+        """Return what the files of a recipe begin with."""
+        return f"{self.page}_{recipe}"
 
     def row(self, key: str) -> Row:
         """Return the row of this name."""
@@ -155,6 +170,9 @@ class Table(Checked):
         for part in (*self.columns, *self.rows):
             if taken := [key for key in part.keys if key in OF_A_RUN]:
                 yield f"{part.key}.overrides: {taken[0]} is chosen by the command"
+            for recipe, overrides in self.recipes.items():
+                if taken := [key for key in part.keys if key in overrides]:
+                    yield f"{part.key}.overrides: recipes.{recipe} overrides {taken[0]}, too"
         if self.paper is not None:
             yield from self._faults_of_paper(self.paper, columns, rows)
 
@@ -176,20 +194,24 @@ def _unknown(what: str, names: Iterable[str], known: list[str]) -> Iterator[str]
         yield f"{what} {', '.join(unknown)}; there are: {', '.join(known)}"
 
 
-def parse_table(name: str, content: Mapping[str, Any]) -> Table:
+def parse_table(name: str, content: Mapping[str, Any], kind: type[Kind] = Table) -> Kind:  # type: ignore[assignment]
     """Check the content of `conf/table/<name>.yaml`, and keep of its columns those of `only`.
+
+    Args:
+        name: of the file.
+        content: of the file.
+        kind: what it is to be; of a `Study`, the file is `conf/study/<name>.yaml`.
 
     Raises:
         ValueError: a key is missing, unknown or wrong; one line, which names the file and the key.
     """
+    file = f"{kind.__name__.lower()}/{name}.yaml"
     try:
-        table = Table.model_validate({"name": name, **content})
+        table = kind.model_validate({"name": name, **content})
     except ValidationError as error:
-        raise ValueError(f"table/{name}.yaml: {reason(error)}") from error
+        raise ValueError(f"{file}: {reason(error)}") from error
     if table.name != name:
-        raise ValueError(
-            f"table/{name}.yaml: name: a table is called as its file, not {table.name}"
-        )
+        raise ValueError(f"{file}: name: a table is called as its file, not {table.name}")
     kept = tuple(c for c in table.columns if table.only is None or c.key in table.only)
     return table.model_copy(update={"columns": kept})
 

@@ -4,6 +4,7 @@ Everything a run leaves lies in its folder: `config.yaml`, `metrics.csv`, `last.
 from) and the one before, `weights.pt` (to evaluate), `panels/`, and last of all `result.json`.
 """
 
+import hashlib
 import os
 import sys
 from datetime import UTC, datetime
@@ -22,17 +23,16 @@ from stn.models.matching import num_parameters
 from stn.results import provenance
 from stn.results.code import code_id
 from stn.results.records import RESULT, Record, RecordError, read_record_of, write_record
-from stn.running.checkpoints import last_good, save
+from stn.running.checkpoints import last_good, pass_over_strangers, save
 from stn.running.preparing import (
     METRICS,
     Cell,
     TrainerError,
-    build_loggers,
     build_trainer,
     prepare,
 )
 from stn.running.ranks import RankError, run_ranks
-from stn.running.recording import make_record
+from stn.running.recording import build_loggers, make_record
 from stn.running.settings import check
 from stn.tasks.task import DivergedError, Task
 from stn.transformers import NonFiniteThetaError
@@ -73,6 +73,7 @@ def _run(cell: Cell) -> Record:
     stopwatch, started_at = Stopwatch(code_id(cell.config)), datetime.now(UTC)
     write_atomically(cell.folder / CONFIG, OmegaConf.to_yaml(cell.config).encode())
     task, data = prepare(cell)  # what goes wrong before this line is no fault of the cell's
+    pass_over_strangers(cell.folder, task.state_dict())
     record = partial(
         make_record,
         config=cell.config,
@@ -84,6 +85,7 @@ def _run(cell: Cell) -> Record:
         data_sha256=data.data_sha256(),
         num_images=data.count_images(),
     )
+    record(status="failed", message="not begun")  # what no record may hold is refused by now
     try:
         if cell.config["trainer"]["devices"] == 1:
             measured = train_and_measure(cell, task, data, stopwatch)
@@ -102,7 +104,8 @@ def _run(cell: Cell) -> Record:
     except Exception as error:
         write_record(cell.folder / RESULT, record(status="failed", message=repr(error)))
         raise
-    finished = record(status="finished", measured=measured)
+    weights = hashlib.sha256((cell.folder / WEIGHTS).read_bytes()).hexdigest()
+    finished = record(status="finished", measured=measured, weights_sha256=weights)
     write_record(cell.folder / RESULT, finished)
     return finished
 

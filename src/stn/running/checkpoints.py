@@ -1,5 +1,7 @@
 """Checkpoints that survive: written atomically, the one before kept, damage named and passed over.
 
+A checkpoint says whose it is and of which step: one of another run is never continued from.
+
 Lightning's own files are written to the system's temporary folder and moved: if that is another
 file system, a kill or a full disk in the midst leaves half a checkpoint in the place of a good one.
 """
@@ -7,7 +9,7 @@ file system, a kill or a full disk in the midst leaves half a checkpoint in the 
 import io
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,10 @@ import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from stn.files.atomic import write_atomically
+from stn.results.checks import shown
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
+ORIGIN = "origin"  # the key under which a checkpoint says whose it is
 NEEDED = {"state_dict", "global_step", "optimizer_states", "callbacks", "loops"}
 
 
@@ -29,6 +33,7 @@ class CheckpointFiles(TorchCheckpointIO):
         """Replace `path`; at every moment, it or the previous checkpoint is there as a whole."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
+        checkpoint[ORIGIN] = {"run_id": path.parent.name, "step": checkpoint["global_step"]}
         new = path.with_name(f"new-{path.name}")
         save(checkpoint, new)
         if path.exists():
@@ -41,6 +46,45 @@ def save(content: Any, path: Path) -> None:
     buffer = io.BytesIO()
     torch.save(content, buffer)
     write_atomically(path, buffer.getvalue())
+
+
+def pass_over_strangers(folder: Path, network: Mapping[str, Any]) -> None:
+    """Move aside, as `<name>.stranger`, each checkpoint that this run cannot be continued from.
+
+    It is of another run, of another step than it says, or does not fit the network, whose code
+    has changed. Each is named on standard error; what is damaged is left to `last_good`.
+
+    Args:
+        folder: of the run.
+        network: the state that the run begins with, as in a checkpoint's `state_dict`.
+
+    Raises:
+        OSError: as of `last_good`.
+    """
+    for path in (folder / LAST, folder / PREVIOUS):
+        found = _read(path) if path.exists() else ""
+        if isinstance(found, dict) and (reason := _strange(found, folder.name, network)):
+            path.replace(path.with_name(f"{path.name}.stranger"))
+            print(f"{path} {reason}: moved aside and passed over", file=sys.stderr)
+
+
+def _strange(state: dict[str, Any], run_id: str, network: Mapping[str, Any]) -> str | None:
+    """Say why a whole checkpoint is not one of this run and network, if it is not."""
+    origin = state.get(ORIGIN)
+    if not isinstance(origin, dict):
+        return "does not say which run it is of"
+    if origin.get("run_id") != run_id:
+        return f"is of another run, {shown(origin.get('run_id'))}"
+    if origin.get("step") != state["global_step"]:
+        steps = f"{shown(state['global_step'])}, and was written at {shown(origin.get('step'))}"
+        return f"says step {steps}"
+    return None if _shapes(state["state_dict"]) == _shapes(network) else "does not fit the network"
+
+
+def _shapes(state: Any) -> dict[str, Any] | None:
+    if not isinstance(state, Mapping):
+        return None
+    return {name: getattr(value, "shape", None) for name, value in state.items()}
 
 
 def last_good(

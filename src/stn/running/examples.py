@@ -4,14 +4,14 @@ The right half of Table 1, of any table of classes, from finished runs: `find_ri
 compare, `load` their networks, `choose` the images to show.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
+from stn.drawing.canvas import Canvas
 from stn.drawing.sheets import ExampleRow, alignment_sheet, class_means, example_sheet
 from stn.drawing.warps import Warp, at_work, warp
 from stn.results.comparison import Comparison
@@ -22,7 +22,7 @@ from stn.running.finished import restore
 from stn.running.preparing import build_data
 
 NUM_ALIGNED, MAX_CLASSES = 1000, 10
-BATCH_SIZE = 500
+BATCH_SIZE = 100
 
 Entry = tuple[Row, Record]
 
@@ -39,11 +39,17 @@ class Rivals:
 
 @dataclass(frozen=True)
 class Networks:
-    """The networks of rivals, with their test set: images U (N, C, H, W) and classes (N, ...)."""
+    """The networks of rivals, with their test set.
+
+    Attributes:
+        baseline, others: the networks.
+        images: gives those of some numbers (M,): U (M, C, H, W). Volumes are too many to keep.
+        labels: classes of all (N, ...).
+    """
 
     baseline: nn.Module
     others: tuple[nn.Module, ...]
-    U: Tensor
+    images: Callable[[Tensor], Tensor]
     labels: Tensor
 
 
@@ -79,7 +85,7 @@ def find_rivals(comparison: Comparison, column: Column, baseline: str) -> Rivals
 def load(
     rivals: Rivals, runs: Path, data_dir: str | Path, packages: Sequence[str] = ()
 ) -> Networks:
-    """Rebuild the networks of rivals, and draw their test set.
+    """Rebuild the networks of rivals, and read their test set.
 
     Args:
         rivals: what to load.
@@ -96,32 +102,38 @@ def load(
         *(restore(runs / record.run_id, data_dir, packages) for _, record in entries),
         strict=True,
     )
-    datamodule = build_data(cells[0])
-    datamodule.prepare_data()
-    loader = datamodule.test_dataloader()
-    images, labels = zip(*(datamodule.on_after_batch_transfer(b, 0) for b in loader), strict=True)
+    data = build_data(cells[0])
+    data.prepare_data()
+    batches = data.test_dataloader()
+    labels = [data.on_after_batch_transfer(batch, 0)[1] for batch in batches]
     if not isinstance(labels[0], Tensor) or labels[0].ndim > 2 or labels[0].is_floating_point():
         raise ValueError("pictures are of images that have classes")
     first, *others = (task.network.eval() for task in tasks)
-    return Networks(first, tuple(others), torch.cat(images), torch.cat(labels))
+
+    def images(numbers: Tensor) -> Tensor:
+        U: Tensor = data.drawn("test", numbers)[0]
+        return U
+
+    return Networks(first, tuple(others), images, torch.cat(labels))
 
 
-def draw_examples(rivals: Rivals, networks: Networks, title: str, num: int) -> Image.Image | None:
+def draw_examples(rivals: Rivals, networks: Networks, title: str, num: int) -> Canvas | None:
     """Draw up to `num` images for each transformer whose network beats the baseline on any.
 
     None if none does.
     """
-    guesses = classify(networks.baseline, networks.U)
+    images, everyone = networks.images, torch.arange(len(networks.labels))
+    guesses = classify(networks.baseline, images, everyone)
     wrong = (guesses != networks.labels).nonzero()[:, 0]
     labels = networks.labels[wrong]
-    right = torch.stack([classify(n, networks.U[wrong]) == labels for n in networks.others])
+    right = torch.stack([classify(n, images, wrong) == labels for n in networks.others])
     rows = []
     for (row, record), network, chosen in zip(
         rivals.others, networks.others, choose(labels, right, num), strict=True
     ):
         numbers = wrong[chosen]
         answers = networks.labels[numbers], guesses[numbers]
-        for name, drawn in _warps(row, network, networks.U[numbers]):
+        for name, drawn in _warps(row, network, images, numbers):
             rows.append(ExampleRow(name, _result(rivals, record), drawn, numbers, *answers))
     if not rows:
         return None
@@ -130,23 +142,25 @@ def draw_examples(rivals: Rivals, networks: Networks, title: str, num: int) -> I
     return example_sheet(heading, _budget(rivals), names, rows)
 
 
-def draw_alignment(rivals: Rivals, networks: Networks, title: str) -> Image.Image | None:
+def draw_alignment(rivals: Rivals, networks: Networks, title: str) -> Canvas | None:
     """Draw the mean test image of the first classes, as it is and as transformers hand it on.
 
     None if no network has a transformer of images.
     """
     shown = (networks.labels < MAX_CLASSES).nonzero()[:NUM_ALIGNED, 0]
-    U, labels = networks.U[shown], networks.labels[shown]
+    labels = networks.labels[shown]
     num_classes = int(labels.max()) + 1
-    rows = [("input", "", class_means(U, labels, num_classes))]
+    rows: list[tuple[str, str, Tensor]] = []
     for (row, record), network in zip(rivals.others, networks.others, strict=True):
-        for name, drawn in _warps(row, network, U):
+        for name, drawn in _warps(row, network, networks.images, shown):
+            if not rows:
+                rows.append(("input", "", class_means(drawn.U, labels, num_classes)))
             means = class_means(drawn.V, labels, num_classes)
             rows.append((name, _result(rivals, record), means))
-    if len(rows) == 1:
+    if not rows:
         return None
     heading = f"{title}: mean test images before and after the transformer"
-    return alignment_sheet(heading, f"the first {len(U):,} by class; {_budget(rivals)}", rows)
+    return alignment_sheet(heading, f"the first {len(shown):,} by class; {_budget(rivals)}", rows)
 
 
 def choose(labels: Tensor, right: Tensor, num: int) -> list[Tensor]:
@@ -164,20 +178,21 @@ def choose(labels: Tensor, right: Tensor, num: int) -> list[Tensor]:
         For each network, positions in 0..M-1.
     """
     for_all = right.all(dim=0)
-    shared, chosen = _spread(labels, for_all), []
+    shared, chosen = spread(labels, for_all), []
     for own in right:
-        chosen.append(torch.cat([shared, _spread(labels, own & ~for_all)])[:num])
+        chosen.append(torch.cat([shared, spread(labels, own & ~for_all)])[:num])
     return chosen
 
 
 @torch.no_grad()
-def classify(network: nn.Module, U: Tensor) -> Tensor:
-    """Return the most likely class (B,) of images U (B, C, H, W)."""
-    parts = [network(batch).argmax(dim=1) for batch in U.split(BATCH_SIZE)]
-    return torch.cat(parts) if parts else torch.empty(0, dtype=torch.int64)
+def classify(network: nn.Module, images: Callable[[Tensor], Tensor], numbers: Tensor) -> Tensor:
+    """Return the most likely class (M,) of the images of some numbers (M,)."""
+    if not len(numbers):
+        return numbers
+    return torch.cat([network(images(n)).argmax(dim=1) for n in numbers.split(BATCH_SIZE)])
 
 
-def _spread(labels: Tensor, eligible: Tensor) -> Tensor:
+def spread(labels: Tensor, eligible: Tensor) -> Tensor:
     """Positions of the eligible, ordered so that the first of each class come first."""
     positions = eligible.nonzero()[:, 0]
     seen: dict[int, int] = {}
@@ -188,16 +203,17 @@ def _spread(labels: Tensor, eligible: Tensor) -> Tensor:
     return positions[torch.tensor(rank, dtype=torch.int64).argsort(stable=True)]
 
 
-def _warps(row: Row, network: nn.Module, U: Tensor) -> list[tuple[str, Warp]]:
+def _warps(
+    row: Row, network: nn.Module, images: Callable[[Tensor], Tensor], numbers: Tensor
+) -> list[tuple[str, Warp]]:
     """What the transformers that get the images themselves make of them, by name: numbered if many.
 
     Those further in warp feature maps, or what another one hands on.
     """
-    parts = [
-        [warp(t, maps, theta) for t, maps, theta in at_work(network, batch) if maps is batch]
-        for batch in U.split(BATCH_SIZE)
-        if len(batch)
-    ]
+    parts = []
+    for some in numbers.split(BATCH_SIZE) if len(numbers) else ():
+        U = images(some)
+        parts.append([warp(t, maps, theta) for t, maps, theta in at_work(network, U) if maps is U])
     warps = [Warp.joined(these) for these in zip(*parts, strict=True)]
     if len(warps) == 1:
         return [(row.label, warps[0])]

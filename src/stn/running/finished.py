@@ -1,5 +1,6 @@
 """What a finished run can still do: give its network back, and be tested again."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 from yaml import YAMLError
 
-from stn.results.records import RESULT, read_record
+from stn.results.records import RESULT, read_record, read_record_of
 from stn.running.cell import CONFIG, WEIGHTS
 from stn.running.checkpoints import load
 from stn.running.preparing import Cell, build_data, build_task
@@ -54,7 +55,7 @@ def restore(
     """
     if not (folder / RESULT).exists():
         raise ValueError(f"{folder} is not a finished run: it has no {RESULT}")
-    record = read_record(folder / RESULT)
+    record = read_record_of(folder)
     if record.status != "finished":
         raise ValueError(f"{folder} is {record.status}: {record.message}")
     path = folder / CONFIG
@@ -68,6 +69,9 @@ def restore(
         config["trainer"] = config["trainer"] | {"fast": fast}
     cell = Cell(config | {"data_dir": str(data_dir)}, folder.name, record.command, tuple(packages))
     weights = load(folder / WEIGHTS)
+    found = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    if found != (record.weights_sha256 or found):  # records of older code do not tell
+        raise ValueError(f"{folder / WEIGHTS} is not what the run ended with, by its {RESULT}")
     try:
         task = build_task(cell)
         task.network.load_state_dict(weights)

@@ -16,6 +16,7 @@ from stn.data.randomness import stream
 from stn.drawing.warps import at_work
 from stn.running.finished import restore
 from stn.running.preparing import build_data, build_task
+from stn.running.turns import report_turns
 
 BATCH = 100
 COLOURS = ("#ee3333", "#33bb33", "#4488ff", "#ffaa00")
@@ -91,6 +92,8 @@ def report_looks(
 ) -> tuple[str, Figure]:
     """Say and draw where the transformers of a finished run look on the test images.
 
+    Of a run on volumes: how it turns them (`stn.running.turns`).
+
     Returns:
         A page of Markdown, and a figure.
 
@@ -100,6 +103,8 @@ def report_looks(
     """
     cell, task = restore(folder, data_dir, packages, fast=False)
     data = build_data(cell)
+    if hasattr(data, "solids"):
+        return report_turns(cell.run_id, task.network, data, num_images)
     if not hasattr(data, "places"):
         raise ValueError(f"{cell.config['data']['name']} does not say where things are")
     places: Places = data.places("test")
@@ -188,7 +193,7 @@ def _draw(looks: Looks, data: Any, num_images: int) -> Figure:
     U, targets = data.drawn("test", numbers)
     columns = min(8, len(U))
     rows = -(-len(U) // columns)
-    figure = Figure(figsize=(1.6 * columns, 1.95 * rows), layout="constrained")
+    figure = Figure(figsize=(1.6 * columns, 1.95 * rows), layout="constrained", dpi=150)
     all_axes = [*figure.subplots(rows, columns, squeeze=False).flat]
     answers = looks.outputs[numbers].softmax(dim=-1).max(dim=-1)
     for axes in all_axes:

@@ -1,8 +1,6 @@
 """What a cell is, and the parts that it is run with, built from its configuration."""
 
-import logging
 import os
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+import stn.running.hushed  # noqa: F401
 from stn.callbacks.metrics import MetricsFile
 from stn.callbacks.panels import Panels
 from stn.callbacks.progress import ProgressFile, Stopwatch
@@ -26,19 +25,6 @@ from stn.running.checkpoints import CheckpointFiles
 from stn.tasks.task import Task
 
 METRICS = "metrics.csv"
-
-# Lightning's advice, which is about other set-ups than this one.
-logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-for message in (
-    ".*exists and is not empty",
-    ".*LeafSpec",
-    ".*does not have many workers",
-    ".*srun. command is available",
-    "Grad strides do not match",  # of one-channel kernels, whose strides say nothing
-    ".*sync_dist=True",  # the counts are summed over the ranks already
-):
-    warnings.filterwarnings("ignore", message)
 
 
 class TrainerError(ValueError):
@@ -157,16 +143,3 @@ def build_trainer(cell: Cell, stopwatch: Stopwatch, loggers: list[Logger]) -> pl
         )
     except (MisconfigurationException, ValueError) as error:
         raise TrainerError(str(error)) from error
-
-
-def build_loggers(cell: Cell) -> list[Logger]:
-    """Start the loggers of the configuration; `metrics.csv` is there without them."""
-    loggers = []
-    for config in cell.config["logger"]["loggers"]:
-        build = cell.build(config)
-        try:
-            loggers.append(build(cell.run_id, cell.folder, cell.config))
-        except Exception as error:  # whatever ails a service must not stop the training
-            name = config["_target_"]
-            warnings.warn(f"{cell.run_id} goes on without {name}: {error}", stacklevel=2)
-    return loggers

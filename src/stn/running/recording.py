@@ -1,16 +1,19 @@
-"""Makes the record of a run from its configuration and from what ran."""
+"""What tells of a run: its record, made from what ran, and the loggers of its configuration."""
 
 import resource
 import sys
+import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import torch
+from pytorch_lightning.loggers import Logger
 
 from stn.callbacks.progress import Stopwatch
 from stn.results import provenance
 from stn.results.records import Record
+from stn.running.preparing import Cell
 
 RSS_UNITS_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10
 
@@ -54,7 +57,7 @@ def make_record(
         wall_s=stopwatch.wall_s,
         cpu_s=stopwatch.cpu_s,
         peak_rss_mib=resource.getrusage(who).ru_maxrss / RSS_UNITS_PER_MIB,
-        config={key: value for key, value in config.items() if key != "table"},
+        config={key: value for key, value in config.items() if key not in ("study", "table")},
         git_sha=git_sha,
         git_dirty=git_dirty,
         code=stopwatch.code,
@@ -71,3 +74,16 @@ def _device(accelerator: str, num_devices: int) -> str:
     if torch.cuda.is_available() and accelerator != "cpu":
         return f"{times}cuda: {torch.cuda.get_device_name()}"
     return f"{times}cpu: {provenance.processor()}, {torch.get_num_threads()} thread(s)"
+
+
+def build_loggers(cell: Cell) -> list[Logger]:
+    """Start the loggers of the configuration; `metrics.csv` is there without them."""
+    loggers = []
+    for config in cell.config["logger"]["loggers"]:
+        build = cell.build(config)
+        try:
+            loggers.append(build(cell.run_id, cell.folder, cell.config))
+        except Exception as error:  # whatever ails a service must not stop the training
+            name = config["_target_"]
+            warnings.warn(f"{cell.run_id} goes on without {name}: {error}", stacklevel=2)
+    return loggers

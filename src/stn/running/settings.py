@@ -5,7 +5,7 @@ transforms may have further keys, which their files in `conf/` read; a key that 
 command line and that nothing reads is refused.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -13,11 +13,12 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    TypeAdapter,
     ValidationError,
     model_validator,
 )
 
-from stn.results.checks import Checked, Count, Line, Name, Positive, reason
+from stn.results.checks import Checked, Count, Json, Line, Name, Positive, reason
 
 
 def _has_target(value: dict[str, Any]) -> dict[str, Any]:
@@ -67,6 +68,12 @@ class TaskSettings(_Open):
     metric: Name
     loss: Built
     evaluators: dict[Name, Built]
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.metric not in self.evaluators:
+            raise ValueError(f"metric {self.metric} is none of its evaluators")
+        return self
 
 
 OPEN = (Model, Data, TaskSettings, _Open)
@@ -136,6 +143,7 @@ class Settings(Checked):
     runs_dir: Folder
     reports_dir: Folder
     table: dict[str, JsonValue] | None = None
+    study: dict[str, JsonValue] | None = None
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -148,7 +156,11 @@ class Settings(Checked):
         return self
 
 
-def check(config: Mapping[str, Any], overrides: Iterable[str] = ()) -> None:
+class NoRecipeError(ValueError):
+    """A recipe that there is, but not for this data set."""
+
+
+def check(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> None:
     """Refuse a configuration that no cell can have.
 
     Args:
@@ -156,14 +168,18 @@ def check(config: Mapping[str, Any], overrides: Iterable[str] = ()) -> None:
         overrides: what the command added and changed, to be searched for what nothing reads.
 
     Raises:
-        ValueError: a key is missing, unknown, of the wrong type or out of range; the recipe is not
-            one for this data set; or the devices cannot share a batch.
+        NoRecipeError: the recipe is not one for this data set.
+        ValueError: a key is missing, unknown, of the wrong type or out of range; or the devices
+            cannot share a batch.
     """
     recipe, data = config.get("recipe"), config.get("data")
     if isinstance(recipe, Mapping) and isinstance(data, Mapping) and "max_steps" not in recipe:
-        raise ValueError(f"there is no recipe {recipe.get('name')} for data={data.get('name')}")
+        raise NoRecipeError(f"there is no recipe {recipe.get('name')} for data={data.get('name')}")
+    told = {key: value for key, value in config.items() if key != "table"}
     try:
         Settings(**config)
+        TypeAdapter(Json).validate_python(told)  # as the record will
+        TypeAdapter(list[Line]).validate_python([*overrides])
     except ValidationError as error:
         raise ValueError(reason(error)) from error
     for override in overrides:

@@ -32,20 +32,21 @@ def plan(
         ValueError: an override is one that the table has itself.
     """
     seeds = range(table.seeds) if seeds is None else [*seeds]
+    of_recipe = table.recipes.get(compose(overrides).recipe.name, {}) if table.recipes else {}
     own = [key for part in (*table.rows, *table.columns) for key in part.keys]
-    own = [*dict.fromkeys([*own, "seed"])]
+    own = [*dict.fromkeys([*own, *of_recipe, "seed"])]
     asked = [override.lstrip("+~").partition("=")[0] for override in overrides]
     if taken := [key for key in asked if key in own]:
         raise ValueError(
             f"{', '.join(taken)}: a table sets {', '.join(own)} itself; choose with table.seeds=N"
-            " and table.only=[...], or sweep without +table"
+            " and table.only=[...] (study.seeds, study.only), or sweep without +table"
         )
     runs = []
     for column in table.columns:
         for row in table.rows:
             if not row.overrides:  # the paper's number only
                 continue
-            chosen = (column.overrides | row.overrides).items()
+            chosen = (of_recipe | column.overrides | row.overrides).items()
             of_cell = [*overrides, *(f"{key}={written(value)}" for key, value in chosen)]
             config = compose(of_cell)  # once a cell: seeds differ in what comes from `seed` alone
             for seed in seeds:

@@ -30,8 +30,6 @@ from stn.sweeping.run import POLL_S, Job, record_of
 # under the same name, which is what we want; that a later Hydra will not is for whoever renews the
 # pin. Here, because the processes of a sweep import this module, too.
 warnings.filterwarnings("ignore", message="(?s).*is validated against ConfigStore schema")
-# Lightning's advice on every machine that has Slurm.
-warnings.filterwarnings("ignore", message="The `srun` command is available")
 
 
 class SweepDisplay:

@@ -11,6 +11,7 @@ from rich.console import Console
 from stn.results.comparison import compare
 from stn.results.identity import cell_id
 from stn.results.render import write_reports
+from stn.results.study import Study
 from stn.results.table import PlannedRun, Table, parse_table
 from stn.running.preparing import Cell, build_data
 from stn.running.settings import check
@@ -20,6 +21,7 @@ from stn.sweeping.run import INTERRUPTED, Job, Sweep, record_of, run_missing, sp
 from stn.sweeping.show import SweepDisplay
 
 Compose = Callable[[Sequence[str]], DictConfig]
+KINDS: Mapping[str, type[Table]] = {"table": Table, "study": Study}
 LaunchOverrides = Callable[[Sequence[Sequence[str]]], tuple[list[Any], Exception | None]]
 
 
@@ -27,7 +29,7 @@ def sweep(products: Sequence[Sequence[str]], compose: Compose, launch: LaunchOve
     """Run the missing cells of a sweep; exit with status 1 unless all of its cells are finished.
 
     Args:
-        products: overrides of each job; with a `+table=`, of each time the whole table.
+        products: overrides of each job; with `+table=` or `+study=`, of each time the whole table.
         compose: gives the configuration of overrides, not resolved.
         launch: runs jobs, given by their overrides; see `run.Launch`.
     """
@@ -70,13 +72,15 @@ def plan(
     planned: dict[str, PlannedRun] = {}
     tables: list[tuple[Table, list[PlannedRun]]] = []
     for overrides in products:
-        names = [o.removeprefix("+table=") for o in overrides if o.startswith("+table=")]
-        if names:
-            content: Any = OmegaConf.to_container(compose(overrides).table)
-            wanted = {column.key for column in parse_table(names[0], content).columns}
+        asked = [o.lstrip("+").partition("=") for o in overrides if o.startswith("+")]
+        if named := [(group, name) for group, _, name in asked if group in KINDS]:
+            group, name = named[0]
+            content: Any = OmegaConf.to_container(compose(overrides)[group])
+            wanted = {column.key for column in parse_table(name, content, KINDS[group]).columns}
             if not wanted:
                 continue
-            whole = parse_table(names[0], content | {"only": None})  # which is what is rendered
+            # What is rendered is the whole.
+            whole = parse_table(name, content | {"only": None}, KINDS[group])
             tables.append((whole, planning.plan(whole, overrides, compose)))
             runs = [run for run in tables[-1][1] if run.column in wanted]
         else:

@@ -1,16 +1,20 @@
 """Spatial transformers: Section 3 of the paper as a library that needs nothing but torch.
 
-An image U (B, C, H, W) goes through three steps to the warped V (B, C, H', W'):
+An image U (B, C, H, W) goes through three steps to the warped V (B, C, H', W')::
 
     theta = localisation(U)                    (B, P)          Section 3.1
     grid  = transform.grid(theta, (H', W'))    (B, H', W', 2)  Section 3.2, Eq. 1
     V     = sample(U, grid, kernel)            (B, C, H', W')  Section 3.3, Eq. 3
 
+A volume U (B, C, D, H, W) goes the same way with a transform of volumes, `Affine3d` (Appendix A.3):
+its grids are (B, D', H', W', 3).
+
 Conventions. They hold everywhere and are not parameters.
 
 - theta maps target to source: the grid says where in U each pixel of V is read. Content therefore
   moves the other way: a translation by tx > 0 moves it to the left.
-- The grid's last axis is (x, y); x runs to the right and y downwards.
+- The grid's last axis is (x, y); x runs to the right and y downwards. Of a volume it is (x, y, z);
+  z runs along the depth D, the first side.
 - Coordinates are normalised: -1 and 1 are the centres of the border pixels (torch's
   `align_corners=True`), for target and source alike. One pixel is 2 / (W - 1) in x.
 - A side of one pixel has its only centre at 0. In an output of one pixel, then, the centre is
@@ -39,10 +43,12 @@ from stn.transformers.localisation import (
     regression_layer,
 )
 from stn.transformers.outlines import control_points, outline
+from stn.transformers.priors import CubicSpline, Diffeomorphic, FourCorners
 from stn.transformers.samplers import KERNELS, sample
 from stn.transformers.spatial_transformer import NonFiniteThetaError, SpatialTransformer
 from stn.transformers.transforms import (
     Affine,
+    Affine3d,
     Attention,
     PiecewiseAffine,
     Projective,
@@ -58,8 +64,12 @@ __all__ = [
     "KERNELS",
     "NOWHERE",
     "Affine",
+    "Affine3d",
     "Attention",
     "ConvLocalisation",
+    "CubicSpline",
+    "Diffeomorphic",
+    "FourCorners",
     "FullyConnectedLocalisation",
     "NonFiniteThetaError",
     "PiecewiseAffine",

@@ -61,17 +61,20 @@ def instance(name: str, example: str, value: Any, attributes: Iterable[str]) -> 
     return value
 
 
-def output_size(size: Any) -> tuple[int, int]:
-    """Return the size (H, W) of a target; one number is a square. A size in a graph is left alone.
+def output_size(size: Any, num_axes: int = 2) -> tuple[int, ...]:
+    """Return the size of a target, (H, W) or (D, H, W). A size in a graph is left alone.
+
+    Args:
+        size: what was given; one number is a square.
+        num_axes: 2 for images, 3 for volumes.
 
     Raises:
-        ValueError: these are not two whole numbers from 1 up.
+        ValueError: these are not as many whole numbers from 1 up.
     """
     in_a_graph = isinstance(size, tuple) and any(isinstance(n, torch.SymInt) for n in size)
     if not (in_a_graph or torch.compiler.is_compiling()):
-        size = whole_numbers("output_size", "(H, W)", size)
-    height, width = size
-    return height, width
+        size = whole_numbers("output_size", "(D, H, W)" if num_axes == 3 else "(H, W)", size)
+    return tuple(size)
 
 
 def is_flat(points: Tensor) -> Tensor:

@@ -5,6 +5,10 @@ can be exported, compiled, mapped, and differentiated forwards, backwards and an
 Results are those of the quick ways up to rounding, and the same conventions hold.
 """
 
+from functools import reduce
+from itertools import product
+from operator import mul
+
 import torch
 from torch import Tensor
 
@@ -12,18 +16,23 @@ from torch import Tensor
 def by_definition(U: Tensor, grid: Tensor, kernel: str) -> Tensor:
     """Sample U (B, C, H, W) at a grid (B, H', W', 2) of readable coordinates: (B, C, H', W').
 
-    One term of the sum for each pixel of the kernel's support, 1, 4 or 16 of them.
+    Or volumes, (B, C, D, H, W) at (B, D', H', W', 3). One term of the sum for each pixel of the
+    kernel's support: 1, 4 or 16 of an image, and 1, 8 or 64 of a volume.
     """
-    height, width = U.shape[2:]
-    columns = _taps(_to_pixels(grid[..., 0], width), width, kernel)
-    rows = _taps(_to_pixels(grid[..., 1], height), height, kernel)
+    sides = U.shape[2:]
+    taps = [  # along each axis, the last first
+        _taps(_to_pixels(position, side), side, kernel)
+        for position, side in zip(grid.unbind(dim=-1), reversed(sides), strict=True)
+    ]
     pixels = U.flatten(2)  # (B, C, H W)
-    V = torch.zeros_like(grid[:, None, :, :, 0])
-    for row, k_y in rows:
-        for column, k_x in columns:
-            place = (row * width + column).flatten(1)[:, None]  # (B, 1, H' W')
-            read = pixels.gather(2, place.expand(-1, U.shape[1], -1))  # (B, C, H' W')
-            V = V + read.unflatten(2, grid.shape[1:3]) * (k_x * k_y)[:, None]
+    V = torch.zeros_like(grid[..., 0])[:, None]
+    for support in product(*reversed(taps)):
+        place = support[0][0]
+        for (pixel, _), side in zip(support[1:], sides[1:], strict=True):
+            place = place * side + pixel
+        read = pixels.gather(2, place.flatten(1)[:, None].expand(-1, U.shape[1], -1))
+        weight = reduce(mul, (k for _, k in reversed(support)))
+        V = V + read.unflatten(2, grid.shape[1:-1]) * weight[:, None]
     return V
 
 

@@ -1,10 +1,12 @@
 """Grid generators (Section 3.2): where in the source U each pixel of the target V is read.
 
-Pure functions from the parameters of a warp to a sampling grid (B, H, W, 2). Conventions are those
-of `stn.transformers`. A grid is kept in memory as two planes, x and y, and returned as a view with
-(x, y) last: the planes are what vectorises, here and in the sampler.
+Pure functions from the parameters of a warp to a sampling grid (B, H, W, 2), or (B, D, H, W, 3) of
+a volume. Conventions are those of `stn.transformers`. A grid is kept in memory as planes, one of x,
+one of y, and returned as a view with (x, y) last: planes are what vectorises, here and in the
+sampler.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,7 +15,7 @@ from torch import Tensor
 from stn.transformers.checks import NO_SPLINE, has_twins, is_flat, output_size, refuse
 from stn.transformers.eager import full_precision, is_eager
 
-Size = tuple[int, int]
+Size = tuple[int, ...]
 
 NOWHERE = 1e6
 """Coordinate of a target point that has no source: it reads zero and has no gradient."""
@@ -21,38 +23,55 @@ NOWHERE = 1e6
 HORIZON = 1e-3
 """Denominators of a projective warp up to here are at, or behind, the horizon."""
 
+SHRINK = 2.0**-4
+"""Homographies are divided by 16, exactly, so that no sum of three finite entries overflows."""
+
 
 def base_grid(
     size: Size, dtype: torch.dtype = torch.float32, device: torch.device | None = None
 ) -> Tensor:
-    """Return the regular target grid G (H, W, 2), the grid of the identity."""
-    y_t, x_t = _axes(size, dtype, device)
-    return torch.stack(torch.broadcast_tensors(x_t, y_t[:, None])).permute(1, 2, 0)
+    """Return the regular target grid G, the grid of the identity.
+
+    Args:
+        size: (H, W) of an image, or (D, H, W) of a volume.
+        dtype, device: of the grid.
+
+    Returns:
+        Positions (H, W, 2) or (D, H, W, 3).
+
+    Raises:
+        ValueError: the size is none of these, or not positive.
+    """
+    is_volume = isinstance(size, Sequence) and len(size) == 3
+    axes = _axes(size, 3 if is_volume else 2, dtype, device)
+    return torch.stack(torch.meshgrid(*axes, indexing="ij")[::-1]).movedim(0, -1)
 
 
 def affine_grid(theta: Tensor, size: Size) -> Tensor:
-    """Eq. 1: (x_s, y_s) = A_theta (x_t, y_t, 1).
+    """Eq. 1: (x_s, y_s) = A_theta (x_t, y_t, 1), and likewise with z for volumes (Appendix A.3).
 
     Args:
-        theta: matrices A from target to source (B, 2, 3).
-        size: (H, W) of the target.
+        theta: matrices A from target to source (B, 2, 3), or (B, 3, 4) of volumes.
+        size: (H, W) of the target, or (D, H, W).
 
     Returns:
-        The sampling grid (B, H, W, 2).
+        The sampling grid (B, H, W, 2), or (B, D, H, W, 3).
 
     Raises:
         ValueError: theta has another shape, or the size is not positive.
     """
-    _check_shape("theta", theta, (2, 3))
-    return _linear_forms(theta, size).permute(0, 2, 3, 1)
+    if theta.shape[1:] != (3, 4):
+        _check_shape("theta", theta, (2, 3))
+    return _linear_forms(theta, size).movedim(1, -1)
 
 
 def projective_grid(theta: Tensor, size: Size) -> Tensor:
     """Plane projective warp: (x_s, y_s) = (u / w, v / w) with (u, v, w) = theta (x_t, y_t, 1).
 
-    A point is in front of the horizon where w > `HORIZON`. All other points have no source and
-    are `NOWHERE`. Coordinates and gradients are finite for every finite theta. The scale and the
-    sign of theta matter for this: give it w = 1 at the centre, theta[:, 2, 2] = 1.
+    A point is in front of the horizon where w > `HORIZON`. All others have no source, nor have
+    those whose source would be `NOWHERE` or farther: they are `NOWHERE`. Coordinates and gradients
+    are finite for every finite theta. The scale and the sign of theta matter for this: give it
+    w = 1 at the centre, theta[:, 2, 2] = 1.
 
     Args:
         theta: homographies from target to source (B, 3, 3).
@@ -65,7 +84,7 @@ def projective_grid(theta: Tensor, size: Size) -> Tensor:
         ValueError: theta has another shape, or the size is not positive.
     """
     _check_shape("theta", theta, (3, 3))
-    theta = theta.to(torch.promote_types(theta.dtype, torch.float32))
+    theta = SHRINK * theta.to(torch.promote_types(theta.dtype, torch.float32))
     planes = _Perspective.apply(theta, size) if is_eager(theta) else _perspective(theta, size)
     return planes.permute(0, 2, 3, 1)
 
@@ -137,10 +156,10 @@ def outside_fraction(grid: Tensor) -> Tensor:
 
 
 class _Perspective(torch.autograd.Function):
-    """Planes (u / w, v / w) of theta (B, 3, 3): (B, 2, H, W). See `projective_grid`.
+    """Planes (u / w, v / w) of `SHRINK` theta (B, 3, 3): (B, 2, H, W). See `projective_grid`.
 
     Written out because the gradient is short in terms of the result: with g = grad / w, that of
-    (u, v, w) is (g_x, g_y, -g_x x_s - g_y y_s). Behind the horizon 1 / w is taken as 0 there.
+    (u, v, w) is (g_x, g_y, -g_x x_s - g_y y_s). Without a source 1 / w is taken as 0 there.
     A gradient that is to be differentiated again is that of `_perspective`, the same function.
     """
 
@@ -150,10 +169,10 @@ class _Perspective(torch.autograd.Function):
         w = forms[:, 2:]
         inverse = w.reciprocal()
         planes = forms[:, :2] * inverse
-        if not _all_in_front(theta):
-            in_front = w > HORIZON
-            planes = torch.where(in_front, planes, NOWHERE)
-            inverse = torch.where(in_front, inverse, 0.0)
+        if not _all_have_source(theta):
+            has_source = _has_source(forms[:, :2], w)
+            planes = torch.where(has_source, planes, NOWHERE)
+            inverse = torch.where(has_source, inverse, 0.0)
         ctx.save_for_backward(theta, planes, inverse)
         return planes
 
@@ -173,50 +192,62 @@ class _Perspective(torch.autograd.Function):
 def _perspective(theta: Tensor, size: Size) -> Tensor:
     """The function of `_Perspective` as torch differentiates it, any number of times."""
     u_v, w = _linear_forms(theta, size).split([2, 1], dim=1)
-    in_front = w > HORIZON
-    planes = u_v / torch.where(in_front, w, 1.0)
-    return torch.where(in_front, planes, NOWHERE)
+    has_source = _has_source(u_v, w)
+    planes = u_v / torch.where(has_source, w, 1.0)
+    return torch.where(has_source, planes, NOWHERE)
 
 
-def _all_in_front(theta: Tensor) -> bool:
-    """True if every w is known to be positive: it is least at one of the target's corners.
+def _has_source(u_v: Tensor, w: Tensor) -> Tensor:
+    """Where (B, 1, H, W) a point is in front of the horizon, and its source nearer than NOWHERE."""
+    return (w > SHRINK * HORIZON) & (u_v.abs() < NOWHERE * w).all(dim=1, keepdim=True)
+
+
+def _all_have_source(theta: Tensor) -> bool:
+    """True if all points are known to have one: w is least, u and v are most, at some corner.
 
     Asked only where the answer does not wait for a device.
     """
     if theta.device.type != "cpu":
         return False
-    least = theta[:, 2, 2] - theta[:, 2, :2].abs().sum(dim=1)
-    return bool((least > 2 * HORIZON).all())
+    least = theta[:, 2, 2] - theta[:, 2, :2].abs().sum(dim=1)  # (B,)
+    most = theta[:, :2].abs().sum(dim=2).amax(dim=1)
+    return bool(((least > 2 * SHRINK * HORIZON) & (2 * most < NOWHERE * least)).all())
 
 
 def _linear_forms(theta: Tensor, size: Size) -> Tensor:
     """Rows of theta (B, R, 3) times (x_t, y_t, 1) at every target pixel: (B, R, H, W).
 
-    An outer sum of a part of x and a part of y. It is exact for the identity, where a product of
-    matrices is not on a GPU that rounds their entries to TF32.
+    Of theta (B, R, 4) times (x_t, y_t, z_t, 1), likewise: (B, R, D, H, W).
+
+    An outer sum of a part of each axis. It is exact for the identity, where a product of matrices
+    is not on a GPU that rounds their entries to TF32.
     """
     theta = theta.to(torch.promote_types(theta.dtype, torch.float32))
-    y_t, x_t = _axes(size, theta.dtype, theta.device)
-    by_x, by_y, shift = (column.unsqueeze(2) for column in theta.unbind(2))  # (B, R, 1)
-    of_x = by_x * x_t  # (B, R, W)
-    of_y = by_y * y_t + shift  # (B, R, H)
-    return of_y.unsqueeze(3) + of_x.unsqueeze(2)
+    *factors, shift = (column.unsqueeze(2) for column in theta.unbind(2))  # of x, y, ...: (B, R, 1)
+    axes = _axes(size, len(factors), theta.dtype, theta.device)  # ..., y, x
+    forms = factors.pop() * axes[0] + shift  # (B, R, H) of an image
+    for axis in axes[1:]:
+        part = factors.pop() * axis  # (B, R, W)
+        while part.ndim <= forms.ndim:
+            part = part.unsqueeze(2)
+        forms = forms.unsqueeze(-1) + part
+    return forms
 
 
 def _moments(planes: Tensor) -> Tensor:
     """Sums of planes (B, R, H, W) against x_t, y_t and 1, the transpose of `_linear_forms`."""
     height, width = planes.shape[2:]
-    y_t, x_t = _axes((height, width), planes.dtype, planes.device)
+    y_t, x_t = _axes((height, width), 2, planes.dtype, planes.device)
     rows, columns = planes.sum(dim=3), planes.sum(dim=2)  # (B, R, H), (B, R, W)
     sums = (columns * x_t).sum(dim=2), (rows * y_t).sum(dim=2), rows.sum(dim=2)
     return torch.stack(sums, dim=2)
 
 
-def _axes(size: Size, dtype: torch.dtype, device: torch.device | None) -> tuple[Tensor, Tensor]:
-    """Normalised pixel centres (H,) of y and (W,) of x."""
-    height, width = output_size(size)
-    y, x = (_axis(n, dtype, device) for n in (height, width))
-    return y, x
+def _axes(
+    size: Size, num_axes: int, dtype: torch.dtype, device: torch.device | None
+) -> list[Tensor]:
+    """Normalised pixel centres (H,) of y and (W,) of x; of a volume (D,) of z before them."""
+    return [_axis(n, dtype, device) for n in output_size(size, num_axes)]
 
 
 def _axis(side: int, dtype: torch.dtype, device: torch.device | None) -> Tensor:

@@ -30,10 +30,17 @@ def outline(transform: Transform, theta: Tensor, num: int = 16) -> Tensor:
         Normalised positions, clockwise from the top left and back to it; those behind the horizon
         of a projective warp are NaN, which plotting programs leave out.
     """
-    grid = transform.grid(theta, (num + 1, num + 1))
+    return _visible(border(transform.grid(theta, (num + 1, num + 1))))
+
+
+def border(grid: Tensor) -> Tensor:
+    """Return the positions (B, N, axes) at the border of a grid (B, H, W, axes), all the way round.
+
+    Clockwise from the top left and back to it.
+    """
     top, right = grid[:, 0, :-1], grid[:, :-1, -1]
     bottom, left = grid[:, -1, 1:].flip(1), grid[:, :, 0].flip(1)
-    return _visible(torch.cat([top, right, bottom, left], dim=1))
+    return torch.cat([top, right, bottom, left], dim=1)
 
 
 def _visible(points: Tensor) -> Tensor:

@@ -6,10 +6,11 @@
 
 All three parts are differentiable, so the loss of whatever follows trains the localisation network
 without any word about where to look. The layer may stand at any place in a network, any number of
-times, one after another or side by side. It reads and writes (B, C, H, W), and warps all channels
-alike.
+times, one after another or side by side. It reads and writes (B, C, H, W), with a transform of
+volumes (B, C, D, H, W), and warps all channels alike.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from stn.transformers import checks
 from stn.transformers.eager import is_eager
 from stn.transformers.samplers import KERNELS, sample
-from stn.transformers.transforms import Transform, checked_transform
+from stn.transformers.transforms import Transform, checked_transform, num_axes
 
 
 class NonFiniteThetaError(ArithmeticError):
@@ -31,8 +32,8 @@ class SpatialTransformer(nn.Module):
     Args:
         localisation: network from U (B, C, H, W) to theta (B, P), ending in `regression_layer`.
         transform: the family of warps, which says what theta means.
-        output_size: (H', W') of V, or one number for both; None for that of U. Smaller than what
-            the grid spans, it aliases (Section 3.4).
+        output_size: (H', W') of V, or one number for both, or (D', H', W') of a volume; None for
+            that of U. Smaller than what the grid spans, it aliases (Section 3.4).
         kernel: how U is interpolated: `integer`, `bilinear` (as in all the paper's experiments) or
             `bicubic`.
 
@@ -54,7 +55,10 @@ class SpatialTransformer(nn.Module):
             "localisation", "a torch.nn.Module", localisation, ["forward"]
         )
         self.transform = checked_transform(transform)
-        self.output_size = None if output_size is None else checks.output_size(output_size)
+        self.num_axes = num_axes(transform)
+        self.output_size = (
+            None if output_size is None else checks.output_size(output_size, self.num_axes)
+        )
         self.kernel = kernel
 
     def forward(self, U: Tensor, seen: Tensor | None = None) -> Tensor:
@@ -78,8 +82,8 @@ class SpatialTransformer(nn.Module):
 
     def warp(self, U: Tensor, theta: Tensor) -> Tensor:
         """Warp U by given parameters, for instance those found by another transformer."""
-        height, width = self.output_size or U.shape[-2:]
-        grid = self.transform.grid(theta, (height, width))  # (B, H', W', 2), Section 3.2
+        size = self.output_size or tuple(U.shape[-self.num_axes :])
+        grid = self.transform.grid(theta, size)  # (B, H', W', 2), Section 3.2
         V = sample(U, grid, self.kernel)  # (B, C, H', W'), Section 3.3
         return _if_finite(V, theta)
 
@@ -90,11 +94,16 @@ class SpatialTransformer(nn.Module):
 
 def _if_finite(V: Tensor, theta: Tensor) -> Tensor:
     """Return V of a theta that is finite; of another one, raise or return NaN."""
-    finite = torch.isfinite(theta)
-    if theta.device.type != "cpu" or not is_eager(theta):
-        return torch.where(finite.all(dim=1)[:, None, None, None], V, torch.nan)
+    can_ask = theta.device.type == "cpu" and is_eager(theta)
+    if can_ask and math.isfinite(theta.detach().sum().item()):  # one pass; overflow is seen below
+        return V
+    finite = torch.isfinite(theta).all(dim=1)  # (B,)
+    if not can_ask:
+        while finite.ndim < V.ndim:
+            finite = finite.unsqueeze(-1)
+        return torch.where(finite, V, torch.nan)
     if not finite.all():
-        bad = int((~finite.all(dim=1)).sum())
+        bad = int((~finite).sum())
         raise NonFiniteThetaError(
             f"theta is not finite for {bad} of {len(theta)} images ({bad / len(theta):.0%}):"
             " the localisation network has diverged"

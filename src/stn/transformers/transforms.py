@@ -42,6 +42,9 @@ class Transform(Protocol):
     def grid(self, theta: Tensor, size: Size) -> Tensor:
         """Return the sampling grid (B, H, W, 2) of theta (B, P) for a target of size (H, W).
 
+        A family of warps of volumes has `num_axes = 3`; its grids are (B, D, H, W, 3), for targets
+        of size (D, H, W).
+
         Raises:
             ValueError: theta has another shape.
         """
@@ -56,6 +59,11 @@ def checked_transform(transform: Transform) -> Transform:
     wanted = ("num_params", "identity", "grid")
     checked: Transform = instance("transform", "Affine()", transform, wanted)
     return checked
+
+
+def num_axes(transform: Transform) -> int:
+    """Return 3 of a family of warps of volumes, which says so, and 2 of any other."""
+    return getattr(transform, "num_axes", 2)
 
 
 class _AffineFamily(ABC):
@@ -173,6 +181,31 @@ class Affine(_AffineFamily):
 
     def matrix(self, theta: Tensor) -> Tensor:  # noqa: D102
         return theta.reshape(-1, 2, 3)
+
+
+@final
+@dataclass(frozen=True)
+class Affine3d:
+    """Affine warps of volumes (Appendix A.3): theta is A (3, 4), row by row.
+
+    Coordinates are (x, y, z): z runs along the depth, the first of a volume's sides (D, H, W).
+    """
+
+    num_axes: ClassVar[int] = 3
+    num_params: ClassVar[int] = 12
+
+    def identity(self) -> Tensor:
+        """Return the parameters (12,) that change nothing."""
+        return torch.eye(3, 4).flatten()
+
+    def matrix(self, theta: Tensor) -> Tensor:
+        """Return the matrices A (B, 3, 4) from target to source of theta (B, 12)."""
+        return theta.reshape(-1, 3, 4)
+
+    def grid(self, theta: Tensor, size: Size) -> Tensor:
+        """Return the grid (B, D, H, W, 3) of theta (B, 12) for a target of size (D, H, W)."""
+        _check_theta(theta, self)
+        return affine_grid(self.matrix(_at_least_float32(theta)), size)
 
 
 @final

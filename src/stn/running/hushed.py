@@ -1,0 +1,16 @@
+"""What Lightning advises and warns of, and is not true of cells; importing this keeps it quiet."""
+
+import logging
+import warnings
+
+logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+for message in (
+    ".*exists and is not empty",
+    ".*LeafSpec",
+    ".*does not have many workers",
+    ".*srun. command is available",
+    "Grad strides do not match",  # of one-channel kernels, whose strides say nothing
+    ".*sync_dist=True",  # the counts are summed over the ranks already
+):
+    warnings.filterwarnings("ignore", message)

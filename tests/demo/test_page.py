@@ -1,0 +1,249 @@
+"""The page in a real browser: it runs the networks, follows the hand, and everybody can use it."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import stn
+from tests.demo.conftest import SHOWN, WEIGHTS, in_node_path, served
+
+SECOND = 1000  # ms
+FRAMES_A_SECOND = 20
+WAIT_MS = 60 * SECOND
+
+
+class Page:
+    """The demo, opened anew in a tab; what its console says is kept in `said`."""
+
+    def __init__(self, chromium: Any, address: str, width: int = 1280, scheme: str = "light"):
+        viewport = {"width": width, "height": 900}
+        self.context = chromium.new_context(
+            viewport=viewport, color_scheme=scheme, has_touch=True, reduced_motion="reduce"
+        )
+        self.tab = self.context.new_page()
+        self.tab.set_default_timeout(WAIT_MS)
+        self.said: list[str] = []
+        self.tab.on("console", lambda message: self.said.append(message.text))
+        self.tab.on("pageerror", lambda error: self.said.append(str(error)))
+        self.tab.on("request", self._only_here(address))
+        self.tab.goto(address)
+
+    def _only_here(self, address: str) -> Callable[[Any], None]:
+        def note(request: Any) -> None:
+            if not request.url.startswith((address, "data:", "blob:")):
+                self.said.append(request.url)
+
+        return note
+
+    def answered(self, after: int = 0) -> "Page":
+        """Wait until there are more answers, and no more come."""
+        self.tab.wait_for_function(
+            "after => Number(document.getElementById('speed').dataset.answers ?? 0) > after"
+            " && document.body.ariaBusy === 'false'",
+            arg=after,
+        )
+        return self
+
+    def answers(self) -> int:
+        return int(self.tab.locator("#speed").get_attribute("data-answers") or 0)
+
+    def does(self, action: Callable[[], object]) -> None:
+        """Do something and wait for the answer to it."""
+        before = self.answers()
+        action()
+        self.answered(after=before)
+
+    def click(self, selector: str, nth: int = 0) -> None:
+        self.does(self.tab.locator(selector).nth(nth).click)
+
+    def theta(self) -> list[float]:
+        cells = self.tab.locator("#theta td").all_inner_texts()
+        return [float(cell.replace("−", "-")) for cell in cells]
+
+    def classes(self) -> torch.Tensor:
+        """Percent of CNN and ST-CNN (2, 10)."""
+        cells = [float(text) for text in self.tab.locator("#classes b").all_inner_texts()]
+        return torch.tensor(cells).view(10, 2).T
+
+    def pixels(self, canvas: str) -> torch.Tensor:
+        """Brightness 0 to 255 of a picture (H, W)."""
+        code = """picture => {
+            const side = picture.width;
+            const context = new OffscreenCanvas(side, side).getContext("2d");
+            context.drawImage(picture, 0, 0);
+            const { data } = context.getImageData(0, 0, side, side);
+            return Array.from(data).filter((_, i) => i % 4 === 0);
+        }"""
+        values = torch.tensor(self.tab.locator(canvas).evaluate(code), dtype=torch.float32)
+        return values.view(round(len(values) ** 0.5), -1)
+
+    def handle(self, nth: int) -> tuple[float, float]:
+        """Where the middle of a handle is in the tab."""
+        box = self.tab.locator(".handle").nth(nth).bounding_box()
+        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+@pytest.fixture
+def page(chromium: Any, address: str) -> Iterator[Page]:
+    page = Page(chromium, address).answered()
+    yield page
+    page.context.close()
+    assert page.said == []  # whatever a test did, nothing was said and nothing asked for elsewhere
+
+
+def test_the_page_answers_as_pytorch_does(page: Page) -> None:
+    assert page.tab.locator("main").is_visible()
+    assert not page.tab.locator("#message").is_visible()
+    page.click("#reset")  # undistorted: of P, the image is the digit itself
+    U = page.pixels("#input")[None, None] / 255
+    assert U.std() > 0.1
+    for i, name in enumerate(SHOWN[:2]):
+        network = stn.load(next(WEIGHTS.glob(f"{name}*")))
+        with torch.no_grad():
+            wanted = 100 * network(U).softmax(1)[0]
+        torch.testing.assert_close(page.classes()[i], wanted, atol=0.0501, rtol=0)
+    with torch.no_grad():
+        theta, V = network.transformer.theta(U)[0], network.transformer(U)[0, 0]
+    torch.testing.assert_close(torch.tensor(page.theta()), theta, atol=0.00501, rtol=0)
+    torch.testing.assert_close(page.pixels("#output"), 255 * V, atol=1, rtol=0)
+
+
+def by_mouse(tab: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
+    tab.mouse.move(*start)
+    tab.mouse.down()
+    tab.mouse.move(*end, steps=4)
+    tab.mouse.up()
+
+
+def by_touch(tab: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
+    finger = tab.context.new_cdp_session(tab)
+    steps = [[a + (b - a) * i / 4 for a, b in zip(start, end, strict=True)] for i in range(5)]
+    for i, (x, y) in enumerate(steps):
+        touch = {"type": "touchMove" if i else "touchStart", "touchPoints": [{"x": x, "y": y}]}
+        finger.send("Input.dispatchTouchEvent", touch)
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+@pytest.mark.parametrize("column", ["projected (P)", "elastic (E)"])
+@pytest.mark.parametrize("drag", [by_mouse, by_touch])
+def test_a_dragged_handle_changes_image_theta_and_classes(
+    page: Page, column: str, drag: Callable[..., None]
+) -> None:
+    page.tab.get_by_label(column).check(force=True)
+    page.answered()
+    page.click("#reset")
+    image, theta, classes = page.pixels("#input"), page.theta(), page.classes()
+    x, y = page.handle(0)
+    page.does(lambda: drag(page.tab, (x, y), (x + 20, y + 25)))
+    assert page.handle(0) == pytest.approx((x + 20, y + 25), abs=2)
+    assert not torch.equal(page.pixels("#input"), image)
+    assert page.theta() != theta
+    assert not torch.equal(page.classes(), classes)
+    assert page.tab.evaluate("scrollY") == 0
+
+
+def test_handles_obey_the_keyboard(page: Page) -> None:
+    page.click("#reset")
+    theta, (x, y) = page.theta(), page.handle(2)
+    for _ in range(8):
+        page.does(lambda: page.tab.locator(".handle").nth(2).press("ArrowLeft"))
+    assert page.handle(2)[0] < x - 5
+    assert page.handle(2)[1] == pytest.approx(y)
+    assert page.theta() != theta
+
+
+def test_answers_come_fast_enough_to_drag(page: Page) -> None:
+    """The median: a machine that others use stops a page now and then."""
+    x, y = page.handle(0)
+    for i in range(12):
+        page.does(lambda i=i: by_mouse(page.tab, page.handle(0), (x + i % 8, y + i % 5 + 1)))
+    median_ms = float(page.tab.locator("#speed").get_attribute("data-ms"))
+    assert median_ms < SECOND / FRAMES_A_SECOND
+
+
+OUT = """() => [...document.querySelectorAll(".handle, canvas, button, table, label")]
+    .map((element) => [element.getBoundingClientRect(), element.outerHTML])
+    .filter(([box]) => box.width === 0 || box.left < 0 || box.right > innerWidth)"""
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (800, "light"), (1920, "dark")])
+def test_nothing_is_cut_off_and_nobody_shut_out(
+    chromium: Any, address: str, width: int, scheme: str
+) -> None:
+    page = Page(chromium, address, width, scheme).answered()
+    assert page.tab.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.tab.evaluate(OUT) == []
+    page.tab.add_script_tag(path=in_node_path("axe-core/axe.min.js"))
+    results = page.tab.evaluate("axe.run()")
+    assert len(results["passes"]) > 10
+    serious = [v for v in results["violations"] if v["impact"] in ("serious", "critical")]
+    assert not serious, json.dumps(serious, indent=1)[:3000]
+    page.context.close()
+
+
+def test_a_digit_can_be_taken_and_drawn(page: Page) -> None:
+    page.click("#reset")
+    page.click("#digits button", 7)
+    taken, buttons = page.pixels("#input"), page.tab.locator("#digits button")
+    assert buttons.nth(7).get_attribute("aria-pressed") == "true"
+    page.click("#clear")
+    assert not page.pixels("#input").any()
+    assert page.tab.locator("#digits [aria-pressed=true]").count() == 0
+    box = page.tab.locator("#pad").bounding_box()
+    x, y = box["x"] + 60, box["y"] + 40
+    page.does(lambda: by_mouse(page.tab, (x, y), (x + 10, y + 100)))
+    drawn = page.pixels("#input")
+    assert not torch.equal(drawn, taken)
+    rows, columns = ((drawn > 128).any(axis).nonzero() for axis in (1, 0))
+    height = int(rows.max() - rows.min()) + 1
+    assert 17 <= height <= 21  # of the size of MNIST's digits, however large it was drawn
+    assert columns.max() - columns.min() < height / 2
+    axes = torch.meshgrid(torch.arange(28.0), torch.arange(28.0), indexing="ij")
+    centre = [float((drawn * axis).sum() / drawn.sum()) for axis in axes]
+    assert centre == pytest.approx([13.5, 13.5], abs=0.3)
+
+
+def test_random_and_reset(page: Page) -> None:
+    page.click("#reset")
+    neutral = page.pixels("#input")
+    page.click("#random")
+    assert not torch.equal(page.pixels("#input"), neutral)
+    page.click("#reset")
+    assert torch.equal(page.pixels("#input"), neutral)
+
+
+def copied(folder: Path, to: Path, columns: object = None) -> Path:
+    """The demo with another list of networks, or without one."""
+    shutil.copytree(folder, to, symlinks=True, ignore=shutil.ignore_patterns("networks.json"))
+    if columns is not None:
+        (to / "networks.json").write_text(json.dumps(columns))
+    return to
+
+
+def test_without_networks_the_page_says_which_command_makes_them(
+    chromium: Any, demo_folder: Path, tmp_path: Path
+) -> None:
+    for address in served(copied(demo_folder, tmp_path / "demo")):
+        page = Page(chromium, address)
+        page.tab.get_by_text("make demo").wait_for()
+        assert not page.tab.locator("main").is_visible()
+        page.context.close()
+
+
+def test_names_are_text(chromium: Any, demo_folder: Path, tmp_path: Path) -> None:
+    columns = json.loads((demo_folder / "networks.json").read_text())
+    hostile = "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>"
+    columns[0]["label"] = hostile
+    for network in columns[0]["networks"]:
+        network["name"] = network["label"] = hostile
+    for address in served(copied(demo_folder, tmp_path / "demo", columns)):
+        page = Page(chromium, address).answered()
+        assert hostile in page.tab.locator("#columns").inner_text()
+        assert page.tab.title() != "run"
+        assert page.tab.locator("main img, main script").count() == 0
+        page.context.close()

@@ -1,0 +1,49 @@
+import math
+
+import pytest
+
+from stn.pages.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, charts
+
+
+def points(line: str) -> list[tuple[float, ...]]:
+    return [tuple(map(float, point.split(","))) for point in line.split()]
+
+
+def test_one_line_a_run_and_of_metrics_with_a_common_part_those_of_the_first_run() -> None:
+    rows = [(0, "train_loss", 2.0), (0, "theta/mean_0", 1.0), (0, "theta/mean_1", 0.0)]
+    rows += [(9, "val_error_percent", 4.0), (9, "theta/sd_0", 1.0), (9, "test_error_percent", 3.0)]
+    found = charts({"seed 0": rows, "seed 1": [(0, "train_loss", 1.0), (0, "theta/mean_0", 7.0)]})
+    named = [(chart.title, [(name, last) for name, last, _ in chart.lines]) for chart in found]
+    assert named == [
+        ("validation error %", [("seed 0", 4.0)]),
+        ("training loss", [("seed 0", 2.0), ("seed 1", 1.0)]),
+        ("theta", [("mean 0", 1.0), ("mean 1", 0.0)]),
+    ]
+
+
+@pytest.mark.parametrize("values", [[3.0, 1.0, 2.0], [100.0, 1.0, 10.0], [-1.0, 1.0, 0.0]])
+def test_lines_fill_the_axes_and_ticks_are_where_their_numbers_are(values: list[float]) -> None:
+    (chart,) = charts({"": [(step, "m", value) for step, value in enumerate(values)]})
+    xs, ys = zip(*points(chart.lines[0][2]), strict=True)
+    assert xs == (LEFT, (LEFT + WIDTH - RIGHT) / 2, WIDTH - RIGHT)
+    assert sorted(range(3), key=lambda i: -ys[i]) == sorted(range(3), key=lambda i: values[i])
+    assert (min(ys), max(ys)) == (TOP, HEIGHT - BOTTOM)
+    scale = math.log if chart.is_log else float
+    low, high = scale(min(values)), scale(max(values))
+    assert chart.is_log == (values[0] == 100)
+    assert 2 <= len(chart.y_ticks) <= 6
+    for y, text in chart.y_ticks:
+        share = (scale(float(text)) - low) / (high - low)
+        assert y == pytest.approx(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), abs=0.06)
+    assert [text for _, text in chart.x_ticks] == ["0", "1", "2"]
+
+
+def test_a_single_and_a_constant_value_and_what_is_no_number() -> None:
+    rows = [(5, "a", 1.0), (5, "b", 0.0), (6, "b", 0.0), (5, "c", math.nan), (6, "a", math.inf)]
+    found = charts({"seed 0": rows})
+    assert [chart.title for chart in found] == ["a", "b"]
+    for chart in found:
+        for x, y in points(chart.lines[0][2]):
+            assert LEFT <= x <= WIDTH - RIGHT
+            assert TOP <= y <= HEIGHT - BOTTOM
+    assert charts({}) == charts({"seed 0": []}) == []

@@ -1,0 +1,85 @@
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from stn.figures import main
+from stn.running.cell import run_cell
+from stn.running.preparing import Cell
+
+Figures = Callable[..., str]
+
+
+@pytest.fixture
+def figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Figures:
+    """Run the command; return what it says, or what it stops with."""
+
+    def run(*overrides: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["stn.figures", *overrides, f"out={tmp_path}/reports"])
+        try:
+            main()
+        except SystemExit as stop:
+            return str(stop.code)
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_every_figure_of_runs(
+    make_cell: Callable[..., Cell], tmp_path: Path, figures: Figures
+) -> None:
+    names = "model=st_fcn", "recipe.watch.panels_every_n_epochs=1"
+    affine, tps = (make_cell(*names, f"transform={name}") for name in ("affine", "tps"))
+    for cell in (affine, tps):
+        run_cell(cell)
+    reports = tmp_path / "reports"
+    said = figures("figure=1", f"run={affine.folder}", "num_images=2")
+    assert said.splitlines() == [
+        f"wrote {reports}/figure1_{affine.run_id}.{ending}" for ending in ("png", "svg")
+    ]
+    assert "wrote" in figures("figure=3", f"run=[{affine.folder},{tps.folder}]", "image=4")
+    first = {path.name: path.read_bytes() for path in reports.iterdir()}
+    assert len(first) == 4
+    for name, content in first.items():
+        assert content.startswith(b"\x89PNG" if name.endswith(".png") else b"<?xml")
+    figures("figure=1", f"run={affine.folder}", "num_images=2")
+    figures("figure=3", f"run=[{affine.folder},{tps.folder}]", "image=4")
+    assert first == {path.name: path.read_bytes() for path in reports.iterdir()}
+
+    assert "wrote" in figures("figure=training", f"run={affine.folder}")
+    with Image.open(reports / f"training_{affine.run_id}.gif") as film:
+        assert film.n_frames == len([*(affine.folder / "panels").iterdir()]) > 2
+
+    fcn = make_cell("model=fcn")
+    run_cell(fcn)
+    assert "has no transformer of images" in figures("figure=1", f"run={fcn.folder}")
+    assert "has no panels" in figures("figure=training", f"run={fcn.folder}")
+    assert "image must be from 0 to" in figures("figure=3", f"run={tps.folder}", "image=5000")
+    rotated = make_cell("model=st_fcn", "data=mnist_rts")
+    run_cell(rotated)
+    both = f"run=[{affine.folder},{rotated.folder}]"
+    assert "is of runs on the same data" in figures("figure=3", both)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "answer"),
+    [
+        ((), "which? Say figure=1, 3 or training"),
+        (("figure=1",), "and run=runs/<run_id>"),
+        (("figure=2", "run=nowhere"), "there is no figure 2"),
+        (("figure=1", "run=[a,b]"), "figure=3 takes several"),
+        (("figure=3", "run=[]"), "run: one folder"),
+        (("figure=1", "run=nowhere"), "nowhere is not a finished run"),
+        (("figure=training", "run=nowhere"), "FileNotFoundError"),
+        (("figure=1", "run=nowhere", "num_images=0"), "num_images must be a whole number from 1"),
+        (("figure=3", "run=nowhere", "image=-1"), "image must be a whole number from 0 up"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(
+    figures: Figures, overrides: tuple[str, ...], answer: str
+) -> None:
+    assert answer in figures(*overrides)

@@ -1,0 +1,74 @@
+"""The published networks: small, nobody's machine in them, and as good as their records say."""
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import stn
+from stn.results.records import read_record
+from stn.running.cell import run_cell
+from stn.running.checkpoints import load
+from stn.running.finished import evaluate
+from stn.running.preparing import Cell
+
+WEIGHTS = Path(__file__).parents[1] / "weights"
+PUBLISHED = sorted(path.parent for path in WEIGHTS.glob("*/result.json"))
+MOST_MB = 6
+
+
+def test_they_are_small_and_tell_nothing_of_a_machine() -> None:
+    files = [
+        path for path in WEIGHTS.rglob("*") if path.is_file() and "__pycache__" not in str(path)
+    ]
+    assert sum(path.stat().st_size for path in files) < MOST_MB * 1e6
+    texts = [path for path in files if path.suffix in (".yaml", ".json")]
+    assert len(texts) == 2 * len(PUBLISHED) > 0
+    assert not [path for path in texts if "/" in str(load_folders(path))]
+
+
+def load_folders(path: Path) -> list[str]:
+    """Folders that a text names by a key: `data_dir: x` or `"data_dir": "x"`."""
+    lines = path.read_text().splitlines()
+    return [line.split(":", 1)[1] for line in lines if "_dir" in line.split(":")[0]]
+
+
+@pytest.mark.parametrize("folder", PUBLISHED, ids=lambda path: path.name)
+def test_each_loads_as_a_run_does(folder: Path) -> None:
+    record = read_record(folder / "result.json")
+    network = stn.load(folder)
+    assert record.run_id == folder.name
+    assert sum(p.numel() for p in network.parameters()) == record.num_params
+    assert all(p.dtype == torch.float32 for p in network.parameters())
+
+
+@pytest.mark.parametrize("is_rough", [False, True])
+def test_weights_are_halved_where_the_error_stays(
+    make_cell: Callable[..., Cell],
+    mnist_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_rough: bool,
+) -> None:
+    spec = importlib.util.spec_from_file_location("publish", WEIGHTS / "publish.py")
+    assert spec is not None
+    assert spec.loader is not None
+    publish = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(publish)
+    cell = make_cell("model=fcn", "data=mnist_r")
+    run_cell(cell)
+    if is_rough:  # half precision would change classes
+        monkeypatch.setattr(Tensor, "half", lambda weight: (0 * weight).to(torch.float16))
+    monkeypatch.setattr(publish, "HERE", tmp_path / "weights")
+    monkeypatch.setattr(sys, "argv", ["publish.py", str(cell.folder)])
+    (tmp_path / "weights").mkdir()
+    publish.main()
+    published = tmp_path / "weights" / cell.folder.name
+    kinds = {weight.dtype for weight in load(published / "weights.pt").values()}
+    assert kinds == {torch.float32 if is_rough else torch.float16}
+    assert all(now == recorded for now, recorded in evaluate(published, mnist_dir).values())
+    assert str(tmp_path) not in (published / "config.yaml").read_text()
