@@ -1,4 +1,4 @@
-"""`python results/studies.py` writes docs/studies.md: all of conf/study on one screen."""
+"""`python results/studies.py` writes docs/studies.md: all studies on a screen, from conf/study."""
 
 from pathlib import Path
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from stn.data.distorted import DistortedMnist
 from stn.results.identity import cell_id
 from stn.running.building import instantiate
 from stn.running.preparing import Cell
+from tests.browser import launched
 
 CONF = Path(__file__).parents[1] / "conf"
 NUM_TRAIN, NUM_TEST = 640, 150
@@ -84,6 +85,13 @@ def compose_train() -> Callable[..., DictConfig]:
 def make_network(compose_train: Callable[..., DictConfig]) -> Callable[..., nn.Module]:
     """Builds the network of a configuration."""
     return lambda *overrides: instantiate(compose_train(*overrides).model.network)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Headless Chromium."""
+    with launched() as browser:
+        yield browser
 
 
 @pytest.fixture

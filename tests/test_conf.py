@@ -20,6 +20,7 @@ def names(group: str) -> list[str]:
 def of_family(group: str, family: str) -> list[str]:
     """Names of models or data sets of a family, by how they begin; all others are MNIST's."""
     starts = {"svhn": "svhn", "cub": "cub", "addition": "addition", "parallel": "addition"}
+    starts |= {"coloc": "colocalisation"}
     starts |= dict.fromkeys(("mnist3d", "cnn3d", "projection_cnn", "st_projection_cnn"), "mnist3d")
     found = {
         n: next((f for s, f in starts.items() if n.startswith(s)), "mnist") for n in names(group)
@@ -126,8 +127,9 @@ def test_networks_are_fast_unless_told_otherwise(compose_train: Compose, trainer
 
 @pytest.mark.parametrize("task", names("task"))
 def test_every_task_makes_a_loss_and_metrics(compose_train: Compose, task: str) -> None:
-    data = {"house_numbers": "svhn", "accuracy": "cub", "classification": "mnist_r"}[task]
-    cfg = compose_train(f"data={data}").task
+    data = {"house_numbers": "svhn", "accuracy": "cub", "classification": "mnist_r"}
+    data |= {"colocalisation": "colocalisation_t"}
+    cfg = compose_train(f"data={data[task]}").task
     assert cfg.name == task
     assert callable(instantiate(cfg.loss))
     assert cfg.metric in cfg.evaluators
@@ -145,7 +147,10 @@ def test_every_logger_can_be_started(compose_train: Compose, logger: str) -> Non
     ("data", "recipe"),
     [
         (d, r)
-        for f, d in (("mnist", "mnist_r"), ("svhn", "svhn"), ("cub", "cub"), ("mnist3d",) * 2)
+        for f, d in (
+            *(("mnist", "mnist_r"), ("svhn", "svhn"), ("cub", "cub"), ("mnist3d",) * 2),
+            ("colocalisation", "colocalisation_t"),
+        )
         for r in names(f"recipe/{f}")
     ],
 )

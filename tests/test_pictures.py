@@ -98,9 +98,11 @@ def test_nothing_to_draw_is_said_and_is_no_failure(tmp_path: Path, pictures: Pic
     assert not written(tmp_path)
 
 
-def test_a_table_without_baselines_has_no_picture(tmp_path: Path, pictures: Pictures) -> None:
+def test_a_table_without_baselines_and_without_transformers_has_no_picture(
+    tmp_path: Path, pictures: Pictures
+) -> None:
     (tmp_path / "mine/table").mkdir(parents=True)
     (tmp_path / "mine/table/study.yaml").write_text(yaml.safe_dump(STUDY))
     said = pictures(f"--config-dir={tmp_path}/mine", "table=study")
-    assert "no picture: the table compares no row with a baseline" in said
+    assert "no picture of R: needs a transformer's run in" in said
     assert said.endswith("None")

@@ -5,7 +5,8 @@
 For each baseline of the table and each column with finished runs of it and of a network that is
 compared with it, it writes `<out>/<table>_<recipe>_<column>_<baseline>.png`, images that the former
 gets wrong and the latter right, and `..._alignment.png`, the mean images before and after the
-transformer, both as SVG as well. Overrides are given as to `stn.report`.
+transformer; of a table without baselines `..._<column>_training.png`, what transformers read as
+training goes on. All are SVG as well. Overrides are given as to `stn.report`.
 """
 
 import stn.extra  # noqa: F401  # isort: skip
@@ -18,10 +19,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from stn.configuration import CONF, show_what_can_be_shown
+from stn.drawing.canvas import Canvas
 from stn.files.figures import write_figure
 from stn.report import chosen_recipe, filled, table_of
 from stn.results.collect import collect
 from stn.running.examples import Rivals, draw_alignment, draw_examples, find_rivals, load
+from stn.running.training_pictures import draw_training
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="pictures")
@@ -47,10 +50,15 @@ def draw_table(cfg: DictConfig) -> list[str]:
         raise ValueError(f"unknown baseline {cfg.baseline}; valid are {', '.join(known)}")
     if type(cfg.num_images) is not int or cfg.num_images < 1:
         raise ValueError(f"num_images must be a whole number from 1 up, not {cfg.num_images}")
-    if not known:
-        print("no picture: the table compares no row with a baseline")
-        return []
     comparison = filled(cfg, table, collect(cfg.source), chosen_recipe())
+    if not known:
+        for column in table.columns:
+            training = draw_training(comparison, column, Path(cfg.source))
+            if training is None:
+                print(f"no picture of {column.key}: needs a transformer's run in {cfg.source}")
+            else:
+                _write(training, cfg, f"{table.file_name(comparison.recipe)}_{column.key}_training")
+        return []
     for baseline in known if cfg.baseline is None else [cfg.baseline]:
         missing = []
         for column in table.columns:
@@ -85,8 +93,12 @@ def _draw(cfg: DictConfig, rivals: Rivals, title: str, name: str) -> None:
         print(f"no image of {rivals.column.key} is wrong by {row} and right by a transformer's")
     for picture, ending in ((examples, ""), (alignment, "_alignment")):
         if picture is not None:
-            for path in write_figure(picture.figure, Path(cfg.out) / f"{name}{ending}"):
-                print(f"wrote {path}")
+            _write(picture, cfg, f"{name}{ending}")
+
+
+def _write(picture: Canvas, cfg: DictConfig, name: str) -> None:
+    for path in write_figure(picture.figure, Path(cfg.out) / name):
+        print(f"wrote {path}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,17 @@
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
 from stn.drawing import sheets
 from stn.drawing.canvas import Canvas
-from stn.drawing.sheets import ExampleRow, alignment_sheet, class_means, example_sheet
+from stn.drawing.sheets import (
+    ExampleRow,
+    alignment_sheet,
+    class_means,
+    example_sheet,
+    training_sheet,
+)
 from stn.drawing.warps import Warp, warp
 from stn.models.mnist import StFcn
 from stn.transformers import ThinPlateSpline
@@ -50,6 +57,19 @@ def test_a_long_title_makes_the_sheet_wider() -> None:
     assert long.width > short.width
     edge = pixels(long).crop((long.width - sheets.EDGE_PX + 2, 0, long.width, long.height))
     assert edge.getextrema() == ((255, 255),) * 3
+
+
+def test_a_training_sheet_has_a_column_for_each_step_that_all_rows_have() -> None:
+    first, second = (
+        {step: torch.full((3, 40, 40), shade) for step in steps}
+        for steps, shade in (((0, 5, 90), 0.2), ((0, 90), 0.6))
+    )
+    sheet = pixels(training_sheet("title", "subtitle", [("a", "", first), ("b", "", second)]))
+    shades = [colour for _, colour in sheet.getcolors(sheet.width * sheet.height)]
+    for shade in (51, 153):
+        assert (shade,) * 3 in shades
+        num = sum(n for n, c in sheet.getcolors(sheet.width * sheet.height) if c == (shade,) * 3)
+        assert num == pytest.approx(2 * 40 * 40, rel=0.05)
 
 
 def test_class_means_are_means_and_an_empty_class_is_black() -> None:

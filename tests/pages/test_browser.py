@@ -1,34 +1,23 @@
 """The page as a person meets it, in a headless Chromium."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.browser import in_node_path
 from tests.pages.conftest import Write, spoil
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 Page = sync_api.Page
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="there is no Chromium: on Debian, apt-get install chromium"
-)
 VIEW = "digits-smoke-R-st"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    with sync_api.sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-
-
 @pytest.fixture
-def tab(browser: sync_api.Browser) -> Iterator[Page]:
+def tab(chromium: sync_api.Browser) -> Iterator[Page]:
     """An empty tab; at the end nothing may have been said on its console, and nothing asked for."""
     said: list[str] = []
-    context = browser.new_context(viewport={"width": 1000, "height": 700})
+    context = chromium.new_context(viewport={"width": 1000, "height": 700})
     tab = context.new_page()
     tab.on("console", lambda message: said.append(message.text))
     tab.on("pageerror", lambda error: said.append(str(error)))
@@ -123,11 +112,7 @@ def test_every_width_and_colour_is_plain_and_axe_finds_nothing_serious(
 
 def serious(tab: Page) -> list[str]:
     """What axe-core finds that is serious or worse."""
-    places = os.environ.get("NODE_PATH", "").split(os.pathsep)
-    found = [path for place in places if (path := Path(place) / "axe-core/axe.min.js").is_file()]
-    if not found:
-        pytest.skip("axe-core is not here: CONTRIBUTING.md says how to get it")
-    tab.evaluate(found[0].read_text())
+    tab.evaluate(in_node_path("axe-core/axe.min.js").read_text())
     violations = tab.evaluate("axe.run().then(found => found.violations)")
     return [
         f"{violation['id']}: {violation['nodes'][0]['html'][:200]}"

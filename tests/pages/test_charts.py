@@ -23,7 +23,7 @@ def test_one_line_a_run_and_of_metrics_with_a_common_part_those_of_the_first_run
 
 @pytest.mark.parametrize("values", [[3.0, 1.0, 2.0], [100.0, 1.0, 10.0], [-1.0, 1.0, 0.0]])
 def test_lines_fill_the_axes_and_ticks_are_where_their_numbers_are(values: list[float]) -> None:
-    (chart,) = charts({"": [(step, "m", value) for step, value in enumerate(values)]})
+    (chart,) = charts({"": [(step, "val_m", value) for step, value in enumerate(values)]})
     xs, ys = zip(*points(chart.lines[0][2]), strict=True)
     assert xs == (LEFT, (LEFT + WIDTH - RIGHT) / 2, WIDTH - RIGHT)
     assert sorted(range(3), key=lambda i: -ys[i]) == sorted(range(3), key=lambda i: values[i])
@@ -43,7 +43,9 @@ def test_a_single_and_a_constant_value_and_what_is_no_number() -> None:
     found = charts({"seed 0": rows})
     assert [chart.title for chart in found] == ["a", "b"]
     for chart in found:
-        for x, y in points(chart.lines[0][2]):
+        drawn = points(chart.lines[0][2])
+        assert len(set(drawn)) == 2  # something to be seen
+        for x, y in drawn:
             assert LEFT <= x <= WIDTH - RIGHT
             assert TOP <= y <= HEIGHT - BOTTOM
     assert charts({}) == charts({"seed 0": []}) == []

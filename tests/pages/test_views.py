@@ -55,6 +55,14 @@ def test_a_record_alone_has_neither_curves_nor_pictures(look: Look, tmp_path: Pa
         assert view.costs["num_runs"] == 1
 
 
+def test_a_published_network_has_images_but_no_curves(look: Look, runs: Path) -> None:
+    for folder in runs.iterdir():
+        (folder / "metrics.csv").unlink()
+    for view in look(runs).values():
+        assert (view.charts, view.damaged, view.has_folder) == ([], [], True)
+        assert isinstance(view.images, Images)
+
+
 def test_networks_do_not_run_unless_asked(look: Look, runs: Path) -> None:
     for view in look(runs, with_images=False).values():
         assert view.images == "none was asked for"

@@ -14,6 +14,7 @@ from stn.results.comparison import Comparison, compare
 from stn.results.render import to_csv, to_latex, to_markdown
 from stn.results.table import parse_table
 from stn.sweeping.planning import plan
+from stn.sweeping.sweep import KINDS
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted({path.parent for path in ROOT.glob("results/*/*/*.json")})
@@ -21,15 +22,22 @@ RENDER = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
 each_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: "/".join(f.parts[-2:]))
 
 
+def parts(folder: Path) -> tuple[str, str, str]:
+    """What a folder is called after: table or study, its name, and the recipe."""
+    folder_name, recipe = folder.parts[-2:]
+    name = folder_name.removeprefix("study_")
+    return ("table" if name == folder_name else "study"), name, recipe
+
+
 @cache
 def comparison_of(folder: Path) -> Comparison:
     """The table and the recipe are those that the folder is called after."""
-    name, recipe = folder.parts[-2:]
+    group, name, recipe = parts(folder)
     found = collect(folder)
     assert not found.problems
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        content: Any = OmegaConf.to_container(compose("report", [f"table={name}"]).table)
-        table = parse_table(name, content)
+        content: Any = OmegaConf.to_container(compose("report", [f"{group}={name}"])[group])
+        table = parse_table(name, content, KINDS[group])
         seeds = sorted({*range(table.seeds), *(record.seed for record in found.records)})
         runs = plan(table, [f"recipe={recipe}"], lambda chosen: compose("train", [*chosen]), seeds)
     return compare(table, recipe, runs, found.records)
@@ -47,11 +55,13 @@ def test_there_are_results() -> None:
 @each_folder
 @pytest.mark.parametrize("suffix", RENDER)
 def test_a_committed_table_is_what_its_records_give(folder: Path, suffix: str) -> None:
-    name, recipe = folder.parts[-2:]
-    committed = (folder / f"{name}_{recipe}.{suffix}").read_text(encoding="utf-8")
+    group, name, recipe = parts(folder)
+    comparison = comparison_of(folder)
+    file = folder / f"{comparison.table.file_name(recipe)}.{suffix}"
     place = folder.relative_to(ROOT)
-    remedy = f"python -m stn.report table={name} recipe={recipe} source={place} out={place}"
-    assert committed == RENDER[suffix](comparison_of(folder)), f"render it again: {remedy} costs=[]"
+    remedy = f"python -m stn.report {group}={name} recipe={recipe} source={place} out={place}"
+    written = file.read_text(encoding="utf-8")
+    assert written == RENDER[suffix](comparison), f"render it again: {remedy} costs=[]"
 
 
 README_TABLES = re.findall(

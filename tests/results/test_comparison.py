@@ -124,6 +124,20 @@ def test_a_run_without_the_metric_of_the_table_is_no_number(birds, make_record):
     assert (cell.ours, cell.status, cell.finished) == (None, "unmeasured", ())
 
 
+def test_the_mean_over_rows_is_over_the_seeds_that_all_rows_have(make_record):
+    rows = [STUDY["rows"][0] | {"key": "paper", "overrides": {}}, *STUDY["rows"]]
+    paper = {"source": "a paper", "numbers": {"R": {"paper": 50.0}}}
+    study = parse_table("study", STUDY | {"rows": rows, "paper": paper})
+    (column,) = study.columns
+    slow = "cnn-mnist_r-recipe.optimizer.lr_0.0001-quick-s{}-0123456789"
+    records = [make_record(1.0 + seed, seed=seed) for seed in range(3)]
+    assert comparison_of(study, records).mean(column) is None
+    records += [make_record(5.0, seed=seed, run_id=slow.format(seed)) for seed in (0, 2)]
+    found = comparison_of(study, records).mean(column)
+    assert (found.n, found.mean) == (2, pytest.approx((3.0 + 4.0) / 2))
+    assert found.sd == pytest.approx(0.5**0.5)
+
+
 def test_claims_take_the_best_of_a_group(table, make_record):
     st_cnn = {"model": "st_cnn"}
     records = [

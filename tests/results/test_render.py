@@ -249,3 +249,20 @@ def test_templates_hold_no_number_of_the_paper():
     for template in folder.iterdir():
         text = re.sub(r"\d+(\.\d+)?(pt|em)|\.\d?f", "", template.read_text())
         assert not PAPER_NUMBER.findall(text), template.name
+
+
+@pytest.mark.parametrize("to_text", [to_markdown, to_latex])
+def test_a_last_line_is_the_mean_over_the_rows(birds, make_record, to_text):
+    fields = {"metrics": {"test_accuracy_percent": 80.0}}
+    records = [make_record(**fields)]
+    records.append(
+        make_record(
+            **fields | {"metrics": {"test_accuracy_percent": 83.5}},
+            model="st_cnn",
+            transform="translation",
+        )
+    )
+    assert "mean of all" not in to_text(comparison_of(birds, records))
+    told = to_text(comparison_of(birds.model_copy(update={"mean": "mean of all"}), records))
+    (line,) = (line for line in told.replace("\n&", " &").splitlines() if "mean of all" in line)
+    assert "81.8" in line

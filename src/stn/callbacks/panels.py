@@ -165,12 +165,12 @@ def read_panel(path: Path) -> tuple[Image.Image, list[dict[str, Any]], dict[str,
     Returns:
         The picture; for each transformer and image what it is, was taken for and how it was warped,
         with the `boxes` of its stages in the picture; and histograms of the warps of a whole batch,
-        by name: counts and edges.
+        by name: counts and edges. Pictures of older versions tell nothing.
     """
     with Image.open(path) as file:
         file.load()
-        told = json.loads(file.text[TOLD])  # type: ignore[attr-defined]
-        return file.convert("RGB"), told["rows"], told["histograms"]
+        told = json.loads(file.text.get(TOLD, "{}"))  # type: ignore[attr-defined]
+        return file.convert("RGB"), told.get("rows", []), told.get("histograms", {})
 
 
 def written_answers(outputs: Any, targets: Any) -> list[tuple[str, str]]:

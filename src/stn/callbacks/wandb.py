@@ -115,6 +115,8 @@ class LenientWandbLogger(WandbLogger, Callback):
                 for row in rows:
                     boxes = row.pop("boxes")
                     lines.append(row | {name: Image(picture.crop(boxes[name])) for name in boxes})
+        if not lines:
+            return
         table = Table(columns=[*lines[0]], data=[[*line.values()] for line in lines])
         # W&B stages the pictures of a table in the user's home, unless told where else.
         theirs = os.environ.get("WANDB_DATA_DIR")

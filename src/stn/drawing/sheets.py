@@ -1,6 +1,6 @@
 """Pictures with words: images that one network gets right and another wrong; mean images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -94,6 +94,30 @@ def alignment_sheet(title: str, subtitle: str, rows: Sequence[tuple[str, str, Te
         for j, image in enumerate(images):
             place = EDGE_PX + LABEL_PX + j * step, head + i * step
             sheet.picture(image / brightest, place, SIDE_PX)
+    return sheet
+
+
+def training_sheet(
+    title: str, subtitle: str, rows: Sequence[tuple[str, str, Mapping[int, Tensor]]]
+) -> Canvas:
+    """Draw what training changes: a row for each run, a column for each step that all rows have.
+
+    Args:
+        title: first line.
+        subtitle: second line.
+        rows: name, further words, and square pictures (C, S, S) by their step.
+    """
+    steps = sorted(set.intersection(*(set(pictures) for _, _, pictures in rows)))
+    side, head = rows[0][2][steps[0]].shape[-1], EDGE_PX + int(3.8 * LINE_PX)
+    size = (2 * EDGE_PX + LABEL_PX + len(steps) * side, head + len(rows) * side + EDGE_PX)
+    sheet = titled(size, title, subtitle)
+    for column, step in enumerate(steps):
+        left = EDGE_PX + LABEL_PX + column * side
+        sheet.write((left + side / 2, head - 6), f"{step:,}", TEXT_SIZE, FAINT, (0.5, 0))
+        for i, (_, _, pictures) in enumerate(rows):
+            sheet.picture(pictures[step], (left, head + i * side), side)
+    for i, (name, words, _) in enumerate(rows):
+        _label(sheet, head + i * side + side // 4, name, words)
     return sheet
 
 

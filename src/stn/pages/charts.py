@@ -8,8 +8,9 @@ from itertools import chain
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 WIDTH, HEIGHT = 320, 180
-LEFT, RIGHT, TOP, BOTTOM = 40, 12, 10, 24  # what is outside of the axes
-LOG_FROM = 10  # largest over smallest value from which the axis is logarithmic
+LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 24  # what is outside of the axes
+LOG_FROM = 10  # largest over smallest loss or error from which the axis is logarithmic
+DASH = 8  # what is drawn of a single value
 MAX_TICKS = 5
 NOT_DRAWN = ("test_", "sd_")  # what the record has, and how far theta varies
 ORDER = ("val_", "train_", "theta")  # of charts; all others come behind
@@ -58,16 +59,16 @@ def charts(runs: Mapping[str, Rows]) -> list[Chart]:
     def place(group: str) -> tuple[list[bool], str]:
         return [not group.startswith(first) for first in ORDER], group
 
-    return [_chart(_words(group), found[group]) for group in sorted(found, key=place)]
+    return [_chart(group, found[group]) for group in sorted(found, key=place)]
 
 
 def _words(name: str) -> str:
     return " ".join(WORDS.get(word, word) for word in name.split("_"))
 
 
-def _chart(title: str, lines: Mapping[str, Points]) -> Chart:
+def _chart(group: str, lines: Mapping[str, Points]) -> Chart:
     xs, ys = zip(*chain.from_iterable(lines.values()), strict=True)
-    is_log = min(ys) > 0 and max(ys) >= LOG_FROM * min(ys)
+    is_log = group.startswith(ORDER[:2]) and min(ys) > 0 and max(ys) >= LOG_FROM * min(ys)
     y_low, y_high = min(ys), max(ys)
     if y_low == y_high:
         y_low, y_high = min(y_low, 0), max(y_high, 0) if y_high else 1
@@ -80,16 +81,18 @@ def _chart(title: str, lines: Mapping[str, Points]) -> Chart:
         low, value, high = map(math.log, (y_low, y, y_high)) if is_log else (y_low, y, y_high)
         return round(HEIGHT - BOTTOM - (value - low) / (high - low) * (HEIGHT - TOP - BOTTOM), 1)
 
+    def path(points: Points) -> str:
+        places = [(across(x), up(y)) for x, y in points]
+        places += [(places[0][0] + DASH, places[0][1])] * (len(places) == 1)
+        return " ".join(f"{x},{y}" for x, y in places)
+
     locator = LogLocator(subs=(1, 2, 5)) if is_log else MaxNLocator(MAX_TICKS)
     y_values = [float(y) for y in locator.tick_values(y_low, y_high) if y_low <= y <= y_high]
     y_values = y_values[:: -(-len(y_values) // MAX_TICKS) or 1]
     x_values = MaxNLocator(MAX_TICKS - 1, integer=True).tick_values(x_low, x_high)
     return Chart(
-        title,
-        tuple(
-            (name, points[-1][1], " ".join(f"{across(x)},{up(y)}" for x, y in points))
-            for name, points in lines.items()
-        ),
+        _words(group),
+        tuple((name, points[-1][1], path(points)) for name, points in lines.items()),
         tuple((across(x), f"{x:,.0f}") for x in x_values if x_low <= x <= x_high),
         tuple((up(y), f"{y:g}") for y in y_values),
         is_log,

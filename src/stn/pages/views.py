@@ -14,7 +14,7 @@ from stn.pages.pictures import Images, Picture, Run, gallery, look_at
 from stn.results.comparison import Cell, Comparison
 from stn.results.costs import costs
 from stn.results.records import Record
-from stn.running.cell import WEIGHTS
+from stn.running.cell import CONFIG, WEIGHTS
 from stn.running.preparing import METRICS
 
 PANELS = "panels"
@@ -82,7 +82,7 @@ def _folders(records: Sequence[Record], sources: Sequence[Path]) -> list[tuple[R
     found = []
     for record in records:
         folders = (source / record.run_id for source in sources)
-        found += [(record, f) for f in folders if (f / METRICS).is_file()][:1]
+        found += [(record, f) for f in folders if (f / CONFIG).is_file()][:1]
     return sorted(found, key=lambda run: not (run[1] / WEIGHTS).is_file())
 
 
@@ -115,6 +115,8 @@ def _view(
     pictures: Sequence[Picture] = ()
     damaged = []
     for record, place in left:
+        if not (place / METRICS).exists():  # of a published network
+            continue
         try:
             logged[f"seed {record.seed}"] = MetricsFile(place / METRICS).rows()
         except (OSError, ValueError) as error:

@@ -170,6 +170,14 @@ class Comparison:
         best = min(rivals, key=lambda mean: self.table.metric.sign * mean, default=None)
         return cell.ours is not None and len(rivals) > 1 and cell.ours.mean == best
 
+    def mean(self, column: Column) -> Summary | None:
+        """Return ours over the rows of a column, seed by seed; None unless all rows have a seed."""
+        rows = [c for c in self.cells if c.column == column and c.row.overrides]
+        numbers = [{r.seed: r.metrics[c.metric.name] for r in c.finished} for c in rows]
+        seeds = sorted(set.intersection(*map(set, numbers))) if numbers else []
+        means = [sum(of_row[seed] for of_row in numbers) / len(numbers) for seed in seeds]
+        return summarise(means) if means else None
+
 
 def compare(
     table: Table,

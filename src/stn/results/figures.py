@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from stn.results.comparison import Cell, Comparison
 from stn.results.costs import cpu_s
-from stn.results.statistics import MIN_SEEDS, Estimate
+from stn.results.statistics import MIN_SEEDS, Estimate, Summary
 from stn.results.study import Study
 
 NONE = "–"
@@ -69,10 +69,16 @@ def ours(cell: Cell) -> str:
     """Write our mean ± sd and how many of the wanted seeds it stands on, or why there is none."""
     if cell.ours is None:
         return NONE if cell.status == "paper only" else cell.status
-    digits = cell.metric.digits
-    sd = "" if cell.ours.sd is None else f" ± {number(cell.ours.sd, digits)}"
     seeds = f" ({cell.ours.n}/{cell.num_wanted})" if cell.status == "incomplete" else ""
-    return f"{number(cell.ours.mean, digits)}{sd}{seeds}"
+    return f"{mean_and_sd(cell.ours, cell.metric.digits)}{seeds}"
+
+
+def mean_and_sd(summary: Summary | None, digits: int) -> str:
+    """Write mean ± sd, of one seed the value; of nothing, a dash."""
+    if summary is None:
+        return NONE
+    sd = "" if summary.sd is None else f" ± {number(summary.sd, digits)}"
+    return f"{number(summary.mean, digits)}{sd}"
 
 
 def status(cell: Cell) -> str:

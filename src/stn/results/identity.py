@@ -30,6 +30,7 @@ HARMLESS = frozenset(
         "model.label",
         "model.name",
         "model.network.backbone.data_dir",
+        "model.network.runs_dir",
         "model.outputs",
         "model.transform",
         "recipe.channels_last",

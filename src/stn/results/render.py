@@ -33,6 +33,7 @@ FILTERS = (
     figures.latex_text,
     figures.markdown_code,
     figures.markdown_text,
+    figures.mean_and_sd,
     figures.number,
     figures.ours,
     figures.paired,

@@ -116,6 +116,7 @@ class Table(Checked):
     metric: Metric
     columns: Annotated[tuple[Column, ...], Field(strict=False, min_length=1)]
     rows: Annotated[tuple[Row, ...], Field(strict=False, min_length=1)]
+    mean: Line | None = None  # label of a last line, the mean over all rows; None for no such line
     paper: Paper | None = None
     recipes: dict[Name, Overrides] = Field(default_factory=dict)
 

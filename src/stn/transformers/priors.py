@@ -9,7 +9,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from stn.transformers.checks import output_size, whole_numbers
+from stn.transformers.checks import output_size
 from stn.transformers.grids import Size, base_grid, projective_grid
 from stn.transformers.samplers import sample
 from stn.transformers.transforms import (
@@ -27,7 +27,8 @@ class FourCorners:
 
     theta holds them clockwise from the top left, in normalised units. The same warps as those of
     `Projective`, but for those with the horizon across the target; its parameters are all of one
-    scale. Of corners that lie on a line, or fold the target, most reads nothing.
+    scale. Of corners that lie on a line, or fold the target, most reads nothing; offsets beyond 100
+    are 100.
     """
 
     num_params: ClassVar[int] = 8
@@ -44,10 +45,10 @@ class FourCorners:
         _check_theta(theta, self)
         theta = _at_least_float32(theta)
         square = theta.new_tensor([[-1, -1], [1, -1], [1, 1], [-1, 1]])
-        p0, p1, p2, p3 = (square + _points(theta)).unbind(1)  # (B, 2) each
+        p0, p1, p2, p3 = (square + _points(theta).clamp(-100, 100)).unbind(1)  # (B, 2)
         side, other, fold = p1 - p2, p3 - p2, p0 - p1 + p2 - p3
         area = _cross(side, other)
-        area = torch.where(area.abs() < 1e-6, 1e-6, area)  # of corners on a line, no division by 0
+        area = torch.where(area.abs() < 1e-4, 1e-4, area)  # of corners on a line, no division by 0
         g, h = _cross(fold, other) / area, _cross(side, fold) / area
         right, down = p1 - p0 + g[:, None] * p1, p3 - p0 + h[:, None] * p3
         # From coordinates in [0, 1] to [-1, 1], and to 1 at the centre of the target.
@@ -81,56 +82,55 @@ class CubicSpline(ControlPointFamily):
 
 @final
 @dataclass(frozen=True)
-class Diffeomorphic:
+class Diffeomorphic(ControlPointFamily):
     """The flow along a velocity that is bilinear between control points, for one unit of time.
 
-    theta holds the velocities (dx, dy), points row by row from the top left. Paths of a flow do not
-    cross: the warp does not fold, however large theta is, up to the steps in which it is computed.
-    Beyond the border the velocity is that of the nearest point of the border. (Freifeld et al.,
-    2017, have velocities that are affine in triangles, whose flow they give in closed form.)
+    theta holds the velocities (dx, dy), as those of `ControlPointFamily` hold offsets. Paths of a
+    flow do not cross: the warp does not fold, however large theta is, up to the steps in which it
+    is computed. Beyond the border the velocity is that of the nearest point of the border.
+    (Freifeld et al., 2017, have velocities that are affine in triangles, whose flow they give in
+    closed form.)
 
     Args:
-        points: rows and columns of control points, at least 2 each; or one number for both.
         steps: of equal length, to the middle and on (the midpoint method).
 
     Raises:
         ValueError: fewer than two rows or columns or no step, or no whole numbers.
     """
 
-    points: tuple[int, int] = (4, 4)
     steps: int = 4
 
     def __post_init__(self) -> None:
-        name = f"points of {type(self).__name__}"
-        points = whole_numbers(name, "(rows, columns)", self.points, least=2)
-        object.__setattr__(self, "points", points)
+        super().__post_init__()
         if type(self.steps) is not int or self.steps < 1:
             raise ValueError(f"steps must be a whole number from 1 up, not {self.steps!r}")
 
-    @property
-    def num_params(self) -> int:
-        """Two for each control point."""
-        return 2 * self.points[0] * self.points[1]
-
-    def identity(self) -> Tensor:
-        """Return the velocities (2K,) that change nothing: zeros."""
-        return torch.zeros(self.num_params)
+    def basis(self, size: Size) -> Tensor:
+        """Return the influence of each velocity on the first one of each pixel (K, H, W)."""
+        num = self.points[0] * self.points[1]
+        unit = torch.eye(num, dtype=torch.float64).view(num, 1, *self.points)
+        place = base_grid(output_size(size), torch.float64, torch.device("cpu"))
+        return sample(unit, place.expand(num, -1, -1, -1))[:, 0]
 
     def grid(self, theta: Tensor, size: Size) -> Tensor:
         """Return the sampling grid (B, H, W, 2) of theta (B, 2K) for a target of size (H, W)."""
         _check_theta(theta, self)
         theta = _at_least_float32(theta)
         velocity = theta.reshape(-1, *self.points, 2).permute(0, 3, 1, 2)  # (B, 2, n, m)
+
+        def at(place: Tensor) -> Tensor:
+            return sample(velocity, place.clamp(-1, 1)).permute(0, 2, 3, 1)
+
         place = base_grid(output_size(size), theta.dtype, theta.device)
         place = place.expand(len(theta), -1, -1, -1)
         for _ in range(self.steps):
-            middle = place + self._velocity(velocity, place) / (2 * self.steps)
-            place = place + self._velocity(velocity, middle) / self.steps
+            middle = place + at(place) / (2 * self.steps)
+            place = place + at(middle) / self.steps
         return place
 
-    @staticmethod
-    def _velocity(velocity: Tensor, place: Tensor) -> Tensor:
-        return sample(velocity, place.clamp(-1, 1)).permute(0, 2, 3, 1)
+    def sources(self, theta: Tensor) -> Tensor:
+        """Return where the control points are read (B, K, 2), at the ends of their paths."""
+        return self.grid(theta, self.points).flatten(1, 2)
 
 
 def _cross(a: Tensor, b: Tensor) -> Tensor:

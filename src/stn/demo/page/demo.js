@@ -169,7 +169,7 @@ function showSpeed(ms) {
   times.push(ms);
   if (times.length > 50) times.shift();
   const median = times.toSorted((a, b) => a - b)[times.length >> 1];
-  $("speed").textContent = `${median.toFixed(1)} ms for an answer.`;
+  if (times.length > 4) $("speed").textContent = `${median.toFixed(1)} ms for an answer.`;
   Object.assign($("speed").dataset, { ms: median, answers: ++numAnswers });
 }
 
@@ -216,7 +216,8 @@ function move(state) {
   now.state = state;
   for (const input of $("sliders").querySelectorAll("input")) {
     input.value = state[input.name];
-    input.nextElementSibling.textContent = Number(input.value).toFixed(input.name === "angle" ? 0 : 2);
+    const isAngle = input.name === "angle";
+    input.nextElementSibling.textContent = short(state[input.name], isAngle ? 0 : 2) + (isAngle ? "°" : "");
   }
   changed();
 }

@@ -1,0 +1,253 @@
+"""Co-localisation: transformers that crop, and the encoder that compares crops (Appendix A.2)."""
+
+import hashlib
+import io
+import json
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stn.models.mnist import Cnn, Shape
+from stn.transformers import Attention, SpatialTransformer, Translation
+from stn.transformers.localisation import regression_layer
+
+
+class Crops(NamedTuple):
+    """What each of T transformers cuts out of images, and where.
+
+    Attributes:
+        V: (B, T, C, H', W').
+        boxes: (B, T, 4), left, top, right and bottom, -1 and 1 the centres of border pixels.
+    """
+
+    V: Tensor
+    boxes: Tensor
+
+
+class SquareLocalisation(nn.Module):
+    """conv 8@9x9 of stride 4 - max 2x2 - FC8 - FC8 - regression, with ReLU (Appendix A.2).
+
+    It finds the place of a square whose size is given, and which does not leave the image when it
+    has its last size.
+
+    Args:
+        in_shape: (C, H, W) of U.
+        start_px, crop_px: side of the square at the start and in the end, in pixels of U.
+        jitter_px: standard deviation of what is added to places in training, at its start.
+
+    Raises:
+        ValueError: the image or the square is too small, or the jitter is negative.
+    """
+
+    scale: Tensor
+    jitter: Tensor
+
+    def __init__(
+        self, in_shape: Shape, start_px: float, crop_px: float, jitter_px: float = 0.0
+    ) -> None:
+        super().__init__()
+        channels, *sides = in_shape
+        height, width = (((side - 9) // 4 + 1) // 2 for side in sides)
+        if min(height, width) < 1:
+            raise ValueError(f"images of {(*sides,)} pixels are too small: 13 x 13 at least")
+        if not 1 < crop_px <= start_px <= min(sides) or crop_px == min(sides):
+            raise ValueError(
+                f"squares begin with start_px and end with crop_px, within {min(sides)} pixels, not"
+                f" {start_px} and {crop_px}"
+            )
+        if jitter_px < 0:
+            raise ValueError(f"jitter_px must not be negative, but is {jitter_px}")
+        self.first_jitter = 2 * jitter_px / (min(sides) - 1)
+        self.register_buffer("jitter", torch.tensor(self.first_jitter))
+        self.first_scale, self.last_scale = (
+            (px - 1) / (min(sides) - 1) for px in (start_px, crop_px)
+        )
+        self.register_buffer("scale", torch.tensor(self.first_scale))
+        self.features = nn.Sequential(
+            nn.Conv2d(channels, 8, 9, stride=4),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(8 * height * width, 8),
+            nn.ReLU(),
+            nn.Linear(8, 8),
+            nn.ReLU(),
+        )
+        for layer in self.features:
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                layer.bias.data.zero_()  # type: ignore[union-attr]
+        self.regression = regression_layer(8, Translation())
+
+    def shrink(self, share: float) -> None:
+        """Give the square a size between its first and its last, by a share from 0 to 1."""
+        self.scale.fill_(self.first_scale ** (1 - share) * self.last_scale**share)
+
+    def forward(self, U: Tensor) -> Tensor:
+        """Return theta (B, 3) of `Attention` of the images U (B, C, H, W)."""
+        free = 1 - self.last_scale
+        places = free * torch.tanh(self.regression(self.features(U)) / free)
+        if self.training and self.first_jitter:
+            places = places + self.jitter * torch.randn_like(places)
+        return torch.cat([self.scale.expand(len(U), 1), places], dim=1)
+
+
+class Colocaliser(nn.Module):
+    """Transformers side by side, each of which cuts a square out of an image, and an encoder.
+
+    The encoder is the CNN of Section 4.1, and its layers' activations are the code of a crop. It
+    learns along, from labelled digits, unless a run gives it: then it stays as it is.
+
+    Differs from the paper: the squares start larger than they end; their places are jittered in
+    training, less and less; and the activations of each layer are scaled to one length, that of
+    all together to 1. Why: `docs/deviations.md`.
+
+    Args:
+        in_shape: (C, H, W) of U.
+        start_px, crop_px: side of the squares at the start and in the end, in pixels of U.
+        total_steps: length of training in optimiser steps.
+        jitter_px: standard deviation of the jitter at the start, in pixels of U; it ends at 0.
+        shrinking: shares of training at which the squares begin to shrink, and have shrunk.
+        num_transformers: how many.
+        encoder_width: filters of the encoder.
+        encoder_run: the finished run of a CNN for digits of 28 x 28 that gives the encoder; None to
+            have it learn along.
+        runs_dir: the folder with that run.
+
+    Raises:
+        ValueError: the encoder and U have other channels; a number is out of range; or the run does
+            not give such an encoder.
+    """
+
+    side, num_classes = 28, 10
+    step: Tensor
+
+    def __init__(
+        self,
+        in_shape: Shape,
+        start_px: float,
+        crop_px: float,
+        total_steps: int,
+        jitter_px: float = 0.0,
+        shrinking: Sequence[float] = (0.5, 0.85),
+        num_transformers: int = 1,
+        encoder_width: int = 48,
+        encoder_run: str | None = None,
+        runs_dir: str | Path = "runs",
+    ) -> None:
+        super().__init__()
+        if in_shape[0] != 1:
+            raise ValueError(f"the encoder takes images of 1 channel, not of {in_shape[0]}")
+        if num_transformers < 1 or total_steps < 1:
+            raise ValueError(
+                f"num_transformers and total_steps must be positive, not {num_transformers} and"
+                f" {total_steps}"
+            )
+        if not 0 <= shrinking[0] < shrinking[1] <= 1:
+            raise ValueError(f"shrinking must be two shares in order, not {(*shrinking,)}")
+        self.total_steps, self.shrinking = total_steps, (shrinking[0], shrinking[1])
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+        self.transformers = nn.ModuleList(
+            SpatialTransformer(
+                SquareLocalisation(in_shape, start_px, crop_px, jitter_px), Attention(), self.side
+            )
+            for _ in range(num_transformers)
+        )
+        self.encoder = Cnn((1, self.side, self.side), self.num_classes, encoder_width)
+        self.encoder_learns = encoder_run is None
+        if encoder_run is not None:
+            weights = weights_of_run(Path(runs_dir) / encoder_run, self.encoder.state_dict())
+            self.encoder.load_state_dict(weights)
+            self.encoder.requires_grad_(False)
+
+    def forward(self, U: Tensor) -> Crops:
+        """Cut squares out of the images U (B, C, H, W)."""
+        V = torch.stack([transformer(U) for transformer in self.transformers], dim=1)
+        thetas = torch.stack([layer.localisation(U) for layer in self._layers()], dim=1)
+        half, centres = thetas[..., :1], thetas[..., 1:]
+        return Crops(V, torch.cat([centres - half, centres + half], dim=2))
+
+    def shrink(self) -> None:
+        """Give the squares their size and their jitter for the next step of training."""
+        self.step += 1
+        begin, end = self.shrinking
+        done = min(1.0, self.step.item() / self.total_steps)
+        for layer in self._layers():
+            layer.localisation.shrink(min(1.0, max(0.0, (done - begin) / (end - begin))))
+            layer.localisation.jitter.fill_((1 - done) * layer.localisation.first_jitter)
+
+    def random_crops(self, U: Tensor) -> Tensor:
+        """Cut a square of the last size out of each image, anywhere (B, C, H', W')."""
+        layer = self._layers()[0]
+        scale = torch.full((len(U), 1), layer.localisation.last_scale, device=U.device)
+        places = (2 * torch.rand(len(U), 2, device=U.device) - 1) * (1 - scale)
+        return layer.warp(U, torch.cat([scale, places], dim=1))
+
+    def encode(self, V: Tensor) -> Tensor:
+        """Return the codes (B, F) of crops (B, 1, 28, 28); the encoder does not learn by them."""
+        codes, x = [], V
+        with _still(self.encoder):
+            for part in (slice(0, 3), slice(3, 6), slice(6, None)):
+                x = self.encoder.layers[part](x)
+                codes.append(F.normalize(x.flatten(1), dim=1))
+        return torch.cat(codes, dim=1) / math.sqrt(len(codes))
+
+    def _layers(self) -> list[Any]:
+        return [*self.transformers]
+
+
+def weights_of_run(folder: Path, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights of a finished run of a CNN for digits of 28 x 28.
+
+    Args:
+        folder: of the run.
+        wanted: the names and shapes of the weights.
+
+    Raises:
+        ValueError: there is no such run; it is not finished, or of another data set or network.
+    """
+    try:
+        record = json.loads((folder / "result.json").read_text())
+        status, data, size = record["status"], record["data"], record["config"]["data"]
+        image = [size["channels"], *size["image_size"], size["num_classes"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"encoder_run: {folder} is not a finished run: {error!r}") from error
+    if status != "finished":
+        raise ValueError(f"encoder_run: {folder} is {status}, not finished")
+    if image != [1, 28, 28, 10]:
+        raise ValueError(
+            f"encoder_run: {folder} is of {data}, whose images are {image[:3]} of {image[3]}"
+            " classes; wanted is a run on digits of [1, 28, 28] of 10 classes, such as data=mnist"
+        )
+    try:
+        content = (folder / "weights.pt").read_bytes()
+        if record.get("weights_sha256") not in (None, hashlib.sha256(content).hexdigest()):
+            raise ValueError("they are not those that its record tells of")
+        found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # of whatever kind: torch raises many
+        raise ValueError(f"encoder_run: the weights of {folder} cannot be read: {error}") from error
+    if {k: v.shape for k, v in found.items()} != {k: v.shape for k, v in wanted.items()}:
+        raise ValueError(
+            f"encoder_run: the network of {folder} is {record['model']}, not a CNN of the same"
+            " width (encoder_width)"
+        )
+    return found
+
+
+@contextmanager
+def _still(network: nn.Module) -> Iterator[None]:
+    """Have what is computed in the block give no gradient to the network's own parameters."""
+    learning = [p for p in network.parameters() if p.requires_grad]
+    for parameter in learning:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in learning:
+            parameter.requires_grad_(True)

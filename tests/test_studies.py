@@ -1,0 +1,41 @@
+"""Every study from its command to its pictures, with seconds of training; minutes for all."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from stn.data import mnist_source
+from tests.conftest import idx_bytes, synthetic_digits
+from tests.smoke_tables import reproduce
+
+NAMES = sorted(path.stem for path in Path(__file__).parents[1].glob("conf/study/*.yaml"))
+
+
+@pytest.fixture(scope="session")
+def whole_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a `data/mnist` as large as the real one, whose digits repeat themselves."""
+    folder = tmp_path_factory.mktemp("studies")
+    (folder / "data/mnist").mkdir(parents=True)
+    images, labels = synthetic_digits(600, seed=0)
+    for prefix, repeated in (("train", 100), ("t10k", 1)):
+        files = {
+            "images-idx3": images.repeat(repeated, 1, 1),
+            "labels-idx1": labels.repeat(repeated),
+        }
+        for name, values in files.items():
+            (folder / f"data/mnist/{prefix}-{name}-ubyte").write_bytes(idx_bytes(values))
+    return folder
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("name", NAMES)
+def test_a_smoke_run(name: str, whole_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checksums = {
+        file: hashlib.md5((whole_mnist / "data/mnist" / file).read_bytes()).hexdigest()
+        for file in mnist_source.CHECKSUMS
+    }
+    monkeypatch.setattr(mnist_source, "CHECKSUMS", checksums)
+    chosen = ("recipe.batch_size=8", "recipe.max_steps=2")
+    _, report = reproduce(name, whole_mnist, monkeypatch, *chosen, group="study")
+    assert report.index("**Question.**") < report.index("**Verdict.**")
