@@ -15,6 +15,7 @@ include_patterns = [
     "docs/*.md",
     "notebooks/*.ipynb",
     "results/**/*.md",
+    "weights/*.md",
 ]
 exclude_patterns = [".*", "build", "runs", "reports", "outputs", "multirun", "wandb", "web"]
 
