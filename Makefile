@@ -53,7 +53,7 @@ INTACT := import importlib.util, os, sys; stn = importlib.util.find_spec("stn");
 REBUILD := $(shell [ ! -e $(INSTALLING) ] && $(PY) -c '$(SUITABLE)' 2>/dev/null \
 	&& $(PY) -c '$(INTACT)' 2>/dev/null || echo .new-environment)
 
-.PHONY: help setup .new-environment test check docs fonts smoke reproduce-appendix studies report demo bench clean
+.PHONY: help setup .new-environment test check docs fonts smoke reproduce-appendix studies report wandb-report demo bench clean
 
 help: ## this list
 	@echo 'Usage: make TARGET [VARIABLE=value ...]'
@@ -157,6 +157,9 @@ report: $(INSTALLED) ## all tables and studies from the runs there are, and repo
 demo: $(INSTALLED) ## a page to drag digits and see what a transformer does: reports/demo, then served
 	@$(PY) -m stn.demo
 	@$(PY) -m http.server --bind 127.0.0.1 --directory reports/demo $(PORT)
+
+wandb-report: $(INSTALLED) ## lay out a report of the runs that are in Weights & Biases (needs a login)
+	@$(PY) -m stn.wandb_report recipe=$(RECIPE)
 
 bench: $(INSTALLED) ## measure speed against targets and other libraries: reports/bench.md
 	OMP_NUM_THREADS=1 $(PY) -m benchmarks

@@ -27,6 +27,7 @@ TARGETS = {
     "smoke",
     "studies",
     "report",
+    "wandb-report",
     "bench",
     "clean",
     "demo",

@@ -3,27 +3,20 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
+from torch import nn
 
-from stn.callbacks.panels import GAP_PX, MARGIN_PX, SIDE_PX, Panels, draw_panels
+from stn.callbacks.panels import Panels, read_panel, written_answers
 from stn.data.distortions import Rotate
 from stn.data.mnist import MnistDataModule
-from stn.drawing.warps import warp
+from stn.drawing.panels import SIDE_PX
+from stn.drawing.tiles import tile
 from stn.models.mnist import Fcn, StFcn
+from stn.tasks.house_numbers import NONE
 from stn.transformers import Affine
 
 from ..tasks.test_task import task_of
 
 SHAPE = (1, 28, 28)
-
-
-def test_a_row_for_each_stage_and_a_column_for_each_digit() -> None:
-    transformer = StFcn((1, 20, 40), 10, 4, Affine(), output_size=(30, 10)).transformer
-    drawn = warp(transformer, torch.ones(2, 1, 20, 40))
-    sheet, step = draw_panels(drawn), SIDE_PX + 2 * MARGIN_PX + GAP_PX
-    assert sheet.size == (2 * step + GAP_PX, 3 * step + GAP_PX)
-    for row, picture in enumerate(drawn.tiles(1, SIDE_PX, MARGIN_PX)):
-        left, top = GAP_PX + step, GAP_PX + row * step
-        assert sheet.crop((left, top, left + picture.width, top + picture.height)) == picture
 
 
 @pytest.mark.parametrize("has_transformer", [True, False])
@@ -47,6 +40,38 @@ def test_pictures_before_during_and_after_training(
     names = sorted(path.name for path in tmp_path.glob("panels/*"))
     expected = ["step_000000.png", "step_000016.png", "step_000024.png"]
     assert names == (expected if has_transformer else [])
+    U, labels = data.panel_batch(10)
+    answers = network.eval()(U).argmax(dim=1)
+    for path in tmp_path.glob("panels/step_000024.png"):
+        picture, rows, histograms = read_panel(path)
+        for row in rows:
+            i, box = row["image"], row["boxes"]["input"]
+            assert (row["step"], row["transformer"]) == (24, 1)
+            assert (row["true"], row["predicted"]) == (str(int(labels[i])), str(int(answers[i])))
+            assert picture.crop(box).tobytes() == tile(U[i], SIDE_PX).tobytes()
+        assert [row["image"] for row in rows] == [*range(10)]
+        counts, edges = histograms["warp/scale"]
+        assert sum(counts) == 64  # a batch
+        assert len(edges) == len(counts) + 1
+
+
+def several_digits(seen: torch.Tensor) -> torch.Tensor:
+    """Logits (B, 3, 11) of the digits 1, 2 and none."""
+    return nn.functional.one_hot(torch.tensor([1, 2, NONE]), 11).float().expand(len(seen), 3, 11)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "targets", "wanted"),
+    [
+        (several_digits(torch.ones(1)), torch.tensor([[1, 10, 10]]), [("1", "12")]),
+        (torch.eye(12)[[11]], torch.tensor([10]), [("10", "11")]),
+        (torch.ones(1, 12), torch.ones(1), []),  # numbers, not classes
+        (torch.ones(1, 12), torch.ones(1, 3, dtype=torch.long), []),
+        ((torch.ones(1, 12),), torch.ones(1, dtype=torch.long), []),
+    ],
+)
+def test_answers_are_written_where_there_are_classes(outputs, targets, wanted) -> None:
+    assert written_answers(outputs, targets) == wanted
 
 
 def test_fast_dev_run_without_a_logger(tmp_path: Path, mnist_dir: Path) -> None:

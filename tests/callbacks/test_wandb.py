@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import signal
@@ -7,11 +8,20 @@ import time
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from stn.callbacks.metrics import MetricsFile
-from stn.callbacks.wandb import LenientWandbLogger, logged_in
+from stn.callbacks.wandb import (
+    STEP,
+    LenientWandbLogger,
+    in_file_only,
+    logged_in,
+    place_in_table,
+)
+from stn.drawing.panels import STAGES
 from stn.running.cell import run_cell
-from tests.wandb_files import history
+from stn.tasks.task import DivergedError, Task
+from tests.wandb_files import history, records
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,14 +61,18 @@ def assert_one_file_has_every_row(folder: Path) -> None:
         (int(row["trainer/global_step"]), name, float(value))
         for row in rows
         for name, value in row.items()
-        if not name.startswith(("_", "trainer/", "panels"))
+        if not name.startswith(("_", "trainer/", "panels", "histogram", "samples"))
     ]
+    wanted = [r for r in MetricsFile(folder / "metrics.csv").rows() if not in_file_only(r[1])]
     # One call's numbers come in any order.
-    assert sorted(found) == sorted(MetricsFile(folder / "metrics.csv").rows())
-    drawn = {
+    assert sorted(found) == sorted(wanted)
+    drawn = [
         int(row["trainer/global_step"]) for row in rows if "panels" in row or "panels/_type" in row
-    }
-    assert drawn == {int(p.stem[5:]) for p in (folder / "panels").glob("*.png")}
+    ]
+    assert sorted(drawn) == sorted(int(p.stem[5:]) for p in (folder / "panels").glob("*.png"))
+    assert [row["trainer/global_step"] for row in rows if "samples/path" in row] == [
+        str(max(drawn))
+    ]
 
 
 def test_a_run_that_was_stopped_twice_has_one_file_offline_with_every_row(
@@ -106,6 +120,93 @@ def test_a_file_is_not_removed_before_the_next_has_its_rows(
     assert not older.exists()
     assert not same_second.exists()
     assert another.exists()
+
+
+def told(folder: Path) -> list:
+    (path,) = (folder / "wandb").glob("offline-run-*/*.wandb")
+    return list(records(path))
+
+
+def test_a_run_tells_its_axis_place_size_and_cost(make_cell, monkeypatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    cell = make_cell("model=cnn", "logger=wandb", "+table=table1", "data=mnist_rts")
+    run_cell(cell)
+    found = told(cell.folder)
+    axes = {r.metric.glob_name or r.metric.name: r.metric.step_metric for r in found}
+    assert axes["*"] == STEP
+    (run,) = (r.run for r in found if r.WhichOneof("record_type") == "run")
+    assert (run.job_type, run.run_group) == ("train", "Table 1, smoke: cnn, RTS")
+    assert {*run.tags} == {"Table 1", "cnn", "RTS", "smoke"}
+    config = {u.key: u.value_json for u in run.config.update}
+    assert (config["row"], config["column"]) == ('"cnn"', '"RTS"')
+    assert not config.keys() & {"transform", "table.rows"}
+    updates = [u for r in found for u in r.config.update]
+    assert any("num_params" in (u.key, *u.nested_key) for u in updates)
+    summary = {u.key or "/".join(u.nested_key) for r in found for u in r.summary.update}
+    assert {"cost/wall_s", "cost/step_ms"} <= summary
+    names = {name for row in history(next(cell.folder.glob("wandb/*/*.wandb"))) for name in row}
+    assert {"gradient/classifier", "lr"} <= names
+    assert "gradient/localisation" not in names
+
+
+def test_the_same_images_over_time_stand_in_one_table_and_nothing_in_the_home(
+    make_cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("WANDB_DATA_DIR", raising=False)
+    cell = make_cell("model=parallel_st_fcn", "transform=tps", "logger=wandb")
+    run_cell(cell)
+    files = [p for p in (cell.folder / "wandb/artifacts").rglob("*") if p.is_file()]
+    contents = [path.read_bytes() for path in files]
+    table = next(json.loads(c) for c in contents if c.startswith(b'{"_type": "table"'))
+    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+    places = [(row["step"], row["transformer"], row["image"]) for row in rows]
+    assert places == [(s, t, i) for s in (0, 8, 16, 20) for t in (1, 2) for i in range(10)]
+    assert {(row["image"], row["true"]) for row in rows} == {(i, str(i)) for i in range(10)}
+    pictures = {hashlib.sha256(content).hexdigest() for content in contents}
+    assert {row[stage]["sha256"] for row in rows for stage in STAGES} <= pictures
+    assert not [p for p in (tmp_path / "home").rglob("*") if "artifacts" in p.parts]
+    assert "WANDB_DATA_DIR" not in os.environ
+
+
+def test_a_transformer_that_does_nothing_is_warned_of_and_stands_in_the_record(make_cell) -> None:
+    cell = make_cell("model=st_fcn", "recipe.localisation_lr_factor=0")
+    with pytest.warns(UserWarning, match="transformer 1: the transformer warps all images alike"):
+        record = run_cell(cell)
+    found = {name for name in record.metrics if "collapsed" in name}
+    assert found == {"val_collapsed_constant"}
+    rows = MetricsFile(cell.folder / "metrics.csv").rows()
+    assert [(step, v) for step, name, v in rows if name in found] == [(20, 1.0)]
+
+
+def test_a_diverged_run_ends_with_another_exit_code(make_cell, monkeypatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    cell = make_cell("model=fcn", "logger=wandb")
+
+    def diverge(self: Task, batch, batch_idx: int) -> None:
+        raise DivergedError("the loss became nan")
+
+    monkeypatch.setattr(Task, "training_step", diverge)
+    with pytest.raises(DivergedError):
+        run_cell(cell)
+    exits = [r.exit.exit_code for r in told(cell.folder) if r.WhichOneof("record_type") == "exit"]
+    assert exits == [1]
+
+
+@pytest.mark.parametrize("table", sorted(p.stem for p in (ROOT / "conf/table").glob("*.yaml")))
+def test_each_row_and_column_of_each_table_is_found(table: str, compose_train) -> None:
+    content = OmegaConf.to_container(compose_train(f"+table={table}").table)
+    rows = [row for row in content["rows"] if "overrides" in row]
+    columns = content["columns"]
+    for i in range(max(len(rows), len(columns))):
+        row, column = rows[i % len(rows)], columns[i % len(columns)]
+        chosen = (column["overrides"] | row["overrides"]).items()
+        overrides = [f"{key}={value}" for key, value in chosen]
+        config = OmegaConf.to_container(
+            compose_train(f"+table={table}", "recipe=smoke", *overrides), resolve=True
+        )
+        assert place_in_table(config) == (content["title"], row["key"], column["key"])
 
 
 @pytest.mark.integration

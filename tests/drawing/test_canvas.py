@@ -3,8 +3,8 @@ import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from stn.drawing.canvas import BAD, GOOD, Canvas, text_width
-from stn.drawing.tiles import OUTLINE_COLOUR, TOP_COLOUR, tile
+from stn.drawing.canvas import Canvas, text_width
+from stn.drawing.tiles import BAD, GOOD, OUTLINE_COLOUR, TOP_COLOUR, tile
 from stn.transformers import Affine, base_grid, outline
 
 

@@ -3,8 +3,8 @@ import pytest
 import torch
 from PIL import Image
 
-from stn.drawing.canvas import BAD, GOOD
 from stn.drawing.figures import _spread, film, grid_sheet, module_sheet
+from stn.drawing.tiles import BAD, GOOD
 from stn.drawing.warps import warp
 from stn.models.mnist import StFcn
 from stn.transformers import Affine, base_grid, sample

@@ -56,7 +56,7 @@ def test_new_files_classes_comments_and_format_are_no_other_code(package: Path, 
     transforms.write_text(transforms.read_text() + "\n\nclass Ninth(_AffineFamily):\n    y = 1\n")
     change(package / "transformers/samplers.py", "def sample(", "# a comment\ndef  sample(")
     change(package / "results/statistics.py", "MIN_SEEDS = 3", "MIN_SEEDS = 4")
-    change(package / "callbacks/panels.py", "SIDE_PX, ", "SIDE_PX,  ")
+    change(package / "callbacks/panels.py", "BINS = 32", "BINS = 33")
     task = package / "tasks/task.py"
     task.write_text(task.read_text().replace('"""Return the loss of a batch."""', '"""Loss."""'))
     assert id_of("model=st_cnn", "transform=tps") == before

@@ -1,15 +1,18 @@
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from stn.callbacks.panels import MARGIN_PX, SIDE_PX
+from stn.callbacks.panels import TOLD
+from stn.drawing.panels import STAGES
 from stn.results.table import parse_table
-from stn.running.training_pictures import NUM_STEPS, _rows, draw_training
+from stn.running.training_pictures import NUM_STEPS, OLD_TILE_PX, _rows, draw_training
 from tests.results.conftest import BIRDS, comparison_of, synthetic_record
 
-TILE = SIDE_PX + 2 * MARGIN_PX
+TILE = OLD_TILE_PX
 
 
 def write_panels(folder: Path, steps: range, num_transformers: int = 1) -> dict[int, Path]:
@@ -37,6 +40,22 @@ def test_the_outlines_of_the_first_image_are_cut_out(tmp_path: Path, num_transfo
         for picture in pictures.values():
             assert picture.shape == (3, TILE, TILE)
             assert ((picture * 255).round() == 10 * (3 * i + 1) + 1).all()
+
+
+def test_tiles_are_where_a_panel_tells_and_of_one_scale(tmp_path: Path) -> None:
+    panels = {}
+    for step, room in ((0, 4), (7, 10)):
+        shades = np.full((90, 80, 3), 255, dtype=np.uint8)
+        shades[20 + room : 50 + room, 10 + room : 40 + room] = 100  # an image of 30 px
+        box = (10, 20, 40 + 2 * room, 50 + 2 * room)
+        info = PngInfo()
+        info.add_text(TOLD, json.dumps({"rows": [{"image": 0, "boxes": {STAGES[1]: box}}]}))
+        panels[step] = tmp_path / f"step_{step}.png"
+        Image.fromarray(shades).save(panels[step], pnginfo=info)
+    ((_, _, pictures),) = _rows("3", "", panels)
+    assert [picture.shape for picture in pictures.values()] == [(3, 50, 50)] * 2
+    assert (pictures[0] == pictures[7]).all()
+    assert (pictures[0][:, 10:40, 10:40] < 0.5).all()
 
 
 def test_runs_without_panels_are_left_out(tmp_path: Path) -> None:

@@ -1,40 +1,43 @@
-"""What the transformers do: theta statistics and pictures of the same samples through training."""
+"""What the transformers do: their warps in numbers, and pictures of the same samples over time."""
 
+import io
+import json
+import warnings
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any, cast
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from pytorch_lightning import Callback
-from pytorch_lightning.loggers import WandbLogger
+from torch import Tensor, nn
 
-from stn.drawing.tiles import table_of
-from stn.drawing.warps import Warp, at_work, warp
-from stn.transformers import outside_fraction
+from stn.callbacks.telling import COLLAPSES, collapses, gradient_norms, telling
+from stn.drawing.panels import STAGES, panel_sheet
+from stn.drawing.tiles import BAD, FAINT, GOOD
+from stn.drawing.warps import at_work, warp, watched
+from stn.files.atomic import write_atomically
+from stn.tasks.house_numbers import NONE
+from stn.transformers import Transform
 
-SIDE_PX, MARGIN_PX, GAP_PX = 84, 24, 0
-CAPTION = "input, where the transformer looks, output"
-
-
-def draw_panels(*warps: Warp) -> Image.Image:
-    """Draw three rows a warp: input, input with outline and points, warped output."""
-    rows: list[list[Image.Image]] = []
-    for drawn in warps:
-        trios = [drawn.tiles(i, SIDE_PX, MARGIN_PX) for i in range(len(drawn))]
-        rows += [list(row) for row in zip(*trios, strict=True)]
-    return table_of(rows, GAP_PX)
+BINS = 32  # of a histogram
+TOLD = "told"  # the text in a PNG file
 
 
 class Panels(Callback):
-    """Writes pictures and logs theta statistics for a fixed batch of validation samples.
+    """Logs what the transformers of a network do, and draws it for the same validation samples.
 
-    Does nothing for a network without a spatial transformer. Of several, each has its rows and its
-    statistics, in the order of their work. Pictures go to `folder` as PNG files and, where W&B is
-    on, to the run as `panels`.
+    Numbers are of the first batch of validation. Of a network without a spatial transformer, only
+    gradients and learning rates are logged. Of several transformers, each has its numbers and its
+    rows of a picture, in the order of their work. A transformer that has collapsed by the end is
+    warned of, and `val_collapsed_<how>` is measured as 1.
 
     Args:
-        folder: where the PNG files go.
-        every_n_epochs: pictures are made after every so many epochs, and before the first.
+        folder: where pictures go, PNG files that tell the numbers they show (`read_panel`).
+        every_n_epochs: pictures are made after every so many epochs, before the first, and at last.
         num: samples, the columns of a picture.
     """
 
@@ -42,41 +45,149 @@ class Panels(Callback):
         self.folder = folder
         self.every_n_epochs = every_n_epochs
         self.num = num
+        self._drawn: int | None = None
+        self._watching = ExitStack()
+        self._warps: list[tuple[Transform, Tensor]] = []
 
-    def written(self) -> dict[int, Path]:
-        """Return the pictures there are, by their step."""
-        return {int(path.stem[5:]): path for path in sorted(self.folder.glob("step_*.png"))}
+    def path(self, step: int) -> Path:
+        """Return where the picture of a step is, if there is one."""
+        return self.folder / f"step_{step:06d}.png"
+
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Log the norms of the gradients, and the learning rates, as often as the loss."""
+        every: Any = getattr(pl_module, "log_every_n_steps", 1)
+        if trainer.is_global_zero and trainer.global_step % every == 0:
+            names = ("lr", "lr_localisation")
+            rates = {n: g["lr"] for n, g in zip(names, optimizer.param_groups, strict=False)}
+            norms = gradient_norms(cast(nn.Module, pl_module.network))
+            for logger in trainer.loggers:
+                logger.log_metrics({**norms, **rates}, trainer.global_step)
+
+    def on_validation_batch_start(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        batch: Any,
+        batch_idx: int,
+        *_: Any,
+    ) -> None:
+        """Watch the transformers on the first batch."""
+        if batch_idx == 0 and trainer.is_global_zero:
+            network = cast(nn.Module, pl_module.network)
+            self._found = self._watching.enter_context(watched(network))
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        *_: Any,
+    ) -> None:
+        """Keep what they did."""
+        if batch_idx == 0 and trainer.is_global_zero:
+            self._watching.close()
+            self._warps = [(layer.transform, theta) for layer, _, theta in self._found]
+            self._found = []
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log the statistics, and draw the picture if it is its turn."""
-        if not trainer.is_global_zero:
+        """Log the numbers, and draw the picture if it is its turn."""
+        if not trainer.is_global_zero or not self._warps:
             return
-        U, _ = trainer.datamodule.panel_batch(self.num)  # type: ignore[attr-defined]
-        network: torch.nn.Module = pl_module.network  # type: ignore[assignment]
-        warps, statistics = [], {}
-        for i, (transformer, maps, theta) in enumerate(at_work(network, U.to(pl_module.device))):
-            warps.append(warp(transformer, maps, theta))
-            size = transformer.output_size or tuple(maps.shape[-transformer.num_axes :])
-            outside = outside_fraction(transformer.transform.grid(theta, size)).mean().item()
+        at_end = trainer.state.fn == "validate"
+        statistics, histograms = {}, {}
+        for i, (transform, theta) in enumerate(self._warps):
             mark = f"_{i + 1}" if i else ""
-            statistics[f"outside_share{mark}"] = outside
-            for j, (mean, sd) in enumerate(zip(theta.mean(0), theta.std(0), strict=True)):
+            sds = theta.std(0, correction=0)
+            for j, (mean, sd) in enumerate(zip(theta.mean(0), sds, strict=True)):
                 statistics[f"theta{mark}/mean_{j}"] = mean.item()
                 statistics[f"theta{mark}/sd_{j}"] = sd.item()
-        if not warps:
-            return
+            found = telling(transform, theta)
+            for name, values in found.items():
+                statistics[f"warp{mark}/{name}"] = values.mean().item()
+                statistics[f"warp{mark}/sd_{name}"] = values.std(correction=0).item()
+                counts, edges = np.histogram(values.numpy().round(6), BINS)
+                histograms[f"warp{mark}/{name}"] = [counts.tolist(), edges.tolist()]
+            for name in collapses(found, theta) if at_end else ():
+                measured: Any = pl_module.measured
+                measured[f"val_collapsed_{name}{mark}"] = 1.0
+                statistics[f"val_collapsed_{name}{mark}"] = 1.0
+                warnings.warn(f"transformer {i + 1}: {COLLAPSES[name]}", stacklevel=2)
         if not trainer.sanity_checking:
             for logger in trainer.loggers:
                 logger.log_metrics(statistics, trainer.global_step)
         # Before training, after it (`trainer.validate`), and every so often between.
         between = (trainer.current_epoch + 1) % self.every_n_epochs == 0
-        if trainer.sanity_checking or trainer.state.fn == "validate" or between:
-            self._draw(trainer, warps)
+        if trainer.sanity_checking or at_end or between:
+            self._draw(trainer, pl_module, histograms)
 
-    def _draw(self, trainer: pl.Trainer, warps: list[Warp]) -> None:
-        image = draw_panels(*warps)
+    def _draw(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, histograms: dict[str, Any]
+    ) -> None:
+        """Draw the picture of this step, with numbers and words for each column in its file."""
+        step, network = trainer.global_step, cast(nn.Module, pl_module.network)
+        if self._drawn == step:  # by the last epoch, and now by `validate`
+            return
+        self._drawn = step
+        U, targets = trainer.datamodule.panel_batch(self.num)  # type: ignore[attr-defined]
+        outputs: list[Any] = []
+        hook = network.register_forward_hook(lambda _, given, found: outputs.append(found))
+        found = at_work(network, U.to(pl_module.device))
+        hook.remove()
+        said = written_answers(outputs[0], targets)
+        warps = [warp(layer, maps, theta) for layer, maps, theta in found]
+        image, boxes = panel_sheet(
+            f"{self.folder.parent.name}: step {step}",
+            warps,
+            [[(f"is {a}", FAINT), (f"said {b}", GOOD if a == b else BAD)] for a, b in said],
+        )
+        rows = []
+        for t, (layer, _, theta) in enumerate(found):
+            numbers = telling(layer.transform, theta)
+            for i in range(len(theta)):
+                row: dict[str, Any] = {"step": step, "image": i, "transformer": t + 1}
+                row |= dict(zip(("true", "predicted"), said[i], strict=True)) if said else {}
+                row |= {name: values[i].item() for name, values in numbers.items()}
+                rows.append(row | {"boxes": {stage: boxes[t][stage][i] for stage in STAGES}})
+        info, content = PngInfo(), io.BytesIO()
+        info.add_text(TOLD, json.dumps({"rows": rows, "histograms": histograms}), zip=True)
+        image.save(content, "PNG", pnginfo=info)
         self.folder.mkdir(parents=True, exist_ok=True)
-        image.save(self.folder / f"step_{trainer.global_step:06d}.png")
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.log_image("panels", [image], trainer.global_step, caption=[CAPTION])
+        write_atomically(self.path(step), content.getvalue())
+
+
+def read_panel(path: Path) -> tuple[Image.Image, list[dict[str, Any]], dict[str, Any]]:
+    """Read a picture of `Panels`.
+
+    Returns:
+        The picture; for each transformer and image what it is, was taken for and how it was warped,
+        with the `boxes` of its stages in the picture; and histograms of the warps of a whole batch,
+        by name: counts and edges. Pictures of older versions tell nothing.
+    """
+    with Image.open(path) as file:
+        file.load()
+        told = json.loads(file.text.get(TOLD, "{}"))  # type: ignore[attr-defined]
+        return file.convert("RGB"), told.get("rows", []), told.get("histograms", {})
+
+
+def written_answers(outputs: Any, targets: Any) -> list[tuple[str, str]]:
+    """Write what images are and what they are taken for; nothing where that is not one of classes.
+
+    Args:
+        outputs: logits (B, classes), or (B, heads, classes) of several digits.
+        targets: labels (B,), or digits (B, heads).
+    """
+    if not isinstance(outputs, Tensor) or not isinstance(targets, Tensor):
+        return []
+    if outputs.shape[:-1] != targets.shape or targets.is_floating_point():
+        return []
+    pairs = zip(targets, outputs.argmax(dim=-1), strict=True)
+    return [(_written(target), _written(output)) for target, output in pairs]
+
+
+def _written(classes: Tensor) -> str:
+    digits = classes.flatten().tolist()
+    return "".join(str(digit) for digit in digits if classes.ndim == 0 or digit != NONE)

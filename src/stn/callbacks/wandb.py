@@ -3,7 +3,7 @@
 import os
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from netrc import netrc
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,11 @@ from pytorch_lightning import Callback
 from pytorch_lightning.loggers import WandbLogger
 
 from stn.callbacks.metrics import MetricsFile
-from stn.callbacks.panels import CAPTION, Panels
+from stn.callbacks.panels import Panels, read_panel
+from stn.callbacks.progress import Stopwatch
+from stn.models.matching import num_parameters
+
+STEP = "trainer/global_step"  # the optimiser's step, as Lightning calls it
 
 
 class LenientWandbLogger(WandbLogger, Callback):
@@ -26,44 +30,102 @@ class LenientWandbLogger(WandbLogger, Callback):
     """
 
     _lost = False
+    _exit_code = 0
+    _panels: Panels | None = None
+
+    def on_exception(self, *args: Any) -> None:
+        """Remember that the run did not end well, such as by divergence."""
+        self._exit_code = 1
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Make this the only file of a run offline; by now its metrics file is cut to size."""
+        self._shown: set[int] = set()  # steps whose pictures were logged
+        self._panels = next((c for c in _callbacks(trainer) if isinstance(c, Panels)), None)
+        num_params = {"num_params": num_parameters(pl_module.network)}  # type: ignore[arg-type]
+        self._try(self.experiment.config.update, num_params, allow_val_change=True)
         if self.experiment.offline:
             self._try(self._take_over, trainer)
 
-    def log_metrics(self, *args: Any, **kwargs: Any) -> None:
-        """Log metrics under a step."""
-        self._try(super().log_metrics, *args, **kwargs)
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the picture of this step, if one was drawn."""
+        self._try(self._show, trainer.global_step)
 
-    def log_image(self, *args: Any, **kwargs: Any) -> None:
-        """Log pictures under a step."""
-        self._try(super().log_image, *args, **kwargs)
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Log metrics under a step; what few can read at once stays in `metrics.csv`.
+
+        That are the components of theta, and how far the warps vary, which histograms show.
+        """
+        if kept := {k: v for k, v in metrics.items() if not in_file_only(k)}:
+            self._try(super().log_metrics, kept, step)
 
     def finish(self) -> None:
         """End the W&B run, or the next cell of this process would continue it."""
-        self._try(self.experiment.finish)
+        if self._panels is not None and self._shown:
+            self._try(self._log_table, self._panels)
+        self._try(self.experiment.finish, exit_code=self._exit_code)
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Tell what the run cost."""
+        for stopwatch in _callbacks(trainer):
+            if isinstance(stopwatch, Stopwatch):
+                cost = {"wall_s": stopwatch.wall_s, "cpu_s": stopwatch.cpu_s}
+                cost["step_ms"] = 1000 * stopwatch.train_s / max(1, stopwatch.steps)
+                self._try(self.experiment.summary.update, {f"cost/{k}": cost[k] for k in cost})
 
     def _take_over(self, trainer: pl.Trainer) -> None:
         """Log what came before this process, and remove the older files of this run."""
-        pictures: dict[int, Path] = {}
         calls: list[tuple[int, dict[str, float]]] = []
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(callback, Panels):
-                pictures = callback.written()
+        for callback in _callbacks(trainer):
             for step, name, value in callback.rows() if isinstance(callback, MetricsFile) else ():
                 if not calls or calls[-1][0] != step or name in calls[-1][1]:
                     calls.append((step, {}))
                 calls[-1][1][name] = value
         for step, metrics in calls:
-            super().log_metrics(metrics, step)
-            if step in pictures:
-                super().log_image("panels", [str(pictures.pop(step))], step, caption=[CAPTION])
+            self.log_metrics(metrics, step)
+            self._show(step)
         ours = Path(self.experiment.dir).parent
         # W&B appends "-1", "-2", ... to the names of runs that begin in the same second.
         for older in ours.parent.glob(f"offline-run-*-{self.experiment.id}*"):
             if older.name != ours.name:
                 shutil.rmtree(older)
+        shutil.rmtree(ours.parent / "artifacts", ignore_errors=True)
+
+    def _show(self, step: int) -> None:
+        """Log the picture of a step, and the histograms in its file, if there is one; once."""
+        from wandb import Histogram, Image
+
+        path = self._panels.path(step) if self._panels is not None else None
+        if path is None or step in self._shown or not path.exists():
+            return
+        picture, _, histograms = read_panel(path)
+        logged: dict[str, Any] = {"panels": [Image(picture, caption=f"step {step}")]}
+        for name, (counts, edges) in histograms.items():
+            logged[f"histogram/{name}"] = Histogram(np_histogram=(counts, edges))
+        self.log_metrics(logged, step)
+        self._shown.add(step)
+
+    def _log_table(self, panels: Panels) -> None:
+        """Log how each image was warped, and what it was taken for, over time."""
+        from wandb import Image, Table
+
+        last, lines = max(self._shown), []
+        for path in sorted(panels.folder.glob("step_*.png")):
+            if path <= panels.path(last):
+                picture, rows, _ = read_panel(path)
+                for row in rows:
+                    boxes = row.pop("boxes")
+                    lines.append(row | {name: Image(picture.crop(boxes[name])) for name in boxes})
+        if not lines:
+            return
+        table = Table(columns=[*lines[0]], data=[[*line.values()] for line in lines])
+        # W&B stages the pictures of a table in the user's home, unless told where else.
+        theirs = os.environ.get("WANDB_DATA_DIR")
+        os.environ["WANDB_DATA_DIR"] = theirs or str(Path(self.experiment.dir).parents[1])
+        try:
+            self.log_metrics({"samples": table}, last)
+        finally:
+            if theirs is None:
+                del os.environ["WANDB_DATA_DIR"]
 
     def _try(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         if self._lost:
@@ -73,6 +135,15 @@ class LenientWandbLogger(WandbLogger, Callback):
         except Exception as error:  # whatever ails a service must not stop the training
             self._lost = True
             warnings.warn(f"training goes on without W&B, which failed: {error!r}", stacklevel=3)
+
+
+def in_file_only(name: str) -> bool:
+    """Tell whether a metric is in `metrics.csv`, and not in W&B."""
+    return name.startswith("theta") or "/sd_" in name
+
+
+def _callbacks(trainer: pl.Trainer) -> list[Callback]:
+    return trainer.callbacks  # type: ignore[attr-defined]
 
 
 def wandb_logger(
@@ -89,19 +160,68 @@ def wandb_logger(
     """
     import wandb  # half a second that a run without W&B does not pay
 
+    (table, row, column), recipe = place_in_table(config), config["recipe"]["name"]
     run = wandb.init(
         project=project,
         entity=entity,
         id=run_id,
-        name=run_id,
-        group=config["data"]["name"],
+        name=f"{row}, {column}, seed {config['seed']}",
+        group=group_of(table, recipe, row, column),
+        job_type="train",
+        tags=[part[:64] for part in (table, recipe, row, column)],  # W&B takes no longer ones
         dir=folder,
-        config=config,
+        config=_described(config) | {"table": table, "row": row, "column": column},
         mode=None if os.environ.get("WANDB_MODE") else ("online" if logged_in() else "offline"),
         resume="allow",
         settings=wandb.Settings(silent=True, console="off", x_disable_stats=True),
     )
+    # Lightning does so for a run that it has started itself; else the axis is the count of calls.
+    run.define_metric(STEP)
+    run.define_metric("*", step_metric=STEP, step_sync=True)
     return LenientWandbLogger(experiment=run)
+
+
+def group_of(table: str, recipe: str, row: str, column: str) -> str:
+    """Name the group of the runs that differ in their seed alone."""
+    return f"{table}, {recipe}: {row}, {column}"
+
+
+def place_in_table(config: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return title of the table, and keys of row and column, that a cell is run for.
+
+    The configuration of a cell has the table that it is run for, not where it stands there: the
+    place whose overrides hold, of several the one with most. A cell of no table has its network
+    for a row and its data for a column.
+    """
+    table = config.get("table") or {"rows": [], "columns": [], "title": "single cells"}
+    places = [
+        (len(overrides), row["key"], column["key"])
+        for row in table["rows"]
+        for column in table["columns"]
+        if row.get("overrides")  # others have the paper's numbers only
+        and _hold(overrides := column.get("overrides", {}) | row["overrides"], config)
+    ]
+    if places:
+        return table["title"], *max(places, key=lambda found: found[0])[1:]
+    names = config["model"]["name"], config["model"]["transform"]
+    return table["title"], " ".join(filter(None, names)), config["data"]["name"]
+
+
+def _hold(overrides: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+    """Tell whether a configuration has what overrides ask for; a choice of a group is its name."""
+    for key, wanted in overrides.items():
+        found: Any = config
+        for part in key.split("."):
+            found = found.get(part) if isinstance(found, Mapping) else None
+        if (found["name"] if isinstance(found, Mapping) and "name" in found else found) != wanted:
+            return False
+    return True
+
+
+def _described(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out of a configuration what the cell does not have."""
+    left_out = {"table"} | (set() if config["model"]["transform"] else {"transform"})
+    return {key: value for key, value in config.items() if key not in left_out}
 
 
 def logged_in() -> bool:

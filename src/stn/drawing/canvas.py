@@ -12,13 +12,19 @@ from matplotlib.textpath import TextPath
 from matplotlib.transforms import Bbox, TransformedBbox
 from torch import Tensor
 
-from stn.drawing.tiles import OUTLINE_COLOUR, TOP_COLOUR, Colour, colours, fitted_size, placed
+from stn.drawing.tiles import (
+    INK,
+    OUTLINE_COLOUR,
+    TOP_COLOUR,
+    Colour,
+    Words,
+    colours,
+    fitted_size,
+    placed,
+)
 
 DPI = 100
 POINTS = 72 / DPI  # of a pixel
-INK, FAINT, GOOD, BAD = (20, 20, 20), (105, 105, 105), (0, 120, 60), (200, 30, 30)
-
-Words = tuple[str, Colour]
 
 
 class Canvas:

@@ -6,9 +6,9 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from stn.drawing.canvas import BAD, FAINT, GOOD, Canvas
+from stn.drawing.canvas import Canvas
 from stn.drawing.sheets import EDGE_PX, LINE_PX, TEXT_SIZE, titled
-from stn.drawing.tiles import PAPER
+from stn.drawing.tiles import BAD, FAINT, GOOD, PAPER
 from stn.drawing.warps import Warp
 from stn.transformers import base_grid
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stn.drawing.canvas import BAD, FAINT, GOOD, Canvas, Words, text_width
-from stn.drawing.tiles import OUTLINE_COLOUR, TOP_COLOUR
+from stn.drawing.canvas import Canvas, text_width
+from stn.drawing.tiles import BAD, FAINT, GOOD, LEGEND, Words
 from stn.drawing.warps import Warp
 
 SIDE_PX, MARGIN_PX, GAP_PX, EDGE_PX = 112, 36, 2, 24
@@ -17,12 +17,6 @@ TRIO = ("(a) input", "(b) grid", "(c) output")
 TILE_STEP_PX = SIDE_PX + MARGIN_PX + GAP_PX
 TRIO_PX = 2 * TILE_STEP_PX + SIDE_PX
 STEP_PX = TRIO_PX + 60  # to the next trio
-LEGEND: list[Words] = [
-    ("orange", OUTLINE_COLOUR),
-    (": border of the output in the input, its top side ", FAINT),
-    ("blue", TOP_COLOUR),
-    ("; dots: control points of the spline, or corners", FAINT),
-]
 
 
 @dataclass(frozen=True)

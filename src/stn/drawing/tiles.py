@@ -12,10 +12,19 @@ from torch import Tensor
 PAPER = (255, 255, 255)
 OUTLINE_COLOUR = (255, 112, 0)
 TOP_COLOUR = (0, 150, 255)
+INK, FAINT, GOOD, BAD = (20, 20, 20), (105, 105, 105), (0, 120, 60), (200, 30, 30)
 FINER = 4  # drawn this much larger and then reduced, so that lines are smooth
 FAR = 50.0  # as good as infinity, and no trouble for integers of Pillow
 
 Colour = tuple[int, int, int]
+Words = tuple[str, Colour]
+
+LEGEND: list[Words] = [
+    ("orange", OUTLINE_COLOUR),
+    (": border of the output in the input, its top side ", FAINT),
+    ("blue", TOP_COLOUR),
+    ("; dots: control points of the spline, or corners", FAINT),
+]
 
 
 def tile(

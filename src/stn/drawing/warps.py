@@ -1,6 +1,7 @@
 """What a transformer did to a batch of images: input, where it was read, output."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,10 +70,21 @@ def warp(transformer: SpatialTransformer, U: Tensor, theta: Tensor | None = None
 
 @torch.no_grad()
 def at_work(network: nn.Module, U: Tensor) -> list[tuple[SpatialTransformer, Tensor, Tensor]]:
-    """Return the spatial transformers of a network in the order of their work on the inputs U.
+    """Return what the spatial transformers of a network do to the inputs U, as in `watched`."""
+    with watched(network) as found:
+        if any(isinstance(module, SpatialTransformer) for module in network.modules()):
+            network(U)
+    return found
 
-    Beside each stands what reached it (B, C, H, W), U itself or the maps of an inner layer, and
-    theta.
+
+@contextmanager
+def watched(
+    network: nn.Module,
+) -> Iterator[list[tuple[SpatialTransformer, Tensor, Tensor]]]:
+    """Give a list that fills as the spatial transformers of a network work, in their order.
+
+    Beside each stands what reached it (B, C, H, W), the network's input or the maps of an inner
+    layer, and theta.
     """
     found: list[tuple[SpatialTransformer, Tensor, Tensor]] = []
 
@@ -86,8 +98,8 @@ def at_work(network: nn.Module, U: Tensor) -> list[tuple[SpatialTransformer, Ten
         for module in network.modules()
         if isinstance(module, SpatialTransformer)
     ]
-    if hooks:
-        network(U)
-    for hook in hooks:
-        hook.remove()
-    return found
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()

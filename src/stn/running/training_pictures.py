@@ -4,18 +4,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+import torch.nn.functional as F
 from torch import Tensor
 
-from stn.callbacks.panels import GAP_PX, MARGIN_PX, SIDE_PX, Panels
+from stn.callbacks.panels import read_panel
 from stn.drawing.canvas import Canvas
+from stn.drawing.panels import STAGES
 from stn.drawing.sheets import training_sheet
 from stn.results.comparison import Comparison
 from stn.results.figures import number
 from stn.results.table import Column
 
 NUM_STEPS = 8
-TILE_PX = SIDE_PX + 2 * MARGIN_PX + GAP_PX
+OLD_TILE_PX = 132  # of panels that do not tell where their tiles are, three rows a transformer
 
 
 def draw_training(comparison: Comparison, column: Column, runs: Path) -> Canvas | None:
@@ -32,7 +33,8 @@ def draw_training(comparison: Comparison, column: Column, runs: Path) -> Canvas 
     table, rows = comparison.table, []
     for row in table.rows:
         for record in comparison.cell(row.key, column.key).finished[:1]:
-            panels = Panels(runs / record.run_id / "panels").written()
+            paths = (runs / record.run_id / "panels").glob("step_*.png")
+            panels = {int(path.stem[5:]): path for path in paths}
             value = f"{number(record.metrics[table.metric.name], table.metric.digits)} "
             rows += _rows(row.label, f"{table.metric.label} {value}{table.metric.unit}", panels)
     if not rows:
@@ -50,12 +52,19 @@ def _rows(
     chosen = {steps[round(i * (len(steps) - 1) / max(1, num - 1))] for i in range(num)}
     tiles: list[dict[int, Tensor]] = []
     for step in sorted(chosen):
-        with Image.open(panels[step]) as panel:
-            num_transformers = (panel.height - GAP_PX) // TILE_PX // 3
-            whole = torch.from_numpy(np.asarray(panel.convert("RGB")) / 255).permute(2, 0, 1)
-            tiles = tiles or [{} for _ in range(num_transformers)]
-            for i, of_transformer in enumerate(tiles):
-                top = GAP_PX + (3 * i + 1) * TILE_PX
-                of_transformer[step] = whole[:, top:, GAP_PX:][:, :TILE_PX, :TILE_PX]
+        panel, told, _ = read_panel(panels[step])
+        boxes = [row["boxes"][STAGES[1]] for row in told if row["image"] == 0] or [
+            (0, top, OLD_TILE_PX, top + OLD_TILE_PX)
+            for top in range(OLD_TILE_PX, panel.height, 3 * OLD_TILE_PX)
+        ]
+        tiles = tiles or [{} for _ in boxes]
+        for of_transformer, box in zip(tiles, boxes, strict=True):
+            tile = torch.from_numpy(np.asarray(panel.crop(box)) / 255).permute(2, 0, 1)
+            of_transformer[step] = tile
+    side = max((tile.shape[1] for found in tiles for tile in found.values()), default=0)
+    for found in tiles:  # margins differ from step to step, the scale does not
+        for step, tile in found.items():
+            rim = (side - tile.shape[1]) // 2
+            found[step] = F.pad(tile, [rim, rim, rim, rim], value=1.0)
     marks = [f" {i + 1}" if len(tiles) > 1 else "" for i in range(len(tiles))]
     return [(name + mark, words, found) for mark, found in zip(marks, tiles, strict=True)]

@@ -1,0 +1,104 @@
+"""What transformers do to the same images, with words, drawn in a moment: while training waits."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from stn.drawing.tiles import INK, LEGEND, PAPER, Words, tile
+from stn.drawing.warps import Warp
+
+SIDE_PX, GAP_PX, EDGE_PX = 112, 6, 24
+LABEL_PX, LINE_PX = 210, 32
+TITLE_SIZE, TEXT_SIZE = 32, 24
+STAGES = ("input", "where it looks", "output")
+FURTHEST = 2.5  # what is further out than this many times the image's border is not shown
+
+Box = tuple[int, int, int, int]  # left, top, right, bottom, in pixels
+
+
+def panel_sheet(
+    title: str, warps: Sequence[Warp], answers: Sequence[Sequence[Words]]
+) -> tuple[Image.Image, list[dict[str, list[Box]]]]:
+    """Draw what transformers do to the same images, a column an image and a row a stage.
+
+    Args:
+        title: first line.
+        warps: of each transformer, in the order of their work; those of one input share its row.
+        answers: lines above the column of each image.
+
+    Returns:
+        The picture, and for each transformer where its stages (`STAGES`) are, a box an image.
+    """
+    shared = all(drawn.U is warps[0].U for drawn in warps)
+    rows: list[tuple[int, str, list[Image.Image]]] = []
+    for t, drawn in enumerate(warps):
+        if not (shared and t):
+            rows.append((t, STAGES[0], [tile(U, SIDE_PX) for U in drawn.U]))
+        room = math.ceil((min(_reach(drawn), FURTHEST) - 1) / 2 * SIDE_PX) + SIDE_PX // 16
+        looks = zip(drawn.U, drawn.outlines, drawn.points, strict=True)
+        rows.append((t, STAGES[1], [tile(U, SIDE_PX, room, *marks) for U, *marks in looks]))
+        rows.append((t, STAGES[2], [tile(V, SIDE_PX) for V in drawn.V]))
+    step = max(pictures[0].width for _, _, pictures in rows) + GAP_PX
+    num_lines = max((len(lines) for lines in answers), default=0)
+    top = EDGE_PX + int((2.8 + num_lines) * LINE_PX)
+    height = sum(pictures[0].height + LINE_PX // 2 for _, _, pictures in rows)
+    size = (2 * EDGE_PX + LABEL_PX + len(warps[0]) * step, top + height + EDGE_PX)
+    sheet = _titled(size, title)
+    middles = [EDGE_PX + LABEL_PX + (i + 0.5) * step for i in range(len(warps[0]))]
+    for middle, lines in zip(middles, answers, strict=False):
+        for i, line in enumerate(lines):
+            place = middle, top - (num_lines - i + 0.3) * LINE_PX
+            _write(ImageDraw.Draw(sheet), place, [line], "ma")
+    boxes: list[dict[str, list[Box]]] = [{} for _ in warps]
+    for t, stage, pictures in rows:
+        is_own = len(warps) > 1 and not (shared and stage == STAGES[0])
+        label, centre = f"{t + 1}: {stage}" if is_own else stage, top + pictures[0].height / 2
+        if stage == STAGES[1] and _reach(warps[t]) > FURTHEST:
+            label += "\n(and further)"
+        ImageDraw.Draw(sheet).text((EDGE_PX, centre), label, INK, _font(TEXT_SIZE), "lm")
+        boxes[t][stage] = []
+        for middle, picture in zip(middles, pictures, strict=True):
+            left = int(middle) - picture.width // 2
+            sheet.paste(picture, (left, top))
+            boxes[t][stage].append((left, top, left + picture.width, top + picture.height))
+        top += pictures[0].height + LINE_PX // 2
+    return sheet, [boxes[0] | found for found in boxes] if shared else boxes
+
+
+def _titled(size: tuple[int, int], title: str) -> Image.Image:
+    """An empty sheet with a title and the legend, at least as wide as they are."""
+    legend = _font(TEXT_SIZE).getlength("".join(text for text, _ in LEGEND))
+    longest = int(max(_font(TITLE_SIZE).getlength(title), legend))
+    sheet = Image.new("RGB", (max(size[0], longest + 2 * EDGE_PX), size[1]), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    draw.text((EDGE_PX, EDGE_PX - 6), title, INK, _font(TITLE_SIZE))
+    _write(draw, (EDGE_PX, EDGE_PX + 1.2 * LINE_PX), LEGEND)
+    return sheet
+
+
+def _reach(drawn: Warp) -> float:
+    """Return how far out the outlines and points of a warp go, relative to the image's border."""
+    marks = torch.cat([drawn.outlines.flatten(), drawn.points.flatten()]).abs()
+    return max([1.0, *marks[marks.isfinite()].tolist()])
+
+
+def _write(
+    draw: ImageDraw.ImageDraw,
+    place: tuple[float, float],
+    parts: Sequence[Words],
+    anchor: str = "la",
+) -> None:
+    """Write one line in several colours, from a place or centred on it (`ma`)."""
+    font = _font(TEXT_SIZE)
+    x, y = place
+    if anchor == "ma":
+        x -= sum(font.getlength(text) for text, _ in parts) / 2
+    for text, colour in parts:
+        draw.text((x, y), text, colour, font)
+        x += font.getlength(text)
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
