@@ -34,7 +34,7 @@ def telling(transform: Transform, theta: Tensor) -> dict[str, Tensor]:
         beside the image. Areas of volumes are volumes.
     """
     size = (SIDE,) * num_axes(transform)
-    grid = transform.grid(theta, size).double().cpu().clamp(-FAR, FAR)  # (B, ..., axes)
+    grid = transform.grid(theta, size).cpu().double().clamp(-FAR, FAR)  # (B, ..., axes)
     target = base_grid(size, torch.float64).flatten(0, -2)
     ones = torch.ones_like(target[:, :1])
     fit = torch.linalg.pinv(torch.cat([target, ones], 1)) @ grid.flatten(1, -2)

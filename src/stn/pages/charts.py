@@ -12,7 +12,7 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 24  # what is outside of the axes
 LOG_FROM = 10  # largest over smallest loss or error from which the axis is logarithmic
 DASH = 8  # what is drawn of a single value
 MAX_TICKS = 5
-NOT_DRAWN = ("test_", "sd_")  # what the record has, and how far theta varies
+NOT_DRAWN = ("test_", "val_collapsed_", "sd_")  # what the record has; how far theta varies
 ORDER = ("val_", "train_", "theta")  # of charts; all others come behind
 WORDS = {"val": "validation", "train": "training", "percent": "%"}
 
