@@ -184,7 +184,7 @@ def written_answers(outputs: Any, targets: Any) -> list[tuple[str, str]]:
         return []
     if outputs.shape[:-1] != targets.shape or targets.is_floating_point():
         return []
-    pairs = zip(targets, outputs.argmax(dim=-1), strict=True)
+    pairs = zip(targets.cpu(), outputs.argmax(dim=-1).cpu(), strict=True)
     return [(_written(target), _written(output)) for target, output in pairs]
 
 
