@@ -138,7 +138,11 @@ class Panels(Callback):
         found = at_work(network, U.to(pl_module.device))
         hook.remove()
         said = written_answers(outputs[0], targets)
-        warps = [warp(layer, maps, theta) for layer, maps, theta in found]
+        here: dict[int, Tensor] = {}  # maps on the processor; those that several share stay one
+        warps = [
+            warp(layer, here.setdefault(id(maps), maps.cpu()), theta.cpu())
+            for layer, maps, theta in found
+        ]
         image, boxes = panel_sheet(
             f"{self.folder.parent.name}: step {step}",
             warps,
