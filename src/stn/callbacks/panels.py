@@ -20,7 +20,7 @@ from stn.drawing.panels import STAGES, panel_sheet
 from stn.drawing.tiles import BAD, FAINT, GOOD
 from stn.drawing.warps import at_work, warp, watched
 from stn.files.atomic import write_atomically
-from stn.tasks.house_numbers import NONE
+from stn.tasks.house_numbers import written
 from stn.transformers import Transform
 
 BINS = 32  # of a histogram
@@ -189,9 +189,4 @@ def written_answers(outputs: Any, targets: Any) -> list[tuple[str, str]]:
     if outputs.shape[:-1] != targets.shape or targets.is_floating_point():
         return []
     pairs = zip(targets.cpu(), outputs.argmax(dim=-1).cpu(), strict=True)
-    return [(_written(target), _written(output)) for target, output in pairs]
-
-
-def _written(classes: Tensor) -> str:
-    digits = classes.flatten().tolist()
-    return "".join(str(digit) for digit in digits if classes.ndim == 0 or digit != NONE)
+    return [(written(target), written(output)) for target, output in pairs]

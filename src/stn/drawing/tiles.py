@@ -4,6 +4,7 @@ Positions are normalised as everywhere: -1 and 1 are the centres of the border p
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from PIL import Image, ImageDraw
@@ -129,3 +130,10 @@ def _draw_dots(sheet: Image.Image, places: Tensor, radius: float) -> None:
 def _dot(draw: ImageDraw.ImageDraw, centre: Tensor, radius: float, colour: Colour) -> None:
     x, y = centre.tolist()
     draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=colour)
+
+
+def evenly(items: Sequence[Any], num: int) -> list[Any]:
+    """Choose up to `num` items, the first and the last among them."""
+    if len(items) <= num:
+        return list(items)
+    return [items[round(i * (len(items) - 1) / max(1, num - 1))] for i in range(num)]

@@ -13,13 +13,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from stn.drawing.tiles import table_of, tile
+from stn.drawing.tiles import evenly, table_of, tile
 from stn.drawing.volumes import three_views
 from stn.drawing.warps import at_work, warp
 from stn.files.scrubbing import scrub
 from stn.running.finished import restore
 from stn.running.preparing import Cell, build_data
-from stn.tasks.house_numbers import NONE
+from stn.tasks.house_numbers import NONE, written
 
 SIDE_PX, MARGIN_PX, GAP_PX = 84, 24, 4
 NUM_SHOWN = 6  # images of each kind
@@ -88,13 +88,6 @@ def gallery(panels: Path) -> list[Picture]:
         encoded(Image.open(path).convert("RGB"), f"step {int(path.stem[5:]):,}")
         for path in evenly(paths, MAX_FRAMES)
     ]
-
-
-def evenly(items: Sequence[Any], num: int) -> list[Any]:
-    """Choose up to `num` items, the first and the last among them."""
-    if len(items) <= num:
-        return list(items)
-    return [items[round(i * (len(items) - 1) / max(1, num - 1))] for i in range(num)]
 
 
 def look_at(
@@ -189,7 +182,7 @@ def _images(
 
     def pictures(numbers: Tensor, words: Callable[[int], str]) -> tuple[Picture, ...]:
         return tuple(
-            encoded(image, f"#{i} is {_written(labels[i])}: {words(i)}")
+            encoded(image, f"#{i} is {written(labels[i])}: {words(i)}")
             for i, image in zip(numbers.tolist(), drawn(numbers), strict=True)
         )
 
@@ -204,7 +197,7 @@ def _images(
         )
     worst = pictures(
         ours.argsort(stable=True)[:NUM_SHOWN],
-        lambda i: f"taken for {_written(answers[i])} by {_percent(chances[i].prod())}",
+        lambda i: f"taken for {written(answers[i])} by {_percent(chances[i].prod())}",
     )
     counts = torch.zeros(len(classes), len(classes), dtype=torch.int64)
     counts.index_put_((labels.flatten(), answers.flatten()), torch.tensor(1), accumulate=True)
@@ -223,13 +216,6 @@ def _images(
 
 def _percent(chance: Tensor) -> str:
     return f"{100 * float(chance):.0f} %"
-
-
-def _written(classes: Tensor) -> str:
-    """Write the class of an image, or a house number."""
-    if len(classes) == 1:
-        return str(classes.item())
-    return "".join(str(digit) for digit in classes.tolist() if digit != NONE) or "nothing"
 
 
 def _drawn(network: nn.Module, U: Tensor) -> list[Image.Image]:

@@ -17,6 +17,7 @@ from stn.drawing.warps import at_work
 from stn.running.finished import restore
 from stn.running.preparing import build_data, build_task
 from stn.running.turns import report_turns
+from stn.tasks.house_numbers import written
 
 BATCH = 100
 COLOURS = ("#ee3333", "#33bb33", "#4488ff", "#ffaa00")
@@ -213,10 +214,4 @@ def _draw(looks: Looks, data: Any, num_images: int) -> Figure:
 
 def _answer(target: Tensor, answer: Tensor, confidence: Tensor) -> str:
     """Write what is right, what was answered, and how sure the network is."""
-    words = [
-        "".join(str(digit) for digit in classes.tolist() if digit < 10)  # a house number
-        if classes.ndim
-        else str(classes.item())
-        for classes in (target, answer)
-    ]
-    return f"{words[0]}: {words[1]}, {100 * confidence.prod():.0f} %"
+    return f"{written(target)}: {written(answer)}, {100 * confidence.prod():.0f} %"

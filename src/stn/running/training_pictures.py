@@ -11,6 +11,7 @@ from stn.callbacks.panels import read_panel
 from stn.drawing.canvas import Canvas
 from stn.drawing.panels import STAGES
 from stn.drawing.sheets import training_sheet
+from stn.drawing.tiles import evenly
 from stn.results.comparison import Comparison
 from stn.results.figures import number
 from stn.results.table import Column
@@ -47,11 +48,8 @@ def _rows(
     name: str, words: str, panels: dict[int, Path]
 ) -> list[tuple[str, str, dict[int, Tensor]]]:
     """Cut the tile with the outline out of the panels of a run, for each of its transformers."""
-    steps = sorted(panels)
-    num = min(NUM_STEPS, len(steps))
-    chosen = {steps[round(i * (len(steps) - 1) / max(1, num - 1))] for i in range(num)}
     tiles: list[dict[int, Tensor]] = []
-    for step in sorted(chosen):
+    for step in evenly(sorted(panels), NUM_STEPS):
         panel, told, _ = read_panel(panels[step])
         boxes = [row["boxes"][STAGES[1]] for row in told if row["image"] == 0] or [
             (0, top, OLD_TILE_PX, top + OLD_TILE_PX)

@@ -68,3 +68,10 @@ def _read(logits: Tensor, digits: Tensor) -> Tensor:
     if (digits[:, 0] == NONE).any():
         raise ValueError("a house number has no digit")
     return logits.argmax(dim=2)
+
+
+def written(classes: Tensor) -> str:
+    """Write the class of an image, or the number that several heads (5,) read."""
+    if classes.numel() == 1:
+        return str(classes.item())
+    return "".join(str(digit) for digit in classes.tolist() if digit != NONE) or "nothing"
