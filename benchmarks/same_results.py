@@ -70,8 +70,11 @@ def outcome(folder: Path) -> dict[str, Any]:
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Name what is not the same, or is not in both."""
-    found = [f"{name}: only in one" for name in old.keys() ^ new.keys()]
+    """Name what is not the same, or is not in both: but a run may tell more than it did, or less.
+
+    What is told of a run, such as `theta/angle` or `gradient/classifier`, has a slash in its name.
+    """
+    found = [f"{name}: only in one" for name in old.keys() ^ new.keys() if "/" not in name]
     for name in old.keys() & new.keys():
         a, b = old[name], new[name]
         if isinstance(a, torch.Tensor):
