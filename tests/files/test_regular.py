@@ -20,7 +20,7 @@ from stn.running.checkpoints import load
 
 ROOT = Path(stn.__file__).parent
 OPENS = re.compile(
-    r"(\.read_text|\.read_bytes|Image\.open|h5py\.File|OmegaConf\.load|tarfile\.open|np\.load)$"
+    r"(\.read_text|\.read_bytes|\.write_text|\.write_bytes|Image\.open|h5py\.File|OmegaConf\.load|tarfile\.open|np\.load)$"
 )
 # Files of the package and of the checkout itself, and those in folders that it made a moment ago.
 OWN = {

@@ -64,7 +64,7 @@ class MetricsFile(Logger, Callback):
     def on_fit_start(self, *args: Any) -> None:
         """Begin the file, unless this run continues an older one."""
         if not self._resumed:
-            self.path.write_text(",".join(HEADER) + "\n")
+            regular(self.path).write_text(",".join(HEADER) + "\n")
 
     def state_dict(self) -> dict[str, int]:
         """Return the length of the file, which is on the disk before the checkpoint is."""
