@@ -52,6 +52,7 @@ def test_after_a_killed_worker_the_same_command_goes_on(tmp_path: Path, launcher
         os.kill(pid, signal.SIGKILL)
     code, said = end(sweep)
     assert code == 1
+    assert "1 of 1 cells failed:" in said
     assert "the launcher stopped, 1 of 1 cells are not finished: " in said
     assert "the same command goes on from the last checkpoints" in said
     assert "Traceback" not in said

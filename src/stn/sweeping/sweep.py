@@ -53,7 +53,8 @@ def sweep(products: Sequence[Sequence[str]], compose: Compose, launch: LaunchOve
     except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
         sys.exit(INTERRUPTED)
     if failures := left + failures:
-        lines = [f"{len(failures)} of {len(planned.jobs)} cells failed:", *failures]
+        failed = {job.run_id for job in planned.jobs} & {f.partition(":")[0] for f in failures}
+        lines = [f"{len(failed)} of {len(planned.jobs)} cells failed:", *failures]
         sys.exit("\n".join(lines))
 
 
