@@ -70,11 +70,14 @@ def outcome(folder: Path) -> dict[str, Any]:
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Name what is not the same, or is not in both: but a run may tell more than it did, or less.
+    """Name what is not the same, or is not in both: but the new run may log more than the old.
 
-    What is told of a run, such as `theta/angle` or `gradient/classifier`, has a slash in its name.
+    What only tells of a run, such as `theta/angle`, has a slash in its name, and may be called
+    otherwise by now.
     """
-    found = [f"{name}: only in one" for name in old.keys() ^ new.keys() if "/" not in name]
+    lost = {name for name in old.keys() - new.keys() if "/" not in name}
+    added = {name for name in new.keys() - old.keys() if " at " not in name}
+    found = [f"{name}: only in one" for name in lost | added]
     for name in old.keys() & new.keys():
         a, b = old[name], new[name]
         if isinstance(a, torch.Tensor):

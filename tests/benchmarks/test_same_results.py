@@ -25,6 +25,14 @@ def test_every_difference_is_named() -> None:
     ]
 
 
+def test_a_run_may_log_more_than_it_did_but_not_less() -> None:
+    old = {"train_loss at 10": "0.5", "theta/angle at 10": "1", "weights 0": torch.zeros(2)}
+    new = {"train_loss at 10": "0.5", "lr at 10": "0.1", "weights 0": torch.zeros(2)}
+    assert differences(old, new) == []
+    assert differences(new, old) == ["lr at 10: only in one"]
+    assert differences(old, {**old, "weights 1": torch.zeros(2)}) == ["weights 1: only in one"]
+
+
 def test_each_network_is_trained_on_r_and_rts() -> None:
     trained = {tuple(cell.split("/")[::2]) for cell in CELLS}
     for model in ("fcn", "cnn", "st_fcn", "st_cnn"):

@@ -11,6 +11,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from stn.files.atomic import append
+from stn.files.regular import regular
 
 HEADER = ("step", "metric", "value")
 
@@ -54,7 +55,7 @@ class MetricsFile(Logger, Callback):
 
     def rows(self) -> list[tuple[int, str, float]]:
         """Return the rows there are: step, metric and value."""
-        with self.path.open(newline="") as file:
+        with regular(self.path).open(newline="") as file:
             return [
                 (int(step), name, float(value)) for step, name, value in [*csv.reader(file)][1:]
             ]
@@ -63,7 +64,7 @@ class MetricsFile(Logger, Callback):
     def on_fit_start(self, *args: Any) -> None:
         """Begin the file, unless this run continues an older one."""
         if not self._resumed:
-            self.path.write_text(",".join(HEADER) + "\n")
+            regular(self.path).write_text(",".join(HEADER) + "\n")
 
     def state_dict(self) -> dict[str, int]:
         """Return the length of the file, which is on the disk before the checkpoint is."""

@@ -20,6 +20,7 @@ from stn.drawing.panels import STAGES, panel_sheet
 from stn.drawing.tiles import BAD, FAINT, GOOD
 from stn.drawing.warps import at_work, warp, watched
 from stn.files.atomic import write_atomically
+from stn.files.regular import regular
 from stn.tasks.house_numbers import written
 from stn.transformers import Transform
 
@@ -171,7 +172,7 @@ def read_panel(path: Path) -> tuple[Image.Image, list[dict[str, Any]], dict[str,
         with the `boxes` of its stages in the picture; and histograms of the warps of a whole batch,
         by name: counts and edges. Pictures of older versions tell nothing.
     """
-    with Image.open(path) as file:
+    with Image.open(regular(path)) as file:
         file.load()
         told = json.loads(file.text.get(TOLD, "{}"))  # type: ignore[attr-defined]
         return file.convert("RGB"), told.get("rows", []), told.get("histograms", {})

@@ -22,6 +22,7 @@ from stn.data.kept import Kept, Made, kept
 from stn.data.pool import PoolDataModule, Split, windows
 from stn.data.randomness import permutation, stream, uniform
 from stn.files.archives import provide
+from stn.files.regular import regular
 from stn.files.verified import DataError
 
 URL = "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz"
@@ -127,7 +128,7 @@ class CubDataModule(PoolDataModule):
         located = read_parts(self.folder / "parts/part_locs.txt", numbers, list(parts))
         found = []
         for bird in birds[split]:
-            with Image.open(self.folder / "images" / bird.name) as image:
+            with Image.open(regular(self.folder / "images" / bird.name)) as image:
                 size = np.array(image.size, float)
             left, top, width, height = boxes[bird.number]
             if width <= 0 or height <= 0 or left >= size[0] or top >= size[1]:
@@ -283,6 +284,6 @@ def table(path: Path, kinds: list[type], among: Mapping[int, Any] | None = None)
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text().splitlines()
+        return regular(path).read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error

@@ -13,6 +13,7 @@ import numpy as np
 from h5py import h5d, h5g, h5r, h5s, h5t
 from numpy.typing import NDArray
 
+from stn.files.regular import regular
 from stn.files.verified import DataError
 
 FIELDS = ("left", "top", "width", "height", "label")
@@ -34,7 +35,7 @@ def read_digit_struct(path: Path) -> list[Entry]:
         DataError: the file is missing, is no such file, or an entry is wrong; names it.
     """
     try:
-        with h5py.File(path, "r", driver="core", backing_store=False) as file:
+        with h5py.File(regular(path), "r", driver="core", backing_store=False) as file:
             columns = [_numbers(file[f"digitStruct/{key}"].id) for key in ("name", "bbox")]
             if len(columns[0]) != len(columns[1]):
                 raise ValueError(f"has {len(columns[0])} names and {len(columns[1])} entries")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from stn.files.regular import regular
 from stn.files.verified import DataError
 
 MAX_PIXELS = 2**24  # of an image; the largest of the official ones of SVHN has a quarter of it
@@ -20,7 +21,7 @@ def opened(path: Path, kind: str) -> Iterator[Image.Image]:
             block has found something wrong with it and raised a ValueError. Names the file.
     """
     try:
-        with Image.open(path, formats=[kind]) as image:
+        with Image.open(regular(path), formats=[kind]) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"{image.width} x {image.height} pixels are more than any has")
             yield image

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from stn.data.pool import Split
 from stn.files.atomic import write_atomically
+from stn.files.regular import regular
 
 
 class Made(NamedTuple):
@@ -47,8 +48,8 @@ def kept(stem: Path, content: Any, make: Callable[[], Made]) -> Kept:
         if not about_path.exists():
             about = _write(pool_path, make())
             write_atomically(about_path, json.dumps(about).encode())
-    about = json.loads(about_path.read_text())
-    pool = torch.from_numpy(np.load(pool_path, mmap_mode="c"))
+    about = json.loads(regular(about_path).read_text())
+    pool = torch.from_numpy(np.load(regular(pool_path), mmap_mode="c"))
     return Kept(Split(pool, torch.tensor(about["targets"])), about["sha256"], about["left_out"])
 
 

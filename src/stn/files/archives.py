@@ -11,6 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from stn.files.regular import regular
 from stn.files.verified import DataError
 
 TIMEOUT_S = 30
@@ -69,7 +70,7 @@ def _download(url: str, path: Path, sha256: str | None) -> None:
 def _verify(path: Path, kind: str, checksum: str | None) -> None:
     if checksum is None:
         return
-    with path.open("rb") as file:
+    with regular(path).open("rb") as file:
         found = hashlib.file_digest(file, partial(hashlib.new, kind, usedforsecurity=False))
     if found.hexdigest() != checksum:
         raise DataError(
@@ -81,7 +82,7 @@ def _verify(path: Path, kind: str, checksum: str | None) -> None:
 
 def _unpack(path: Path, member: str, folder: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".unpack-", dir=folder.parent) as temporary:
-        with tarfile.open(path) as archive:
+        with tarfile.open(regular(path)) as archive:
             size = 0
             for entry in archive:
                 size += entry.size

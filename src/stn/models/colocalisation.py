@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stn.files.regular import regular
 from stn.models.mnist import Cnn, Shape
 from stn.transformers import Attention, SpatialTransformer, Translation
 from stn.transformers.localisation import regression_layer
@@ -213,7 +214,7 @@ def weights_of_run(folder: Path, wanted: dict[str, Tensor]) -> dict[str, Tensor]
         ValueError: there is no such run; it is not finished, or of another data set or network.
     """
     try:
-        record = json.loads((folder / "result.json").read_text())
+        record = json.loads(regular(folder / "result.json").read_text())
         status, data, size = record["status"], record["data"], record["config"]["data"]
         image = [size["channels"], *size["image_size"], size["num_classes"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -226,7 +227,7 @@ def weights_of_run(folder: Path, wanted: dict[str, Tensor]) -> dict[str, Tensor]
             " classes; wanted is a run on digits of [1, 28, 28] of 10 classes, such as data=mnist"
         )
     try:
-        content = (folder / "weights.pt").read_bytes()
+        content = regular(folder / "weights.pt").read_bytes()
         if record.get("weights_sha256") not in (None, hashlib.sha256(content).hexdigest()):
             raise ValueError("they are not those that its record tells of")
         found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)

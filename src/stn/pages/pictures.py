@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from stn.drawing.tiles import evenly, table_of, tile
 from stn.drawing.volumes import three_views
 from stn.drawing.warps import at_work, warp
+from stn.files.regular import regular
 from stn.files.scrubbing import scrub
 from stn.running.finished import restore
 from stn.running.preparing import Cell, build_data
@@ -85,7 +86,7 @@ def gallery(panels: Path) -> list[Picture]:
     """Return the pictures of the same images through training, evenly chosen if there are many."""
     paths = sorted(panels.glob("step_*.png"))
     return [
-        encoded(Image.open(path).convert("RGB"), f"step {int(path.stem[5:]):,}")
+        encoded(Image.open(regular(path)).convert("RGB"), f"step {int(path.stem[5:]):,}")
         for path in evenly(paths, MAX_FRAMES)
     ]
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from stn.files.atomic import write_atomically
+from stn.files.regular import regular
 from stn.files.scrubbing import scrub
 from stn.results.checks import (
     Checked,
@@ -179,7 +180,7 @@ def read_record(path: Path | str) -> Record:
         RecordError: the file cannot be read, or is not a record; names the file and the field.
     """
     try:
-        content = _parse(Path(path).read_bytes())
+        content = _parse(regular(Path(path)).read_bytes())
         schema = content.pop("schema", None)
         if schema != SCHEMA or type(schema) is not int:
             raise RecordError(f"schema: expected {SCHEMA}, found {shown(schema)}")

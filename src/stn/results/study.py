@@ -20,6 +20,11 @@ before the first run, and the verdict. `make study-<name>` runs what is missing 
 `reports/study_<name>.md`; `make studies` runs all of them: {hours:g} core-hours with the recipe
 `quick`, where the runs of Table 1 are there.
 
+![What each row measures relative to its baseline, study by study](images/studies.png)
+
+A line a row, a mark a column, from the committed records; a bar is the 95 % interval over seeds,
+from three on, without the baseline's own. Left of 1 is better where errors are measured.
+
 | study | question | verdict | core-hours |
 |:-|:-|:-|-:|
 """

@@ -19,6 +19,7 @@ from stn.callbacks.metrics import MetricsFile
 from stn.callbacks.progress import Stopwatch
 from stn.files.atomic import remove_parts, write_atomically
 from stn.files.locks import held
+from stn.files.regular import regular
 from stn.models.matching import num_parameters
 from stn.results import provenance
 from stn.results.code import code_id
@@ -104,7 +105,7 @@ def _run(cell: Cell) -> Record:
     except Exception as error:
         write_record(cell.folder / RESULT, record(status="failed", message=repr(error)))
         raise
-    weights = hashlib.sha256((cell.folder / WEIGHTS).read_bytes()).hexdigest()
+    weights = hashlib.sha256(regular(cell.folder / WEIGHTS).read_bytes()).hexdigest()
     finished = record(status="finished", measured=measured, weights_sha256=weights)
     write_record(cell.folder / RESULT, finished)
     return finished

@@ -17,6 +17,7 @@ import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from stn.files.atomic import write_atomically
+from stn.files.regular import regular
 from stn.results.checks import shown
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
@@ -125,7 +126,7 @@ def load(path: Path) -> Any:
         OSError: the system does not let it be read.
         ValueError: it is damaged; says how.
     """
-    content = path.read_bytes()
+    content = regular(path).read_bytes()
     try:
         if torn := zipfile.ZipFile(io.BytesIO(content)).testzip():  # torch checks no checksum
             raise ValueError(f"wrong checksum of {torn}")

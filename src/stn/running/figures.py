@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from stn.drawing.canvas import Canvas
 from stn.drawing.figures import FRAME_MS, LAST_MS, film, grid_sheet, module_sheet
 from stn.drawing.warps import Warp, at_work, warp
+from stn.files.regular import regular
 from stn.results.records import Record, read_record_of
 from stn.running.examples import spread
 from stn.running.finished import restore
@@ -131,7 +132,7 @@ def training(folder: Path) -> bytes:
     config: Any = record.config
     metric = config["task"]["metric"]
     measured: dict[int, float] = {}
-    with (folder / METRICS).open(newline="", encoding="utf-8") as file:
+    with regular(folder / METRICS).open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if row["metric"] == f"val_{metric}":
                 measured[int(row["step"])] = float(row["value"])
@@ -143,7 +144,7 @@ def training(folder: Path) -> bytes:
             unit = " %" if metric.endswith("_percent") else ""
             name = metric.removesuffix("_percent").replace("_", " ")
             words += f"; {name} on held-out images: {measured[step]:.2f}{unit}"
-        with Image.open(path) as picture:
+        with Image.open(regular(path)) as picture:
             panels.append((step / record.steps, words, picture.convert("RGB")))
     words = f"{_label(record)} on {config['data']['label']}: input, where it is read, output"
     first, *others = film(words, panels)

@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 from yaml import YAMLError
 
+from stn.files.regular import regular
 from stn.results.records import RESULT, read_record, read_record_of
 from stn.running.cell import CONFIG, WEIGHTS
 from stn.running.checkpoints import load
@@ -60,7 +61,7 @@ def restore(
         raise ValueError(f"{folder} is {record.status}: {record.message}")
     path = folder / CONFIG
     try:
-        config: Any = OmegaConf.to_container(OmegaConf.load(path))
+        config: Any = OmegaConf.to_container(OmegaConf.load(regular(path)))
     except (YAMLError, OmegaConfBaseException) as error:
         raise ValueError(f"{path} is damaged ({type(error).__name__})") from error
     if not isinstance(config, dict) or not config.keys() >= CONFIG_KEYS:
@@ -69,7 +70,7 @@ def restore(
         config["trainer"] = config["trainer"] | {"fast": fast}
     cell = Cell(config | {"data_dir": str(data_dir)}, folder.name, record.command, tuple(packages))
     weights = load(folder / WEIGHTS)
-    found = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    found = hashlib.sha256(regular(folder / WEIGHTS).read_bytes()).hexdigest()
     if found != (record.weights_sha256 or found):  # records of older code do not tell
         raise ValueError(f"{folder / WEIGHTS} is not what the run ended with, by its {RESULT}")
     try:

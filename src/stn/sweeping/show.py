@@ -23,6 +23,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from stn.files.regular import regular
 from stn.results.records import Record
 from stn.sweeping.run import POLL_S, Job, record_of
 
@@ -149,7 +150,7 @@ def shown(name: str, value: float) -> str:
 def _progress(path: Path) -> dict[str, Any]:
     """Return how far a cell says it is; {} if it does not, or in no way that can be shown."""
     try:
-        state = json.loads(path.read_text())
+        state = json.loads(regular(path).read_text())
         steps = {key: int(state[key]) for key in ("step", "max_steps")}
         value = None if state["value"] is None else float(state["value"])
         return {**steps, "metric": str(state["metric"]), "value": value}
