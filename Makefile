@@ -116,6 +116,7 @@ define REPRODUCE
 		hydra/launcher=$(LAUNCHER) $(JOBS_$(LAUNCHER)) $(LAUNCHER_ARGS) \
 		$(if $(RETRY),retry=$(RETRY)) \
 		$(if $(ONLY_COLUMNS),'$(1).only=[$(ONLY_COLUMNS)]') || failed=$$?; \
+	$(if $(filter study,$(1)),$(PY) -m stn.measure study=$* recipe=$(RECIPE) $(SEEDS_$(1)) || failed=$$?;) \
 	$(PY) -m stn.report $(1)=$* recipe=$(RECIPE) $(SEEDS_$(1)) || failed=$$?; \
 	$(PY) -m stn.pictures $(1)=$* recipe=$(RECIPE) || failed=$$?; \
 	exit $$failed

@@ -1,15 +1,20 @@
 """Every study from its command to its pictures, with seconds of training; minutes for all."""
 
 import hashlib
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from stn import measure
 from stn.data import mnist_source
+from stn.results.collect import collect
 from tests.conftest import idx_bytes, synthetic_digits
 from tests.smoke_tables import reproduce
 
-NAMES = sorted(path.stem for path in Path(__file__).parents[1].glob("conf/study/*.yaml"))
+STUDIES_AT = Path(__file__).parents[1] / "conf/study"
+NAMES = sorted(path.stem for path in STUDIES_AT.glob("*.yaml"))
 NO_PICTURE = pytest.mark.xfail(strict=True, reason="stn.pictures fails on images without classes")
 STUDIES = [pytest.param(n, marks=NO_PICTURE if n == "several_objects" else ()) for n in NAMES]
 
@@ -39,5 +44,15 @@ def test_a_smoke_run(name: str, whole_mnist: Path, monkeypatch: pytest.MonkeyPat
     }
     monkeypatch.setattr(mnist_source, "CHECKSUMS", checksums)
     chosen = ("recipe.batch_size=8", "recipe.max_steps=2")
-    _, report = reproduce(name, whole_mnist, monkeypatch, *chosen, group="study")
+    records, report = reproduce(name, whole_mnist, monkeypatch, *chosen, group="study")
     assert report.index("**Question.**") < report.index("**Verdict.**")
+    asked = yaml.safe_load((STUDIES_AT / f"{name}.yaml").read_text()).get("measures", {})
+    quoted = ",".join(f"'{override}'" for override in chosen)
+    few = [f"study.measures.{key}.build.num_images=20" for key in asked]
+    few = [override for override in few if "gradient" not in override]
+    argv = ["stn.measure", f"study={name}", "recipe=smoke", "study.seeds=1", "study.only=null"]
+    monkeypatch.setattr(sys, "argv", [*argv, f"overrides=[{quoted}]", *few])
+    measure.main()
+    ours = {record.run_id for record in records}
+    measured = [r for r in collect(whole_mnist / "runs").records if r.run_id in ours]
+    assert {*asked} <= {metric for record in measured for metric in record.metrics}

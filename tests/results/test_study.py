@@ -2,6 +2,7 @@
 
 import copy
 import runpy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +161,27 @@ def test_studies_with_a_verdict_come_first_in_the_overview_with_a_link_to_their_
     assert "It does. Confidence: low" in lines[0]
     assert lines[1].startswith("| A<br>")
     assert "*none yet*" in lines[1]
+
+
+def test_a_page_shows_what_was_measured_inside_and_a_dash_where_nothing_was() -> None:
+    asked = {"test_x": {"label": "bend", "unit": "px", "digits": 1, "build": {"_target_": "a.B"}}}
+    comparison = filled(2, measures=asked)
+    told = [
+        record.model_copy(update={"metrics": record.metrics | {"test_x": 1.0 + i}})
+        for i, record in enumerate(comparison.cell("affine", "R").records)
+    ]
+    cells = [c if c.row.key != "affine" else replace(c, records=(*told,)) for c in comparison.cells]
+    page = to_markdown(replace(comparison, cells=(*cells,)))
+    table = page.partition("## Inside the networks")[2].partition("##")[0]
+    assert "| bend, px | R |" in table
+    assert "| affine | 2.0 ± 1.0 |" in table
+    assert "| none (FCN) | – |" in table
+    assert "## Inside the networks" not in to_markdown(filled(2))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "measures" in content(name)])
+def test_what_a_study_measures_can_be_built(name: str) -> None:
+    study = parse_table(name, content(name), Study)
+    for measure in study.measures.values():
+        built = instantiate(measure.build)
+        assert built.reference in (None, *(row.key for row in study.rows))

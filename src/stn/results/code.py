@@ -40,7 +40,8 @@ def code_id(config: Mapping[str, Any]) -> str:
     Args:
         config: the resolved configuration of the cell.
     """
-    return _hash(frozenset({*TRAINING, *_targets(config)}))
+    own = {key: value for key, value in config.items() if key not in ("study", "table")}
+    return _hash(frozenset({*TRAINING, *_targets(own)}))
 
 
 def made_by_this_code(code: str | None, config: Mapping[str, Any]) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from stn.results.comparison import Cell, Comparison
 from stn.results.costs import cpu_s
-from stn.results.statistics import MIN_SEEDS, Estimate, Summary
+from stn.results.statistics import MIN_SEEDS, Estimate, Summary, summarise
 from stn.results.study import Study
 
 NONE = "–"
@@ -79,6 +79,12 @@ def mean_and_sd(summary: Summary | None, digits: int) -> str:
         return NONE
     sd = "" if summary.sd is None else f" ± {number(summary.sd, digits)}"
     return f"{number(summary.mean, digits)}{sd}"
+
+
+def inside(cell: Cell, name: str, digits: int) -> str:
+    """Write what was measured inside the networks of a cell: mean ± sd over the seeds that tell."""
+    values = [record.metrics[name] for record in cell.finished if name in record.metrics]
+    return mean_and_sd(summarise(values), digits) if values else NONE
 
 
 def status(cell: Cell) -> str:

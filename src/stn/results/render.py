@@ -30,6 +30,7 @@ _TEX_DELIMITERS: dict[str, Any] = {
 FILTERS = (
     figures.duration,
     figures.estimate,
+    figures.inside,
     figures.latex_text,
     figures.markdown_code,
     figures.markdown_text,

@@ -6,9 +6,10 @@ The content of `conf/study/<name>.yaml` becomes a `Study`, checked once.
 from collections.abc import Collection, Sequence
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
-from stn.results.checks import Line
+from stn.results.checks import Checked, Count, Line
+from stn.results.records import MetricName
 from stn.results.table import Table
 
 OVERVIEW = """# Studies
@@ -19,10 +20,30 @@ before the first run, and the verdict. `make study-<name>` runs what is missing 
 `reports/study_<name>.md`; `make studies` runs all of them: {hours:g} core-hours with the recipe
 `quick`, where the runs of Table 1 are there.
 
+![What each row measures relative to its baseline, study by study](images/studies.png)
+
+A line a row, a mark a column, from the committed records; a bar is the 95 % interval over seeds,
+from three on, without the baseline's own. Left of 1 is better where errors are measured.
+
 | study | question | verdict | core-hours |
 |:-|:-|:-|-:|
 """
 BUDGET = "quick"  # the recipe that studies are planned for, whose pages have the shortest name
+
+
+class Inside(Checked):
+    """What is measured inside the finished networks of a study (`python -m stn.measure`).
+
+    Attributes:
+        label, unit: how it is called.
+        digits: after the point.
+        build: what measures it, by its `_target_`, one of `stn.tasks.measures`.
+    """
+
+    label: Line
+    unit: Line = ""
+    digits: Count
+    build: dict[str, JsonValue]
 
 
 class Study(Table):
@@ -37,6 +58,7 @@ class Study(Table):
         confidence: how sure that is, and why; None as long as there is no verdict.
         core_hours: estimate for all of its runs that Table 1 and other studies do not have.
         outcomes: what a run is called whose number is worse than this, the worst first.
+        measures: what is measured besides, by the name that it has in the metrics of a record.
     """
 
     question: Line
@@ -47,6 +69,7 @@ class Study(Table):
     confidence: Line | None
     core_hours: float = Field(gt=0, le=12)
     outcomes: dict[Line, float] = Field(default_factory=dict)
+    measures: dict[MetricName, Inside] = Field(default_factory=dict)
 
     @property
     def page(self) -> str:

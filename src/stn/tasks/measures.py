@@ -1,0 +1,224 @@
+"""What is measured inside a finished network, besides its error: for studies (`conf/study`).
+
+Each is called with the task of a run, its data and, if it asks for one, a reference: the network of
+another row of the study. It returns one number, or None of a network without a transformer. All are
+of the first spatial transformer, which has to read the image itself.
+"""
+
+import math
+from typing import Any, Literal, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stn.data.randomness import stream, uniform
+from stn.tasks.consistency import consistency_residual
+from stn.tasks.poses import poses, reposed
+from stn.tasks.task import Task
+from stn.transformers import SpatialTransformer, base_grid
+
+BATCH = 250
+FAR = 10.0  # sample points further away count as this far: past a horizon they have no place
+
+
+class Measure(Protocol):
+    """One number of a network.
+
+    Attributes:
+        untrained: whether it is of the network as training starts, and not as it ends.
+        reference: the row of the study whose network is the reference; None for no reference.
+    """
+
+    untrained: bool
+    reference: str | None
+
+    def __call__(self, task: Task, data: Any, reference: nn.Module | None) -> float | None:
+        """Measure."""
+
+
+class Displacement:
+    """Mean distance of the sampling grid from the regular one, in pixels of the test images."""
+
+    untrained, reference = False, None
+
+    def __init__(self, num_images: int) -> None:
+        self.num_images = num_images
+
+    @torch.no_grad()
+    def __call__(self, task: Task, data: Any, reference: nn.Module | None) -> float | None:
+        """Measure."""
+        if (transformer := _transformer(task.network)) is None:
+            return None
+        moves = []
+        for numbers in data.order("test")[: self.num_images].split(BATCH):
+            U, _ = data.drawn("test", numbers)
+            size = U.shape[2], U.shape[3]
+            grid = transformer.transform.grid(transformer.theta(U), size).clamp(-FAR, FAR)
+            px = torch.tensor([(size[1] - 1) / 2, (size[0] - 1) / 2])
+            moves.append(((grid - base_grid(size)) * px).norm(dim=-1).flatten())
+        return torch.cat(moves).mean().item()
+
+
+class ThetaGradient:
+    """How noisy the gradient of theta is, over batches of training images: a decimal logarithm.
+
+    The gradient of a batch's loss by a shift of all its thetas, that is by the bias of the
+    regression layer, has a mean over batches and a covariance.
+
+    Args:
+        quantity: `variance`, the mean of the covariance's diagonal; or `noise`, its trace relative
+            to the squared length of the mean, which has no unit, so that families compare.
+        num_batches: that is looked at, of the size that training has.
+        untrained: whether as training starts.
+    """
+
+    reference = None
+
+    def __init__(
+        self, quantity: Literal["variance", "noise"], num_batches: int, untrained: bool
+    ) -> None:
+        self.quantity, self.num_batches, self.untrained = quantity, num_batches, untrained
+
+    def __call__(self, task: Task, data: Any, reference: nn.Module | None) -> float | None:
+        """Measure."""
+        if (transformer := _transformer(task.network)) is None:
+            return None
+        thetas: list[Tensor] = []
+        hook = transformer.localisation.register_forward_hook(lambda *told: thetas.append(told[2]))
+        gradients = []
+        for numbers in data.order("train").split(data.batch_size)[: self.num_batches]:
+            thetas.clear()
+            loss = task.loss(task.network, data.drawn("train", numbers))
+            (gradient,) = torch.autograd.grad(loss, thetas[0])
+            gradients.append(gradient.sum(dim=0).double())
+        hook.remove()
+        found = torch.stack(gradients)  # (batches, P)
+        variance = found.var(dim=0)
+        if self.quantity == "variance":
+            return variance.mean().log10().item()
+        return (variance.sum() / found.mean(dim=0).square().sum()).log10().item()
+
+
+class LearntPose:
+    """The angle at which rotated digits come out of the transformer, counter-clockwise, in degrees.
+
+    Args:
+        quantity: `mean`, the circular mean over test images; or `spread`, their circular standard
+            deviation.
+        num_images: of the test set.
+    """
+
+    untrained, reference = False, None
+
+    def __init__(self, quantity: Literal["mean", "spread"], num_images: int) -> None:
+        self.quantity, self.num_images = quantity, num_images
+
+    @torch.no_grad()
+    def __call__(self, task: Task, data: Any, reference: nn.Module | None) -> float | None:
+        """Measure."""
+        if (transformer := _transformer(task.network)) is None:
+            return None
+        angles = []
+        for numbers in data.order("test")[: self.num_images].split(BATCH):
+            U, _ = data.drawn("test", numbers)
+            to_digit = data.distortion.grid(numbers, data.key("test"))  # (B, H, W, 2), affine
+            from_left = (to_digit[:, 0, -1] - to_digit[:, 0, 0]) / 2
+            from_top = (to_digit[:, -1, 0] - to_digit[:, 0, 0]) / 2
+            A = transformer.transform.matrix(transformer.theta(U))[:, :, :2]  # type: ignore[attr-defined]
+            A = torch.stack([from_left, from_top], dim=2) @ A  # from the output to the digit
+            angles.append(torch.atan2(A[:, 1, 0] - A[:, 0, 1], A[:, 0, 0] + A[:, 1, 1]))
+        angle = torch.cat(angles).double()
+        x, y = angle.cos().mean(), angle.sin().mean()
+        if self.quantity == "mean":
+            return math.degrees(torch.atan2(y, x).item())
+        return math.degrees((-2 * torch.hypot(x, y).log()).clamp(min=0).sqrt().item())
+
+
+class Consistency:
+    """Root of the mean `consistency_residual` of test images that are turned.
+
+    Args:
+        max_deg: the turns are uniform within it, either way.
+        num_images: of the test set.
+    """
+
+    untrained, reference = False, None
+
+    def __init__(self, max_deg: float, num_images: int) -> None:
+        self.max_deg, self.num_images = max_deg, num_images
+
+    @torch.no_grad()
+    def __call__(self, task: Task, data: Any, reference: nn.Module | None) -> float | None:
+        """Measure."""
+        if (transformer := _transformer(task.network)) is None:
+            return None
+        U, _ = data.drawn("test", numbers := data.order("test")[: self.num_images])
+        (turns,) = uniform(stream(0, "turns"), numbers, 1).T
+        angles = (2 * turns - 1) * math.radians(self.max_deg)
+        return consistency_residual(transformer, U, angles).sqrt().item()
+
+
+class PoseAttack:
+    """Error in percent where each test image is shown in the worst pose that is found.
+
+    Poses are looked for among those whose numbers (`stn.tasks.poses`) each lie within quantiles of
+    what the reference's transformer finds in training images. A pose that the network gets wrong is
+    enough, and so is the image as it is.
+
+    Args:
+        way: `gradient`, steps of the loss's sign, the first of a tenth of the range, less and less,
+            from the image's own pose; or `random`, poses anywhere in the range.
+        num_poses: that are tried.
+        quantile: of the poses found in training, at either end, in [0, 0.5).
+        num_images: of the test set, and of training.
+        reference: the row with the transformer.
+    """
+
+    untrained = False
+
+    def __init__(
+        self,
+        way: Literal["gradient", "random"],
+        num_poses: int,
+        quantile: float,
+        num_images: int,
+        reference: str,
+    ) -> None:
+        self.way, self.num_poses, self.quantile = way, num_poses, quantile
+        self.num_images, self.reference = num_images, reference
+
+    def __call__(self, task: Task, data: Any, reference: nn.Module | None) -> float | None:
+        """Measure."""
+        transformer = None if reference is None else _transformer(reference)
+        if transformer is None:
+            raise ValueError(f"{self.reference} has no transformer to find poses with")
+        with torch.no_grad():
+            U, _ = data.drawn("train", data.order("train")[: self.num_images])
+            ends = torch.tensor([self.quantile, 1 - self.quantile])
+            low, high = poses(transformer, U).quantile(ends, dim=0)
+        wrong = []
+        for numbers in data.order("test")[: self.num_images].split(BATCH):
+            U, labels = data.drawn("test", numbers)
+            with torch.no_grad():
+                found = poses(transformer, U)
+                failed = task.network(U).argmax(dim=1) != labels
+            pose = found.clamp(low, high)
+            for i in range(self.num_poses):
+                if self.way == "random":
+                    shares = uniform(stream(0, "poses", i), numbers, pose.shape[1])
+                    pose = low + (high - low) * shares
+                pose = pose.detach().requires_grad_()
+                logits = task.network(reposed(U, found, pose))
+                failed |= logits.argmax(dim=1) != labels
+                if self.way == "gradient":
+                    loss = F.cross_entropy(logits, labels, reduction="sum")
+                    (gradient,) = torch.autograd.grad(loss, pose)
+                    step = (high - low) / 10 * (1 - i / self.num_poses)
+                    pose = (pose + step * gradient.sign()).clamp(low, high)
+            wrong.append(failed)
+        return 100 * torch.cat(wrong).double().mean().item()
+
+
+def _transformer(network: nn.Module) -> SpatialTransformer | None:
+    return next((m for m in network.modules() if isinstance(m, SpatialTransformer)), None)
