@@ -5,7 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,15 @@ ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs/extending.md").read_text()
 FILES = dict(re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", TEXT, re.DOTALL))
 COMMANDS = re.search(r"```sh\n(.*?)```", TEXT, re.DOTALL)[1].splitlines()  # type: ignore[index]
+
+
+def code_of(command: Callable[[], None]) -> object:
+    """What a command exits with, if it does: nothing where all is well."""
+    try:
+        command()
+    except SystemExit as end:
+        return end.code
+    return None
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for command in COMMANDS:
             _, _, module, *arguments = shlex.split(command)
             patch.setattr(sys, "argv", [module, *arguments])
-            try:
-                importlib.import_module(module).main()
-            except SystemExit as end:
-                assert not end.code, command
+            assert not code_of(importlib.import_module(module).main), command
         yield folder
     for name in [name for name in sys.modules if name.split(".")[0] == "mine"]:
         del sys.modules[name]
