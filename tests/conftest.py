@@ -16,6 +16,7 @@ from stn.data import mnist_source
 from stn.data.distorted import DistortedMnist
 from stn.results.identity import cell_id
 from stn.running.building import instantiate
+from stn.running.cell import run_cell
 from stn.running.preparing import Cell
 from tests.browser import launched
 
@@ -112,6 +113,25 @@ def make_cell(
         )
         config: Any = OmegaConf.to_container(cfg, resolve=True)
         return Cell(config, cell_id(config), "python -m stn.train")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the cells that `finished` makes."""
+    return tmp_path_factory.mktemp("finished")
+
+
+@pytest.fixture
+def finished(make_cell: Callable[..., Cell], finished_runs: Path) -> Callable[..., Cell]:
+    """Makes a cell as `make_cell` does, and runs it once for all tests: leave it as it is."""
+
+    def make(*overrides: str) -> Cell:
+        cell = make_cell(*overrides, f"runs_dir={finished_runs}")
+        if not (cell.folder / "result.json").exists():
+            run_cell(cell)
+        return cell
 
     return make
 

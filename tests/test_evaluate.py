@@ -26,10 +26,9 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Evaluate:
 
 
 def test_the_recorded_error_exactly(
-    make_cell: MakeCell, call: Evaluate, capsys: pytest.CaptureFixture[str]
+    finished: MakeCell, call: Evaluate, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cell = make_cell("model=fcn", "recipe.max_steps=3")
-    run_cell(cell)
+    cell = finished("model=fcn")
     recorded = read_record(cell.folder / "result.json").metrics["test_error_percent"]
     capsys.readouterr()
     call(f"run={cell.folder}")

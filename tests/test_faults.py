@@ -39,11 +39,9 @@ def parts(folder: Path) -> list[Path]:
 
 
 @pytest.fixture
-def whole(make_cell: MakeCell, tmp_path: Path) -> Cell:
+def whole(finished: MakeCell) -> Cell:
     """The cell as it ends when nothing happens."""
-    cell = make_cell("model=st_fcn", f"runs_dir={tmp_path}/whole")
-    run_cell(cell)
-    return cell
+    return finished("model=st_fcn")
 
 
 @pytest.mark.parametrize("at_step", [None, 13])
@@ -107,8 +105,10 @@ def test_leftovers_of_a_killed_process_are_removed(make_cell: MakeCell) -> None:
     assert not parts(cell.folder)
 
 
-@pytest.mark.parametrize("mode", [[], ["-m"]])
-@pytest.mark.parametrize("place", ["runs", "runs/fcn-mnist_r-smoke-s0-*", "*/last.ckpt"])
+@pytest.mark.parametrize(
+    ("mode", "place"),
+    [([], "runs"), (["-m"], "runs/fcn-mnist_r-smoke-s0-*"), ([], "*/last.ckpt")],
+)
 def test_a_folder_that_cannot_be_written_is_named_and_no_failure_of_the_cell(
     make_cell: MakeCell,
     tmp_path: Path,

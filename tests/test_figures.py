@@ -6,7 +6,6 @@ import pytest
 from PIL import Image
 
 from stn.figures import main
-from stn.running.cell import run_cell
 from stn.running.preparing import Cell
 
 Figures = Callable[..., str]
@@ -30,12 +29,9 @@ def figures(
 
 
 def test_every_figure_of_runs(
-    make_cell: Callable[..., Cell], tmp_path: Path, figures: Figures
+    finished: Callable[..., Cell], tmp_path: Path, figures: Figures
 ) -> None:
-    names = "model=st_fcn", "recipe.watch.panels_every_n_epochs=1"
-    affine, tps = (make_cell(*names, f"transform={name}") for name in ("affine", "tps"))
-    for cell in (affine, tps):
-        run_cell(cell)
+    affine, tps = (finished("model=st_fcn", f"transform={name}") for name in ("affine", "tps"))
     reports = tmp_path / "reports"
     said = figures("figure=1", f"run={affine.folder}", "num_images=2")
     assert said.splitlines() == [
@@ -54,13 +50,11 @@ def test_every_figure_of_runs(
     with Image.open(reports / f"training_{affine.run_id}.gif") as film:
         assert film.n_frames == len([*(affine.folder / "panels").iterdir()]) > 2
 
-    fcn = make_cell("model=fcn")
-    run_cell(fcn)
+    fcn = finished("model=fcn")
     assert "has no transformer of images" in figures("figure=1", f"run={fcn.folder}")
     assert "has no panels" in figures("figure=training", f"run={fcn.folder}")
     assert "image must be from 0 to" in figures("figure=3", f"run={tps.folder}", "image=5000")
-    rotated = make_cell("model=st_fcn", "data=mnist_rts")
-    run_cell(rotated)
+    rotated = finished("model=st_fcn", "data=mnist_rts")
     both = f"run=[{affine.folder},{rotated.folder}]"
     assert "is of runs on the same data" in figures("figure=3", both)
 

@@ -22,7 +22,9 @@ def statuses(runs_dir: Path) -> list[str]:
     return sorted(record.status for record in collect(runs_dir).records)
 
 
-@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+@pytest.mark.parametrize(
+    "launcher", ["joblib", pytest.param("submitit_local", marks=pytest.mark.integration)]
+)
 def test_one_cell_fails_and_the_others_go_on(tmp_path: Path, launcher: str) -> None:
     sweep = [f"hydra/launcher={launcher}", "recipe.optimizer.lr=1e30,1e-3", "recipe.max_steps=12"]
     code, said = run(tmp_path, *sweep, cells=CELLS)
@@ -35,9 +37,8 @@ def test_one_cell_fails_and_the_others_go_on(tmp_path: Path, launcher: str) -> N
     assert not (tmp_path / ".sweep" / ".hydra").exists()
 
 
-@pytest.mark.parametrize(
-    "launcher", ["joblib", pytest.param("submitit_local", marks=pytest.mark.integration)]
-)
+@pytest.mark.integration
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
 def test_after_a_killed_worker_the_same_command_goes_on(tmp_path: Path, launcher: str) -> None:
     cell = ["recipe.max_steps=1500"]
     sweep = start(tmp_path / "killed", f"hydra/launcher={launcher}", *cell, cells=CELLS)

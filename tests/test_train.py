@@ -5,11 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from stn import train
 from stn.callbacks.progress import Stopwatch
 from stn.data import mnist
 from stn.results.collect import collect
+from tests.pages.conftest import DIGITS
 
 SMALL = [
     "recipe=smoke",
@@ -61,13 +63,16 @@ def test_lists_are_swept_and_a_cell_is_run_once(run: Run, tmp_path: Path) -> Non
 def test_a_table_is_run_then_found_done(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run("-m", "+table=table1", "table.only=[R]")
-    assert len(names(tmp_path)) == 8
-    report = (tmp_path / "reports/table1_smoke.md").read_text()
-    assert report.count("(missing)") + report.count("*missing*") > 8  # the other columns
+    (tmp_path / "mine/table").mkdir(parents=True)
+    (tmp_path / "mine/table/digits.yaml").write_text(yaml.safe_dump(DIGITS))
+    table = ("-m", f"--config-dir={tmp_path}/mine", "+table=digits", "table.only=[R]")
+    run(*table)
+    assert names(tmp_path) == ["cnn-mnist_r-smoke-s0", "st_cnn-affine-mnist_r-smoke-s0"]
+    report = (tmp_path / "reports/digits_smoke.md").read_text()
+    assert report.count("(missing)") + report.count("*missing*") >= 2  # the other column
     capsys.readouterr()
-    run("-m", "+table=table1", "table.only=[R]")
-    assert "8 cells, 8 already done" in capsys.readouterr().out
+    run(*table)
+    assert "2 cells, 2 already done" in capsys.readouterr().out
 
 
 def test_a_sweep_goes_on_after_a_failure_and_fails_at_the_end(run: Run, tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """All families of warps, once: a new one is covered by every test of transforms by being listed."""
 
+from itertools import cycle
+
 import pytest
 import torch
 from torch import Tensor
 
 from stn.transformers import (
+    KERNELS,
     Affine,
     Affine3d,
     Attention,
@@ -44,6 +47,13 @@ TRANSFORMS = [
 ]
 
 every_transform = pytest.mark.parametrize("transform", TRANSFORMS, ids=str)
+every_kernel = pytest.mark.parametrize("kernel", KERNELS)
+# Grids and kernels do not know of each other: each transform with one kernel, each kernel in turn.
+each_with_a_kernel = pytest.mark.parametrize(
+    ("transform", "kernel"),
+    [*zip(TRANSFORMS, cycle(KERNELS), strict=False)],
+    ids=str,
+)
 
 
 def near_identity(transform: Transform, batch: int = 3, spread: float = 0.2) -> Tensor:

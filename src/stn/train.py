@@ -21,12 +21,13 @@ from rich.console import Console
 from stn.configuration import CONF, show_what_can_be_shown
 from stn.files.locks import BUSY, CellBusyError
 from stn.results.identity import cell_id
+from stn.results.table import PlannedRun
 from stn.running.cell import run_cell
 from stn.running.preparing import Cell
 from stn.running.ranks import RankError
 from stn.running.settings import check
 from stn.running.tuning import run_trial
-from stn.sweeping.run import INTERRUPTED, Job
+from stn.sweeping.run import INTERRUPTED
 from stn.sweeping.show import SweepDisplay
 
 
@@ -49,7 +50,7 @@ def main(cfg: DictConfig) -> float | str | None:
             return _run(cell)
         except CellBusyError:
             return BUSY
-    display = SweepDisplay([Job(cell.run_id, ())], Path(cfg.runs_dir), cell.run_id, Console())
+    display = SweepDisplay([PlannedRun(cell.run_id)], Path(cfg.runs_dir), cell.run_id, Console())
     try:
         with display.shown():
             return _run(cell)

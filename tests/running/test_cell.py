@@ -27,10 +27,9 @@ def record_of(cell: Cell) -> Record:
     return read_record(cell.folder / "result.json")
 
 
-def test_a_cell_leaves_what_it_promises(make_cell: MakeCell) -> None:
-    cell = make_cell("model=st_cnn", "transform=tps")
-    record = run_cell(cell)
-    assert record_of(cell).metrics == record.metrics
+def test_a_cell_leaves_what_it_promises(finished: MakeCell) -> None:
+    cell = finished("model=st_cnn", "transform=tps")
+    record = record_of(cell)
     assert record.status == "finished"
     assert record.metrics.keys() == {"val_error_percent", "test_error_percent"}
     assert (record.model, record.transform, record.data) == ("st_cnn", "tps", "mnist_r")
@@ -39,11 +38,10 @@ def test_a_cell_leaves_what_it_promises(make_cell: MakeCell) -> None:
     assert {"config.yaml", "metrics.csv", "last.ckpt", "weights.pt", "panels"} <= left
 
 
-def test_a_finished_cell_is_not_run_again(make_cell: MakeCell) -> None:
-    cell = make_cell("model=fcn")
-    first = run_cell(cell)
+def test_a_finished_cell_is_not_run_again(finished: MakeCell) -> None:
+    cell = finished("model=fcn")
     before = (cell.folder / "result.json").stat().st_mtime_ns
-    assert run_cell(cell).metrics == first.metrics
+    assert run_cell(cell).metrics == record_of(cell).metrics
     assert (cell.folder / "result.json").stat().st_mtime_ns == before
 
 
@@ -57,20 +55,15 @@ def test_what_a_record_would_refuse_is_refused_before_the_first_step(
     assert {path.name for path in cell.folder.iterdir()} <= {"config.yaml", ".lock"}
 
 
-@pytest.mark.parametrize("model", ["fcn", "st_cnn"])
-@pytest.mark.parametrize("stop_step", [3, 8, 13])
+@pytest.mark.parametrize(("model", "stop_step"), [("st_cnn", 3), ("fcn", 8), ("st_cnn", 13)])
 def test_a_resumed_cell_equals_an_uninterrupted_one(
     make_cell: MakeCell,
-    tmp_path: Path,
+    finished: MakeCell,
     monkeypatch: pytest.MonkeyPatch,
     model: str,
     stop_step: int,
 ) -> None:
-    whole = make_cell(f"model={model}", f"runs_dir={tmp_path}/whole")
-    run_cell(whole)
-
-    stopped = make_cell(f"model={model}", f"runs_dir={tmp_path}/stopped")
-
+    whole, stopped = finished(f"model={model}"), make_cell(f"model={model}")
     stop_at(stopped, stop_step, monkeypatch)
     assert not (stopped.folder / "result.json").exists()
     run_cell(stopped)
@@ -136,12 +129,10 @@ def test_dropout_of_a_resumed_cell_is_that_of_an_uninterrupted_one(
 
 @pytest.mark.parametrize("max_steps", [16, 20])  # at and after the end of an epoch
 def test_a_cell_killed_after_training_ends_the_same(
-    make_cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_steps: int
+    make_cell: MakeCell, finished: MakeCell, monkeypatch: pytest.MonkeyPatch, max_steps: int
 ) -> None:
     steps = f"recipe.max_steps={max_steps}"
-    whole = make_cell("model=st_fcn", steps, f"runs_dir={tmp_path}/whole")
-    run_cell(whole)
-    killed = make_cell("model=st_fcn", steps, f"runs_dir={tmp_path}/killed")
+    whole, killed = (make("model=st_fcn", steps) for make in (finished, make_cell))
 
     def kill(*args: Any) -> None:
         raise SystemExit("killed")
@@ -154,7 +145,7 @@ def test_a_cell_killed_after_training_ends_the_same(
     assert_same(killed, whole)
 
 
-@pytest.mark.parametrize("content", ["", "{", '{"status": "finished"}', "[1]"])
+@pytest.mark.parametrize("content", ["", '{"status": "finished"}'])
 def test_a_torn_or_foreign_record_is_named_and_not_done(
     make_cell: MakeCell, capsys: pytest.CaptureFixture[str], content: str
 ) -> None:
@@ -242,19 +233,19 @@ def one_wrong_bit(content: bytes) -> bytes:
     return content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :]
 
 
-@pytest.mark.parametrize("damage", [torn, one_wrong_bit, lambda _: b"", lambda _: b"half a file"])
-@pytest.mark.parametrize("names", [["last.ckpt"], ["last.ckpt", "previous.ckpt"]])
+@pytest.mark.parametrize(
+    ("damage", "names"),
+    [(one_wrong_bit, ["last.ckpt"]), (torn, ["last.ckpt", "previous.ckpt"])],
+)
 def test_a_cell_goes_on_from_the_last_good_checkpoint(
     make_cell: MakeCell,
-    tmp_path: Path,
+    finished: MakeCell,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     damage: Callable[[bytes], bytes],
     names: list[str],
 ) -> None:
-    whole = make_cell("model=st_fcn", f"runs_dir={tmp_path}/whole")
-    run_cell(whole)
-    cell = make_cell("model=st_fcn", f"runs_dir={tmp_path}/stopped")
+    whole, cell = finished("model=st_fcn"), make_cell("model=st_fcn")
     stop_at(cell, 18, monkeypatch)
     for name in names:
         path = cell.folder / name
@@ -281,12 +272,11 @@ def test_a_cell_goes_on_from_the_last_good_checkpoint(
 
 def test_the_checkpoint_of_another_seed_is_not_continued_from(
     make_cell: MakeCell,
-    tmp_path: Path,
+    finished: MakeCell,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    whole = make_cell("model=st_fcn", f"runs_dir={tmp_path}/whole")
-    run_cell(whole)
+    whole = finished("model=st_fcn")
     cell, other = make_cell("model=st_fcn"), make_cell("model=st_fcn", "seed=1")
     for stopped in (cell, other):
         stop_at(stopped, 18, monkeypatch)
@@ -296,17 +286,15 @@ def test_the_checkpoint_of_another_seed_is_not_continued_from(
     assert_same(cell, whole)
 
 
-@pytest.mark.parametrize("left", [None, 0, 40])
+@pytest.mark.parametrize("left", [None, 40])
 def test_a_cell_whose_metrics_were_taken_away_begins_where_they_end(
     make_cell: MakeCell,
-    tmp_path: Path,
+    finished: MakeCell,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     left: int | None,
 ) -> None:
-    whole = make_cell("model=fcn", f"runs_dir={tmp_path}/whole")
-    run_cell(whole)
-    cell = make_cell("model=fcn")
+    whole, cell = finished("model=fcn"), make_cell("model=fcn")
     stop_at(cell, 13, monkeypatch)
     metrics = cell.folder / "metrics.csv"
     content = metrics.read_bytes()

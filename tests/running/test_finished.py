@@ -14,9 +14,8 @@ from stn.running.preparing import Cell
 MakeCell = Callable[..., Cell]
 
 
-def test_evaluate_gives_the_recorded_error_exactly(make_cell: MakeCell, mnist_dir: Path) -> None:
-    cell = make_cell("model=st_fcn")
-    run_cell(cell)
+def test_evaluate_gives_the_recorded_error_exactly(finished: MakeCell, mnist_dir: Path) -> None:
+    cell = finished("model=st_fcn")
     outcome = evaluate(cell.folder, mnist_dir)
     recorded = read_record(cell.folder / "result.json").metrics["test_error_percent"]
     assert outcome == {"test_error_percent": (recorded, recorded), "num_test": (150, 150)}

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from stn.running.looks import Looks, _draw, look
+from stn.running.looks import Looks, look
 from stn.transformers import Affine, Attention, ConvLocalisation, SpatialTransformer
 from stn.transformers import ThinPlateSpline as Spline
 
@@ -86,14 +86,3 @@ def test_what_cannot_be_told_is_said() -> None:
     data.U = torch.rand(2, 1, 30, 30)
     with pytest.raises(ValueError, match="not affine"):
         look(spline, data, "test")
-
-
-def test_every_image_is_drawn_with_all_that_is_read() -> None:
-    A = torch.stack([attention(0.5, 0.3, 0.0), attention(0.4, 0.0, -0.2)])[:, None]
-    figure = _draw(Looks(A.repeat(1, 2, 1, 1), torch.rand(2, 5)), Images(), 7)
-    shown = [axes for axes in figure.axes if axes.get_images()]
-    assert len(shown) == 2
-    for axes in shown:
-        assert len(axes.lines) == 2
-        x = axes.lines[0].get_xdata()  # of 12 columns, from -0.2 to 0.8
-        assert [min(x), max(x)] == pytest.approx([0.4 * 11, 0.9 * 11])

@@ -2,10 +2,12 @@ import shutil
 from collections.abc import Callable
 
 import pytest
+from rich.console import Console
 
+from stn.results.table import PlannedRun
 from stn.running.cell import run_cell
 from stn.running.preparing import Cell
-from stn.sweeping.run import Job, Sweep, split
+from stn.sweeping.run import Sweep, run_missing, split
 from stn.tasks.task import DivergedError
 
 
@@ -23,7 +25,7 @@ def test_only_what_is_not_finished_is_missing(make_cell: Callable[..., Cell]) ->
 
     def found(retry: str | None) -> tuple[list[bool], list[str]]:
         cells = [done, diverged, never, torn, foreign]
-        sweep = Sweep([Job(c.run_id, ()) for c in cells], "T", done.folder.parent, retry)
+        sweep = Sweep([PlannedRun(c.run_id) for c in cells], "T", done.folder.parent, retry)
         missing, left, summary = split(sweep)
         summary, *damaged = summary.splitlines()
         assert damaged == [
@@ -41,3 +43,14 @@ def test_only_what_is_not_finished_is_missing(make_cell: Callable[..., Cell]) ->
     assert found(None) == ([False, False, *again], [said])
     assert found("diverged") == ([False, True, *again], [])
     assert found("failed") == ([False, False, *again], [said])
+
+
+def test_what_stops_the_launcher_is_said(make_cell: Callable[..., Cell]) -> None:
+    cell = make_cell("model=fcn")
+    sweep = Sweep([PlannedRun(cell.run_id)], "T", cell.folder.parent)
+    error = RuntimeError("a worker was killed\nand more")
+    assert run_missing(sweep, sweep.jobs, lambda runs: ([], error), Console()) == [
+        "the launcher stopped, 1 of 1 cells are not finished: RuntimeError: a worker was killed",
+        f"{cell.run_id}: stopped, or still running",
+        "the same command goes on from the last checkpoints",
+    ]

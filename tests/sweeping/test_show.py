@@ -8,16 +8,16 @@ import pytest
 from rich.console import Console
 
 from stn.results.records import Record, read_record, write_record
+from stn.results.table import PlannedRun
 from stn.running.cell import run_cell
 from stn.running.preparing import Cell
-from stn.sweeping.run import Job
 from stn.sweeping.show import SweepDisplay, shown
 from stn.tasks.task import DivergedError
 
 
 def display_of(cells: list[Cell], **kwargs: Any) -> tuple[SweepDisplay, io.StringIO]:
     out = io.StringIO()
-    jobs = [Job(cell.run_id, ()) for cell in cells]
+    jobs = [PlannedRun(cell.run_id) for cell in cells]
     console = Console(file=out, width=200, **kwargs)
     return SweepDisplay(jobs, cells[0].folder.parent, "Table 0", console), out
 

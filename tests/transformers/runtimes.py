@@ -11,18 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.export import ExportedProgram
 
 SCRIPT = Path(__file__).with_name("onnx_web.cjs")
 Feeds = list[tuple[Tensor, ...]]
 
 
-def onnx_file(model: nn.Module, args: tuple[Tensor, ...], shapes: object) -> bytes:
+def onnx_file(exported: ExportedProgram) -> bytes:
     """The model as a file of ONNX."""
     pytest.importorskip("onnxscript", reason="the exporter of ONNX is not installed")
-    program = torch.onnx.export(
-        model.eval(), args, dynamic_shapes=shapes, dynamo=True, verbose=False
-    )
+    program = torch.onnx.export(exported, dynamo=True, verbose=False)
     assert program is not None
     file = io.BytesIO()
     program.save(file)

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.export import Dim
+from torch.export import Dim, ExportedProgram
 
 from stn.fast import accelerate
 from stn.models.mnist import StCnn, StFcn
 from stn.transformers import (
     KERNELS,
     Affine,
+    Diffeomorphic,
     FullyConnectedLocalisation,
     Projective,
     SpatialTransformer,
@@ -35,25 +36,22 @@ by_hand = pytest.mark.integration  # the rest of all cases, which takes minutes
 every_kernel = pytest.mark.parametrize(
     "kernel", [k if k == "bilinear" else pytest.param(k, marks=by_hand) for k in KERNELS]
 )
+# Grids and kernels do not know of each other, and affine families differ by their matrix only,
+# whose graph `test_transforms` covers.
+USUAL = [(Affine(), "integer"), (Diffeomorphic((5, 3), 1), "bilinear")]
+USUAL += [(t, "bilinear") for t in CONFIGURED if not hasattr(t, "matrix") and t != Diffeomorphic()]
+IN_THE_WEB = [*USUAL[:2], (ThinPlateSpline(), "bilinear")]
 
 
-def every_pair(is_usual: Callable[[Transform, str], bool]) -> pytest.MarkDecorator:
+def every_pair(runtime: str | None = None) -> list[object]:
     """All transforms and kernels, of which the usual suite runs some."""
-    cases = [
-        pytest.param(t, k, id=f"{t}-{k}", marks=[] if is_usual(t, k) else [by_hand])
+    usual = IN_THE_WEB if runtime == "onnxruntime-web" else USUAL
+    where = () if runtime is None else (runtime,)
+    return [
+        pytest.param(t, k, *where, marks=[] if (t, k) in usual else [by_hand])
         for t in TRANSFORMS
         for k in KERNELS
     ]
-    return pytest.mark.parametrize(("transform", "kernel"), cases)
-
-
-# Grids and kernels do not know of each other, and affine families differ by their matrix only,
-# whose graph `test_transforms` covers.
-FAMILIES = [t for t in CONFIGURED if t == Affine() or not hasattr(t, "matrix")]
-each_once = every_pair(
-    lambda t, k: (t in FAMILIES and k == "bilinear") or (t == Affine() and k == "integer")
-)
-one_family = every_pair(lambda t, k: t == ThinPlateSpline() and k == "bilinear")
 
 
 class Warp(nn.Module):
@@ -84,12 +82,19 @@ def others(transform: Transform) -> list[tuple[Tensor, Tensor]]:
 
 
 @cache
+def exported_warp(transform: Transform, kernel: str) -> ExportedProgram:
+    warp = Warp(transform, kernel).eval()
+    return torch.export.export(warp, case(transform, 3, (9, 11)), dynamic_shapes=SHAPES)
+
+
+@cache
 def warp_file(transform: Transform, kernel: str) -> bytes:
-    return onnx_file(Warp(transform, kernel), case(transform, 3, (9, 11)), SHAPES)
+    return onnx_file(exported_warp(transform, kernel))
 
 
-@each_once
-@every_runtime
+@pytest.mark.parametrize(
+    ("transform", "kernel", "runtime"), [case for r in RUNTIMES for case in every_pair(r)], ids=str
+)
 def test_a_warp_outside_pytorch(
     transform: Transform, kernel: str, runtime: str, tmp_path: Path
 ) -> None:
@@ -100,20 +105,23 @@ def test_a_warp_outside_pytorch(
         assert torch.equal(V[0], U[0])  # the identity is exact there, too
 
 
-@each_once
+@pytest.mark.parametrize(("transform", "kernel"), every_pair(), ids=str)
 def test_a_warp_that_is_exported(transform: Transform, kernel: str) -> None:
-    warp, example = Warp(transform, kernel), case(transform, 3, (9, 11))
-    exported = torch.export.export(warp, example, dynamic_shapes=SHAPES).module()
+    warp, exported = Warp(transform, kernel), exported_warp(transform, kernel).module()
     for U, theta in others(transform):
         V = exported(U, theta)
         torch.testing.assert_close(V, warp(U, theta), atol=TOLERANCE, rtol=0)
         assert torch.equal(V[0], U[0])
 
 
-@one_family
-def test_a_warp_compiles_whole_for_all_shapes(transform: Transform, kernel: str) -> None:
+@pytest.mark.parametrize(
+    "transform",
+    [t if t == ThinPlateSpline() else pytest.param(t, marks=by_hand) for t in TRANSFORMS],
+    ids=str,
+)
+def test_a_warp_compiles_whole_for_all_shapes(transform: Transform) -> None:
     torch._dynamo.reset()
-    warp = Warp(transform, kernel).eval()
+    warp = Warp(transform, "bilinear").eval()
     compiled = torch.compile(warp, backend="aot_eager", fullgraph=True, dynamic=True)
     for batch, size in [(3, (9, 11)), (2, (14, 7))]:
         U, theta = (x.requires_grad_() for x in case(transform, batch, size))
@@ -125,8 +133,9 @@ def test_a_warp_compiles_whole_for_all_shapes(transform: Transform, kernel: str)
         torch.testing.assert_close(of_found, of_wanted, atol=1e-3, rtol=1e-4)
 
 
-@pytest.mark.parametrize("transform", FAMILIES, ids=str)
-def test_strict_export(transform: Transform) -> None:
+def test_strict_export() -> None:
+    """Of one family: it is dynamo's, which compiles all grids in `test_transforms`."""
+    transform = ThinPlateSpline()
     warp, example = Warp(transform, "bilinear"), case(transform, 3, (9, 11))
     exported = torch.export.export(
         warp, example, dynamic_shapes=({0: BATCH}, {0: BATCH}), strict=True
@@ -176,8 +185,13 @@ def images(batch: int) -> tuple[Tensor]:
 
 
 @cache
+def exported_network(make: Callable[[], Any], fast: bool) -> ExportedProgram:
+    return torch.export.export(network(make, fast), images(3), dynamic_shapes=({0: BATCH},))
+
+
+@cache
 def network_file(make: Callable[[], Any]) -> bytes:
-    return onnx_file(network(make, fast=True), images(3), ({0: BATCH},))
+    return onnx_file(exported_network(make, fast=True))
 
 
 @pytest.mark.parametrize("make", MAKERS)
@@ -193,8 +207,7 @@ def test_a_network_outside_pytorch(make: Callable[[], Any], runtime: str, tmp_pa
 @pytest.mark.parametrize("fast", [pytest.param(False, marks=by_hand), True])
 @pytest.mark.parametrize("make", MAKERS)
 def test_a_network_that_is_exported_or_compiled(make: Callable[[], Any], fast: bool) -> None:
-    net = network(make, fast)
-    exported = torch.export.export(net, images(3), dynamic_shapes=({0: BATCH},)).module()
+    net, exported = network(make, fast), exported_network(make, fast).module()
     torch._dynamo.reset()
     compiled = torch.compile(net, backend="aot_eager", fullgraph=True, dynamic=True)
     for function in (exported, compiled):
@@ -204,7 +217,9 @@ def test_a_network_that_is_exported_or_compiled(make: Callable[[], Any], fast: b
 
 
 @every_kernel
-@every_runtime
+@pytest.mark.parametrize(
+    "runtime", [r if r == "onnxruntime" else pytest.param(r, marks=by_hand) for r in RUNTIMES]
+)
 def test_coordinates_that_cannot_be_read_are_zero_outside_pytorch(
     kernel: str, runtime: str, tmp_path: Path
 ) -> None:
@@ -215,9 +230,9 @@ def test_coordinates_that_cannot_be_read_are_zero_outside_pytorch(
     U, grid = torch.rand(2, 3, 5, 6), torch.zeros(2, 3, 2, 2)
     grid[0, 0, 0, 0], grid[0, 1, 1, 1], grid[1, 2, 0, 0] = torch.nan, torch.inf, -1e6
     shapes = ({0: BATCH}, {0: BATCH})
-    file = onnx_file(Sample(), (U, grid), shapes)
-    exported = torch.export.export(Sample(), (U, grid), dynamic_shapes=shapes).module()
-    for V in (exported(U, grid), *RUNTIMES[runtime](file, [(U, grid)], tmp_path)):
+    exported = torch.export.export(Sample(), (U, grid), dynamic_shapes=shapes)
+    found = RUNTIMES[runtime](onnx_file(exported), [(U, grid)], tmp_path)
+    for V in (exported.module()(U, grid), *found):
         torch.testing.assert_close(V, sample(U, grid, kernel), atol=TOLERANCE, rtol=0)
 
 

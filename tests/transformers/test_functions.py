@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from itertools import cycle
 
 import pytest
 import torch
@@ -27,9 +28,7 @@ from stn.transformers import (
     regression_layer,
     sample,
 )
-from tests.transforms import every_transform, near_identity
-
-every_kernel = pytest.mark.parametrize("kernel", KERNELS)
+from tests.transforms import TRANSFORMS, each_with_a_kernel, every_transform, near_identity
 
 
 def images(*shape: int) -> Tensor:
@@ -45,8 +44,7 @@ def warp_of(transform: Transform, kernel: str) -> Callable[[Tensor, Tensor], Ten
     return warp
 
 
-@every_transform
-@every_kernel
+@each_with_a_kernel
 def test_vmap_over_images_thetas_and_both(transform: Transform, kernel: str) -> None:
     U, theta = images(3, 2, 5, 6), near_identity(transform)
     warp = warp_of(transform, kernel)
@@ -58,8 +56,7 @@ def test_vmap_over_images_thetas_and_both(transform: Transform, kernel: str) -> 
         torch.testing.assert_close(mapped, torch.stack(alone), atol=1e-12, rtol=0)
 
 
-@every_transform
-@every_kernel
+@each_with_a_kernel
 @pytest.mark.parametrize("jacobian", [jacrev, jacfwd])
 def test_jacobians_are_autograds(transform: Transform, kernel: str, jacobian: Callable) -> None:
     U, theta = images(2, 5, 6), near_identity(transform)[0]
@@ -84,9 +81,15 @@ def test_gradients_of_each_sample(transform: Transform) -> None:
     torch.testing.assert_close(found, torch.autograd.grad(together, leaf)[0], atol=1e-11, rtol=0)
 
 
-@every_transform
-@every_kernel
-@pytest.mark.parametrize("mode", ["real", "fake", "symbolic"])
+# Longer than the kernels, so that each mode meets each kernel.
+MODES = ("real", "fake", "symbolic", "symbolic")
+
+
+@pytest.mark.parametrize(
+    ("transform", "kernel", "mode"),
+    [*zip(TRANSFORMS, cycle(KERNELS), cycle(MODES), strict=False)],
+    ids=str,
+)
 def test_a_recorded_function_gives_the_same(transform: Transform, kernel: str, mode: str) -> None:
     def warp(U: Tensor, theta: Tensor) -> Tensor:
         return sample(U, transform.grid(theta, (3, 4)), kernel)
@@ -97,8 +100,7 @@ def test_a_recorded_function_gives_the_same(transform: Transform, kernel: str, m
     torch.testing.assert_close(recorded(*others), warp(*others), atol=1e-12, rtol=0)
 
 
-@every_transform
-@every_kernel
+@each_with_a_kernel
 def test_shapes_and_types_without_numbers(transform: Transform, kernel: str) -> None:
     layer = SpatialTransformer(nn.Identity(), transform, (7, 4), kernel)
     U, theta = torch.rand(3, 2, 5, 6), near_identity(transform).float()

@@ -7,12 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stn.transformers import KERNELS, Affine, Projective, Transform, sample
-from tests.transforms import every_transform, near_identity
+from stn.transformers import Affine, Projective, Transform, sample
+from tests.transforms import each_with_a_kernel, every_kernel, every_transform, near_identity
 
 Loss = Callable[[Tensor], Tensor]
-
-every_kernel = pytest.mark.parametrize("kernel", KERNELS)
 
 
 def forward_over_reverse(loss: Loss, theta: Tensor) -> Tensor:
@@ -72,8 +70,7 @@ def differences(loss: Loss, theta: Tensor, step: float = 1e-6) -> Tensor:
     return torch.stack([(gradient(theta + e) - gradient(theta - e)) / (2 * step) for e in axes])
 
 
-@every_transform
-@every_kernel
+@each_with_a_kernel
 @every_way
 def test_hessian_is_that_of_finite_differences(transform: Transform, kernel: str, way: str) -> None:
     theta = near_identity(transform, batch=1, spread=0.05)

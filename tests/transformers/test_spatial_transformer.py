@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from stn.transformers import (
-    KERNELS,
     Affine,
     Attention,
     ConvLocalisation,
@@ -23,9 +22,7 @@ from stn.transformers import (
     Transform,
     regression_layer,
 )
-from tests.transforms import every_transform, near_identity
-
-every_kernel = pytest.mark.parametrize("kernel", KERNELS)
+from tests.transforms import each_with_a_kernel, every_kernel, every_transform, near_identity
 
 
 class Given(nn.Module):
@@ -47,8 +44,7 @@ def images(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(1), dtype=dtype)
 
 
-@every_transform
-@every_kernel
+@each_with_a_kernel
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(
     "shape", [(1, 28, 42), (3, 17, 9), (2, 60, 61), (1, 1, 5), (1, 160, 224), (64, 42, 31)]
@@ -154,8 +150,7 @@ def test_an_output_of_one_pixel_is_the_centre() -> None:
     torch.testing.assert_close(V, U[:, :, 2:3, 3:4])
 
 
-@every_transform
-@every_kernel
+@each_with_a_kernel
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_rounds_images_and_theta_but_no_coordinate(
     transform: Transform, kernel: str, dtype: torch.dtype
@@ -297,8 +292,7 @@ def test_a_class_for_a_localisation_network_is_answered_with_what_to_write() -> 
         SpatialTransformer(Affine(), Affine())
 
 
-@every_transform
-@every_kernel
+@each_with_a_kernel
 @given(seed=st.integers(0, 10_000), low=st.integers(-38, 37), high=st.integers(0, 10))
 @settings(max_examples=15, deadline=None)
 def test_a_theta_of_any_size_is_answered_with_finite_numbers(

@@ -4,7 +4,7 @@ The content of `conf/table/<name>.yaml` becomes a `Table`, checked once.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
@@ -219,20 +219,20 @@ def parse_table(name: str, content: Mapping[str, Any], kind: type[Kind] = Table)
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run that a table asks for.
+    """One run that a table, or any other sweep, asks for.
 
     Attributes:
         run_id: names it; a record of this id is in the table.
-        row, column: keys of its cell.
+        row, column: keys of its cell in the table.
         overrides: Hydra's, that make its configuration.
-        cost: expected time, relative to the other runs of the table.
+        cost: expected time, relative to the other runs.
         config: its resolved configuration, as it is today.
     """
 
     run_id: str
-    row: str
-    column: str
-    seed: int
-    overrides: tuple[str, ...]
-    cost: float
-    config: Mapping[str, Any]
+    row: str = ""
+    column: str = ""
+    seed: int = 0
+    overrides: tuple[str, ...] = ()
+    cost: float = 1.0
+    config: Mapping[str, Any] = field(default_factory=dict)

@@ -1,27 +1,14 @@
-"""Where the transformers of a finished network look, and where things are (Sections 4.2, 4.3)."""
+"""Where the transformers of a network look, measured (Sections 4.2, 4.3)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from matplotlib.figure import Figure
-from scipy import stats
 from torch import Tensor, nn
 
-from stn.data.contract import Places
-from stn.data.randomness import stream
 from stn.drawing.warps import at_work
-from stn.running.finished import restore
-from stn.running.preparing import build_data, build_task
-from stn.running.turns import report_turns
-from stn.tasks.house_numbers import written
 
 BATCH = 100
-COLOURS = ("#ee3333", "#33bb33", "#4488ff", "#ffaa00")
-CORNERS = torch.tensor([[-1.0, -1, 1], [1, -1, 1], [1, 1, 1], [-1, 1, 1]])
 
 
 @dataclass(frozen=True)
@@ -86,132 +73,3 @@ def look(network: nn.Module, data: Any, split: str) -> Looks:
         matrices.append(torch.stack(found))
     hook.remove()
     return Looks(torch.cat(matrices, dim=1), torch.cat(outputs))
-
-
-def report_looks(
-    folder: Path, data_dir: Path, packages: Sequence[str], num_images: int
-) -> tuple[str, Figure]:
-    """Say and draw where the transformers of a finished run look on the test images.
-
-    Of a run on volumes: how it turns them (`stn.running.turns`).
-
-    Returns:
-        A page of Markdown, and a figure.
-
-    Raises:
-        OSError, ValueError: the run is not finished, its data do not say where things are, or it
-            has no affine transformers.
-    """
-    cell, task = restore(folder, data_dir, packages, fast=False)
-    data = build_data(cell)
-    if hasattr(data, "solids"):
-        return report_turns(cell.run_id, task.network, data, num_images)
-    if not hasattr(data, "places"):
-        raise ValueError(f"{cell.config['data']['name']} does not say where things are")
-    places: Places = data.places("test")
-    after = look(task.network, data, "test")
-    before = look(build_task(cell).network, data, "test")
-    lines = [f"# Where {cell.run_id} looks", ""]
-    lines += [f"{len(places.boxes):,} test images; 95 % intervals; an image is 2 wide.", ""]
-    lines += _crops(before, after, places) + _parts(before, after, places)
-    return "\n".join(lines) + "\n", _draw(after, data, num_images)
-
-
-def _crops(before: Looks, after: Looks, places: Places) -> list[str]:
-    """Say how large the crops are, and how much of the box they hold, before training and after."""
-    lines = ["| transformer | scale | box in the crop, % | scale against the box's: slope | r |"]
-    lines += ["|-|-|-|-|-|"]
-    sizes = places.sizes
-    if sizes is None:
-        sizes = (places.boxes[:, 2:] - places.boxes[:, :2]).prod(dim=1).sqrt() / 2
-    sides = sizes.numpy()
-    covered = [100 * looks.covered(places.boxes) for looks in (before, after)]
-    for t in range(len(after.A)):
-        cells = [f"{t + 1}", _change(before.scales()[t], after.scales()[t])]
-        cells.append(_change(covered[0][t], covered[1][t]))
-        scales = after.scales()[t].numpy()
-        if sides.std() > 1e-6 and scales.std() > 1e-6:
-            fit = stats.linregress(sides, scales)
-            error = stats.t.ppf(0.975, len(sides) - 2) * fit.stderr
-            cells += [f"{fit.slope:.3f} ± {error:.3f}", f"{fit.rvalue:.2f}"]
-        else:
-            cells += ["–", "–"]
-        lines.append(f"| {' | '.join(cells)} |")
-    return [*lines, ""]
-
-
-def _parts(before: Looks, after: Looks, places: Places) -> list[str]:
-    """Say how often each crop holds each part, and how far its middle is from it."""
-    random = _random_like(after)
-    lines = [
-        "How often a part that is visible lies in the crop, in percent, and how far the crop's",
-        "middle is from it, before training → after; and the same of crops as large as the first",
-        "at random places.",
-        "",
-    ]
-    heads = [f"{t + 1}: in the crop | {t + 1}: distance" for t in range(len(after.A))]
-    lines += [f"| part | n | {' | '.join(heads)} | random: in the crop | distance |"]
-    lines += ["|" + "-|" * (4 + 2 * len(after.A))]
-    held = [looks.contains(places.points).float() * 100 for looks in (before, after, random)]
-    far = [looks.distances(places.points) for looks in (before, after, random)]
-    for k, name in enumerate(places.names):
-        seen = places.is_seen[:, k]
-        cells = [name, str(int(seen.sum()))]
-        for t in range(len(after.A)):
-            cells.append(_change(held[0][t, seen, k], held[1][t, seen, k]))
-            cells.append(_change(far[0][t, seen, k], far[1][t, seen, k]))
-        cells += [_mean(held[2][0, seen, k]), _mean(far[2][0, seen, k])]
-        lines.append(f"| {' | '.join(cells)} |")
-    return [*lines, ""]
-
-
-def _random_like(looks: Looks) -> Looks:
-    """Return crops of the first transformer's sizes, anywhere in the image."""
-    scale = looks.scales()[0].clamp(max=1)
-    generator = torch.Generator().manual_seed(stream(0, "random crops") % 2**63)
-    A = torch.eye(3).repeat(len(scale), 1, 1)
-    A[:, 0, 0] = A[:, 1, 1] = scale
-    free = 1 - scale[:, None]
-    A[:, :2, 2] = (2 * torch.rand(len(scale), 2, generator=generator) - 1) * free
-    return Looks(A[None], looks.outputs)
-
-
-def _change(before: Tensor, after: Tensor) -> str:
-    return f"{before.mean():.2f} → {_mean(after)}"
-
-
-def _mean(values: Tensor) -> str:
-    """Write a mean and its 95 % interval; of nothing, a dash."""
-    if len(values) < 2:
-        return "–"
-    error = stats.t.ppf(0.975, len(values) - 1) * float(values.std()) / np.sqrt(len(values))
-    return f"{values.mean():.2f} ± {error:.2f}"
-
-
-def _draw(looks: Looks, data: Any, num_images: int) -> Figure:
-    """Draw test images with what each transformer reads, a colour each, and what is answered."""
-    numbers = data.order("test")[:: max(1, len(data.order("test")) // num_images)][:num_images]
-    U, targets = data.drawn("test", numbers)
-    columns = min(8, len(U))
-    rows = -(-len(U) // columns)
-    figure = Figure(figsize=(1.6 * columns, 1.95 * rows), layout="constrained", dpi=150)
-    all_axes = [*figure.subplots(rows, columns, squeeze=False).flat]
-    answers = looks.outputs[numbers].softmax(dim=-1).max(dim=-1)
-    for axes in all_axes:
-        axes.axis("off")
-    for i, (image, axes) in enumerate(zip(U, all_axes, strict=False)):
-        low, high = image.amin(), image.amax()
-        axes.imshow(((image - low) / (high - low).clamp(min=1e-6)).permute(1, 2, 0).numpy())
-        size = torch.tensor([image.shape[2], image.shape[1]])
-        for t, A in enumerate(looks.A[:, numbers[i]]):
-            corners = (CORNERS @ A.T)[[0, 1, 2, 3, 0], :2]
-            x, y = ((corners + 1) / 2 * (size - 1)).T.numpy()
-            axes.plot(x, y, color=COLOURS[t % len(COLOURS)], linewidth=1.5)
-        axes.set(xlim=(-0.5, size[0] - 0.5), ylim=(size[1] - 0.5, -0.5))
-        axes.set_title(_answer(targets[i], answers.indices[i], answers.values[i]), fontsize=7)
-    return figure
-
-
-def _answer(target: Tensor, answer: Tensor, confidence: Tensor) -> str:
-    """Write what is right, what was answered, and how sure the network is."""
-    return f"{written(target)}: {written(answer)}, {100 * confidence.prod():.0f} %"

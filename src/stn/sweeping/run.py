@@ -14,30 +14,16 @@ from rich.console import Console
 
 from stn.files.locks import BUSY, is_free
 from stn.results.records import Record, RecordError, read_record_of
+from stn.results.table import PlannedRun
 
 POLL_S = 0.5
 INTERRUPTED = "interrupted: the same command goes on from the last checkpoints"
 FINISHED, RETRIABLE = "finished", ("failed", "diverged")
 
 
-@dataclass(frozen=True)
-class Job:
-    """A cell of a sweep.
-
-    Attributes:
-        run_id: names the folder of the cell below `runs_dir`.
-        overrides: Hydra overrides that make the cell.
-        cost: expected time relative to the other cells, for the estimate of the time left.
-    """
-
-    run_id: str
-    overrides: tuple[str, ...]
-    cost: float = 1.0
-
-
 # Launches cells; returns for each what it returned or raised, in order, and what stopped the
 # launcher before all had ended, if anything did.
-Launch = Callable[[Sequence[Job]], tuple[list[Any], Exception | None]]
+Launch = Callable[[Sequence[PlannedRun]], tuple[list[Any], Exception | None]]
 
 
 @dataclass(frozen=True)
@@ -51,13 +37,13 @@ class Sweep:
         retry: status of the cells to be run again, "failed" or "diverged".
     """
 
-    jobs: list[Job]
+    jobs: list[PlannedRun]
     title: str
     runs_dir: Path
     retry: str | None = None
 
 
-def split(sweep: Sweep) -> tuple[list[Job], list[str], str]:
+def split(sweep: Sweep) -> tuple[list[PlannedRun], list[str], str]:
     """Tell what a sweep has to run, and what it leaves because it failed and nobody asks for it.
 
     Returns:
@@ -85,7 +71,7 @@ def split(sweep: Sweep) -> tuple[list[Job], list[str], str]:
 
 
 def run_missing(
-    sweep: Sweep, missing: Sequence[Job], launch: Launch, console: Console
+    sweep: Sweep, missing: Sequence[PlannedRun], launch: Launch, console: Console
 ) -> list[str]:
     """Run cells; wait for those that another process runs, and take over what it leaves.
 
@@ -93,7 +79,7 @@ def run_missing(
         A line for each cell that failed; the last ones say what stopped the launcher, if it did.
     """
     failures: list[str] = []
-    elsewhere: list[Job] = []
+    elsewhere: list[PlannedRun] = []
     missing = list(missing)
     while missing or elsewhere:
         outcomes, stopped = launch(missing)
@@ -122,14 +108,14 @@ def record_of(folder: Path) -> Record | None:
         return None
 
 
-def _wait_until_free(jobs: list[Job], runs_dir: Path) -> list[Job]:
+def _wait_until_free(jobs: list[PlannedRun], runs_dir: Path) -> list[PlannedRun]:
     """Wait until a process no longer runs one of some cells; return all that are free, if any."""
     while jobs and not (free := [job for job in jobs if is_free(runs_dir / job.run_id)]):
         time.sleep(POLL_S)
     return free if jobs else []
 
 
-def _after_stop(sweep: Sweep, jobs: Sequence[Job], error: Exception) -> list[str]:
+def _after_stop(sweep: Sweep, jobs: Sequence[PlannedRun], error: Exception) -> list[str]:
     """Say what stopped the launcher, which cells that left unfinished, and how to go on."""
     lines = []
     for job in jobs:

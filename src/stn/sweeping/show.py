@@ -25,7 +25,8 @@ from rich.progress import (
 
 from stn.files.regular import regular
 from stn.results.records import Record
-from stn.sweeping.run import POLL_S, Job, record_of
+from stn.results.table import PlannedRun
+from stn.sweeping.run import POLL_S, record_of
 
 # Hydra merges conf/hydra/launcher/<name>.yaml into the settings that the launcher's plugin brings
 # under the same name, which is what we want; that a later Hydra will not is for whoever renews the
@@ -46,7 +47,7 @@ class SweepDisplay:
 
     def __init__(
         self,
-        jobs: list[Job],
+        jobs: list[PlannedRun],
         runs_dir: Path,
         title: str,
         console: Console,
@@ -114,7 +115,7 @@ class SweepDisplay:
         bar = self._bars[run_id]
         self._progress.update(bar, completed=state["step"], total=state["max_steps"], note=note)
 
-    def _end(self, job: Job, record: Record | None) -> None:
+    def _end(self, job: PlannedRun, record: Record | None) -> None:
         self._ended[job.run_id] = job.cost
         if job.run_id in self._bars:
             self._progress.remove_task(self._bars.pop(job.run_id))

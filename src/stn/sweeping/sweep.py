@@ -17,7 +17,7 @@ from stn.running.preparing import Cell, build_data
 from stn.running.settings import check
 from stn.running.tuning import trials_dir
 from stn.sweeping import planning
-from stn.sweeping.run import INTERRUPTED, Job, Sweep, record_of, run_missing, split
+from stn.sweeping.run import INTERRUPTED, Sweep, record_of, run_missing, split
 from stn.sweeping.show import SweepDisplay
 
 Compose = Callable[[Sequence[str]], DictConfig]
@@ -43,7 +43,7 @@ def sweep(products: Sequence[Sequence[str]], compose: Compose, launch: LaunchOve
     except (OSError, ValueError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
 
-    def launch_jobs(jobs: Sequence[Job]) -> tuple[list[Any], Exception | None]:
+    def launch_jobs(jobs: Sequence[PlannedRun]) -> tuple[list[Any], Exception | None]:
         return launch([job.overrides for job in jobs])
 
     display = SweepDisplay(missing, planned.runs_dir, planned.title, console, render)
@@ -87,7 +87,7 @@ def plan(
         else:
             config: Any = OmegaConf.to_container(compose(overrides), resolve=True)
             check(config, overrides)
-            runs = [PlannedRun(cell_id(config), "", "", 0, (*overrides,), 1.0, config)]
+            runs = [PlannedRun(cell_id(config), overrides=(*overrides,), config=config)]
         for run in runs:
             planned.setdefault(run.run_id, run)
     if not planned:
@@ -95,7 +95,7 @@ def plan(
     configs = [run.config for run in planned.values()]
     runs_dir = Path(configs[0]["runs_dir"])
     sweep = Sweep(
-        jobs=[Job(run.run_id, run.overrides, run.cost) for run in planned.values()],
+        jobs=[*planned.values()],
         title=", ".join(dict.fromkeys(table.title for table, _ in tables)) or "Sweep",
         runs_dir=trials_dir(configs[0]) if configs[0]["tune"] else runs_dir,
         retry=configs[0]["retry"],

@@ -1,0 +1,134 @@
+"""Where the transformers of a finished run look, and where things are, in words and a figure."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from scipy import stats
+from torch import Tensor
+
+from stn.data.contract import Places
+from stn.data.randomness import stream
+from stn.drawing.crops import crop_sheet
+from stn.running.finished import restore
+from stn.running.looks import Looks, look
+from stn.running.preparing import build_data, build_task
+from stn.running.turns import report_turns
+from stn.tasks.house_numbers import written
+
+
+def report_looks(
+    folder: Path, data_dir: Path, packages: Sequence[str], num_images: int
+) -> tuple[str, Figure]:
+    """Say and draw where the transformers of a finished run look on the test images.
+
+    Of a run on volumes: how it turns them (`stn.running.turns`).
+
+    Returns:
+        A page of Markdown, and a figure.
+
+    Raises:
+        OSError, ValueError: the run is not finished, its data do not say where things are, or it
+            has no affine transformers.
+    """
+    cell, task = restore(folder, data_dir, packages, fast=False)
+    data = build_data(cell)
+    if hasattr(data, "solids"):
+        return report_turns(cell.run_id, task.network, data, num_images)
+    if not hasattr(data, "places"):
+        raise ValueError(f"{cell.config['data']['name']} does not say where things are")
+    places: Places = data.places("test")
+    after = look(task.network, data, "test")
+    before = look(build_task(cell).network, data, "test")
+    lines = [f"# Where {cell.run_id} looks", ""]
+    lines += [f"{len(places.boxes):,} test images; 95 % intervals; an image is 2 wide.", ""]
+    lines += _crops(before, after, places) + _parts(before, after, places)
+    return "\n".join(lines) + "\n", _sheet(after, data, num_images)
+
+
+def _crops(before: Looks, after: Looks, places: Places) -> list[str]:
+    """Say how large the crops are, and how much of the box they hold, before training and after."""
+    lines = ["| transformer | scale | box in the crop, % | scale against the box's: slope | r |"]
+    lines += ["|-|-|-|-|-|"]
+    sizes = places.sizes
+    if sizes is None:
+        sizes = (places.boxes[:, 2:] - places.boxes[:, :2]).prod(dim=1).sqrt() / 2
+    sides = sizes.numpy()
+    covered = [100 * looks.covered(places.boxes) for looks in (before, after)]
+    for t in range(len(after.A)):
+        cells = [f"{t + 1}", _change(before.scales()[t], after.scales()[t])]
+        cells.append(_change(covered[0][t], covered[1][t]))
+        scales = after.scales()[t].numpy()
+        if sides.std() > 1e-6 and scales.std() > 1e-6:
+            fit = stats.linregress(sides, scales)
+            error = stats.t.ppf(0.975, len(sides) - 2) * fit.stderr
+            cells += [f"{fit.slope:.3f} ± {error:.3f}", f"{fit.rvalue:.2f}"]
+        else:
+            cells += ["–", "–"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _parts(before: Looks, after: Looks, places: Places) -> list[str]:
+    """Say how often each crop holds each part, and how far its middle is from it."""
+    random = _random_like(after)
+    lines = [
+        "How often a part that is visible lies in the crop, in percent, and how far the crop's",
+        "middle is from it, before training → after; and the same of crops as large as the first",
+        "at random places.",
+        "",
+    ]
+    heads = [f"{t + 1}: in the crop | {t + 1}: distance" for t in range(len(after.A))]
+    lines += [f"| part | n | {' | '.join(heads)} | random: in the crop | distance |"]
+    lines += ["|" + "-|" * (4 + 2 * len(after.A))]
+    held = [looks.contains(places.points).float() * 100 for looks in (before, after, random)]
+    far = [looks.distances(places.points) for looks in (before, after, random)]
+    for k, name in enumerate(places.names):
+        seen = places.is_seen[:, k]
+        cells = [name, str(int(seen.sum()))]
+        for t in range(len(after.A)):
+            cells.append(_change(held[0][t, seen, k], held[1][t, seen, k]))
+            cells.append(_change(far[0][t, seen, k], far[1][t, seen, k]))
+        cells += [_mean(held[2][0, seen, k]), _mean(far[2][0, seen, k])]
+        lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _random_like(looks: Looks) -> Looks:
+    """Return crops of the first transformer's sizes, anywhere in the image."""
+    scale = looks.scales()[0].clamp(max=1)
+    generator = torch.Generator().manual_seed(stream(0, "random crops") % 2**63)
+    A = torch.eye(3).repeat(len(scale), 1, 1)
+    A[:, 0, 0] = A[:, 1, 1] = scale
+    free = 1 - scale[:, None]
+    A[:, :2, 2] = (2 * torch.rand(len(scale), 2, generator=generator) - 1) * free
+    return Looks(A[None], looks.outputs)
+
+
+def _change(before: Tensor, after: Tensor) -> str:
+    return f"{before.mean():.2f} → {_mean(after)}"
+
+
+def _mean(values: Tensor) -> str:
+    """Write a mean and its 95 % interval; of nothing, a dash."""
+    if len(values) < 2:
+        return "–"
+    error = stats.t.ppf(0.975, len(values) - 1) * float(values.std()) / np.sqrt(len(values))
+    return f"{values.mean():.2f} ± {error:.2f}"
+
+
+def _sheet(looks: Looks, data: Any, num_images: int) -> Figure:
+    """Draw some test images with what is read, and what is answered."""
+    numbers = data.order("test")[:: max(1, len(data.order("test")) // num_images)][:num_images]
+    U, targets = data.drawn("test", numbers)
+    answers = looks.outputs[numbers].softmax(dim=-1).max(dim=-1)
+    titles = map(_answer, targets, answers.indices, answers.values)
+    return crop_sheet(U, looks.A[:, numbers], [*titles])
+
+
+def _answer(target: Tensor, answer: Tensor, confidence: Tensor) -> str:
+    """Write what is right, what was answered, and how sure the network is."""
+    return f"{written(target)}: {written(answer)}, {100 * confidence.prod():.0f} %"
