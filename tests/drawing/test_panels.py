@@ -1,9 +1,10 @@
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from stn.drawing import panels
-from stn.drawing.panels import STAGES, panel_sheet
+from stn.drawing.panels import STAGES, aligned, panel_sheet
 from stn.drawing.tiles import INK, tile
 from stn.drawing.warps import Warp, warp
 from stn.models.mnist import StFcn
@@ -51,3 +52,34 @@ def test_nothing_of_a_panel_is_cut(scale: float, num: int) -> None:
 
 def test_what_is_far_out_does_not_make_a_panel_endless() -> None:
     assert panel(scale=900)[0].size == panel(scale=5)[0].size
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_sheets_that_follow_one_another_keep_each_image_in_its_place(shared: bool) -> None:
+    scales, sheets = (0.5, 2.0), []
+    for scale in scales:
+        torch.manual_seed(0)
+        sheet, boxes, _ = panel(scale, shared=shared)
+        told = [
+            {"transformer": t + 1, "image": i, "true": "7", "predicted": str(7 + i),
+             "boxes": {stage: places[stage][i] for stage in STAGES}}
+            for t, places in enumerate(boxes) for i in range(2)
+        ]  # fmt: skip
+        sheets.append((sheet, told))
+    first, second = (np.asarray(picture, int) for picture in aligned(sheets))
+    assert first.shape == second.shape
+    inputs = [np.asarray(s.crop(told[0]["boxes"][STAGES[0]]), int) for s, told in sheets]
+    assert (inputs[0] == inputs[1]).all()  # the same images
+    height, width = inputs[0].shape[:2]
+    middle = inputs[0][height // 2, width // 2]
+    found = [
+        {(y, x) for y, x in np.argwhere((picture == middle).all(-1)) - (height // 2, width // 2)
+         if (picture[y : y + height, x : x + width] == inputs[0]).all()}
+        for picture in (first, second)
+    ]  # fmt: skip
+    assert found[0] & found[1]
+
+
+def test_a_sheet_of_an_older_version_is_named() -> None:
+    with pytest.raises(ValueError, match="older version"):
+        aligned([(Image.new("RGB", (4, 4)), [])])

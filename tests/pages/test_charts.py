@@ -2,7 +2,9 @@ import math
 
 import pytest
 
+from stn.callbacks.telling import telling
 from stn.pages.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, charts
+from stn.transformers import Affine
 
 
 def points(line: str) -> list[tuple[float, ...]]:
@@ -15,10 +17,24 @@ def test_one_line_a_run_and_of_metrics_with_a_common_part_those_of_the_first_run
     found = charts({"seed 0": rows, "seed 1": [(0, "train_loss", 1.0), (0, "theta/mean_0", 7.0)]})
     named = [(chart.title, [(name, last) for name, last, _ in chart.lines]) for chart in found]
     assert named == [
-        ("validation error %", [("seed 0", 4.0)]),
+        ("validation error", [("seed 0", 4.0)]),
         ("training loss", [("seed 0", 2.0), ("seed 1", 1.0)]),
         ("theta", [("mean 0", 1.0), ("mean 1", 0.0)]),
     ]
+    assert [chart.unit for chart in found] == ["%", "", ""]
+
+
+def test_numbers_of_a_warp_share_a_chart_only_if_they_are_of_one_kind() -> None:
+    family = Affine()
+    names = telling(family, family.identity()[None])
+    rows = [(step, f"warp{mark}/{name}", 1.0) for step in (0, 9) for mark in ("", "_2")
+            for name in names]  # fmt: skip
+    found = charts({"seed 0": rows, "seed 1": rows})
+    drawn = {chart.title: [name for name, _, _ in chart.lines] for chart in found}
+    assert len(drawn) == len(found) == 2 * 6
+    assert drawn["warp: angle"] == drawn["warp 2: bending energy"] == ["seed 0", "seed 1"]
+    assert drawn["warp: shift"] == ["shift x", "shift y"]
+    assert all(chart.unit for chart in found)
 
 
 @pytest.mark.parametrize("values", [[3.0, 1.0, 2.0], [100.0, 1.0, 10.0], [-1.0, 1.0, 0.0]])

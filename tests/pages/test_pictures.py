@@ -1,13 +1,17 @@
 import base64
 import io
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor, nn
 
+from stn.callbacks.panels import TOLD
+from stn.drawing.panels import STAGES
 from stn.pages import pictures
 from stn.pages.pictures import MAX_FRAMES, Images, encoded, evenly, gallery
 from stn.transformers import Affine, ConvLocalisation, SpatialTransformer
@@ -44,8 +48,14 @@ def test_of_many_pictures_some_are_shown_in_order_the_first_and_the_last_among_t
 ) -> None:
     steps = [0, 7, 30, 200, 999, 1500, 20_000, 123_456]
     for step in steps:
-        Image.new("RGB", (3, 2)).save(tmp_path / f"step_{step:06d}.png")
-    captions = [picture.caption for picture in gallery(tmp_path)]
+        info = PngInfo()
+        box = (0, 0, 30 + step % 7, 30)  # how much is seen differs from step to step
+        told = {"image": 0, "transformer": 1, "boxes": dict.fromkeys(STAGES, box)}
+        info.add_text(TOLD, json.dumps({"rows": [told]}))
+        Image.new("RGB", (40, 30)).save(tmp_path / f"step_{step:06d}.png", pnginfo=info)
+    shown = gallery(tmp_path)
+    assert len({(picture.width, picture.height) for picture in shown}) == 1
+    captions = [picture.caption for picture in shown]
     assert len(captions) == MAX_FRAMES
     assert (captions[0], captions[-1]) == ("step 0", "step 123,456")
     assert captions == [f"step {step:,}" for step in steps if f"step {step:,}" in captions]

@@ -9,10 +9,10 @@ from PIL.PngImagePlugin import PngInfo
 from stn.callbacks.panels import TOLD
 from stn.drawing.panels import STAGES
 from stn.results.table import parse_table
-from stn.running.training_pictures import NUM_STEPS, OLD_TILE_PX, _rows, draw_training
+from stn.running.training_pictures import NUM_STEPS, _rows, draw_training
 from tests.results.conftest import BIRDS, comparison_of, synthetic_record
 
-TILE = OLD_TILE_PX
+TILE = 12
 
 
 def write_panels(folder: Path, steps: range, num_transformers: int = 1) -> dict[int, Path]:
@@ -22,8 +22,12 @@ def write_panels(folder: Path, steps: range, num_transformers: int = 1) -> dict[
     for step in steps:
         shades = 10 * np.arange(3 * num_transformers)[:, None] + np.arange(2) + 1
         shades = shades.repeat(TILE, axis=0).repeat(TILE, axis=1).astype(np.uint8)
+        tops = [(3 * t + 1) * TILE for t in range(num_transformers)]
+        rows = [{"image": 0, "boxes": {STAGES[1]: (0, y, TILE, y + TILE)}} for y in tops]
+        info = PngInfo()
+        info.add_text(TOLD, json.dumps({"rows": rows}))
         paths[step] = folder / f"step_{step:06d}.png"
-        Image.fromarray(shades).save(paths[step])
+        Image.fromarray(shades).save(paths[step], pnginfo=info)
     return paths
 
 

@@ -1,12 +1,13 @@
 """What transformers do to the same images, with words, drawn in a moment: while training waits."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from stn.drawing.tiles import INK, LEGEND, PAPER, Words, tile
+from stn.drawing.tiles import BAD, FAINT, GOOD, INK, LEGEND, PAPER, Words, tile
 from stn.drawing.warps import Warp
 
 SIDE_PX, GAP_PX, EDGE_PX = 112, 6, 24
@@ -65,6 +66,62 @@ def panel_sheet(
             boxes[t][stage].append((left, top, left + picture.width, top + picture.height))
         top += pictures[0].height + LINE_PX // 2
     return sheet, [boxes[0] | found for found in boxes] if shared else boxes
+
+
+def aligned(
+    sheets: Sequence[tuple[Image.Image, Sequence[Mapping[str, Any]]]],
+) -> list[Image.Image]:
+    """Lay out the tiles of several sheets alike, for sheets that are shown one after the other.
+
+    How much room a sheet leaves round its images depends on how far the transformer looks.
+
+    Args:
+        sheets: of the same images; each with what it tells of them, as `read_panel` gives it.
+
+    Returns:
+        Pictures of one size, in which each image keeps its place; without title and legend.
+
+    Raises:
+        ValueError: a sheet does not tell where its tiles are.
+    """
+    if not all(told for _, told in sheets):
+        raise ValueError("these panels are of an older version: they do not tell where tiles are")
+    stages: dict[tuple[int, ...], tuple[int, str]] = {}  # several transformers may share an input
+    for told in (row for row in sheets[0][1] if row["image"] == 0):
+        for stage in STAGES:
+            stages.setdefault(tuple(told["boxes"][stage]), (told["transformer"], stage))
+    cut = [
+        {(row["transformer"], stage, row["image"]): sheet.crop(row["boxes"][stage])
+         for row in told for stage in STAGES}
+        for sheet, told in sheets
+    ]  # fmt: skip
+    step = max(tile.width for tiles in cut for tile in tiles.values()) + GAP_PX
+    heights = [
+        max(tile.height for tiles in cut for key, tile in tiles.items() if key[:2] == stage)
+        for stage in stages.values()
+    ]
+    num, several = len({row["image"] for row in sheets[0][1]}), len({t for t, _ in stages.values()})
+    head = int(2.6 * LINE_PX)
+    size = LABEL_PX + num * step, head + sum(heights) + LINE_PX // 2 * len(heights)
+    found = []
+    for (_, rows), tiles in zip(sheets, cut, strict=True):
+        picture, top = Image.new("RGB", size, PAPER), head
+        draw = ImageDraw.Draw(picture)
+        for row in (row for row in rows if row["transformer"] == 1 and "true" in row):
+            middle = LABEL_PX + (row["image"] + 0.5) * step
+            colour = GOOD if row["true"] == row["predicted"] else BAD
+            _write(draw, (middle, 4), [(f"is {row['true']}", FAINT)], "ma")
+            _write(draw, (middle, 4 + LINE_PX), [(f"said {row['predicted']}", colour)], "ma")
+        for (t, stage), height in zip(stages.values(), heights, strict=True):
+            label = f"{t}: {stage}" if several > 1 else stage
+            draw.text((EDGE_PX, top + height / 2), label, INK, _font(TEXT_SIZE), "lm")
+            for i in range(num):
+                one = tiles[t, stage, i]
+                left = LABEL_PX + i * step + (step - one.width) // 2
+                picture.paste(one, (left, top + (height - one.height) // 2))
+            top += height + LINE_PX // 2
+        found.append(picture)
+    return found
 
 
 def _titled(size: tuple[int, int], title: str) -> Image.Image:

@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from stn.callbacks.panels import read_panel
+from stn.drawing.panels import aligned
 from stn.drawing.tiles import evenly, table_of, tile
 from stn.drawing.volumes import three_views
 from stn.drawing.warps import at_work, warp
-from stn.files.regular import regular
 from stn.files.scrubbing import scrub
 from stn.running.finished import restore
 from stn.running.preparing import Cell, build_data
@@ -84,10 +85,11 @@ def encoded(image: Image.Image, caption: str) -> Picture:
 
 def gallery(panels: Path) -> list[Picture]:
     """Return the pictures of the same images through training, evenly chosen if there are many."""
-    paths = sorted(panels.glob("step_*.png"))
+    paths = evenly(sorted(panels.glob("step_*.png")), MAX_FRAMES)
+    pictures = aligned([read_panel(path)[:2] for path in paths]) if paths else []
     return [
-        encoded(Image.open(regular(path)).convert("RGB"), f"step {int(path.stem[5:]):,}")
-        for path in evenly(paths, MAX_FRAMES)
+        encoded(picture, f"step {int(path.stem[5:]):,}")
+        for path, picture in zip(paths, pictures, strict=True)
     ]
 
 

@@ -83,12 +83,19 @@ def views(
 
 
 def _folders(records: Sequence[Record], sources: Sequence[Path]) -> list[tuple[Record, Path]]:
-    """Return the runs that left a folder, and where; those with weights first."""
+    """Return the runs that left a folder, and where; those with weights first.
+
+    A run that is unfinished here may be published elsewhere.
+    """
+
+    def lacks_weights(folder: Path) -> bool:
+        return not (folder / WEIGHTS).is_file()
+
     found = []
     for record in records:
-        folders = (source / record.run_id for source in sources)
-        found += [(record, f) for f in folders if (f / CONFIG).is_file()][:1]
-    return sorted(found, key=lambda run: not (run[1] / WEIGHTS).is_file())
+        folders = [f for s in sources if ((f := s / record.run_id) / CONFIG).is_file()]
+        found += [(record, f) for f in sorted(folders, key=lacks_weights)[:1]]
+    return sorted(found, key=lambda run: lacks_weights(run[1]))
 
 
 def _testable(

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
+from stn.callbacks.panels import read_panel
 from stn.drawing.canvas import Canvas
 from stn.drawing.figures import FRAME_MS, LAST_MS, film, grid_sheet, module_sheet
+from stn.drawing.panels import aligned
 from stn.drawing.warps import Warp, at_work, warp
 from stn.files.regular import regular
 from stn.results.records import Record, read_record_of
@@ -136,7 +137,7 @@ def training(folder: Path) -> bytes:
         for row in csv.DictReader(file):
             if row["metric"] == f"val_{metric}":
                 measured[int(row["step"])] = float(row["value"])
-    panels = []
+    shares, written = [], []
     for path in paths:
         step = int(path.stem.removeprefix("step_"))
         words = f"step {step:,} of {record.steps:,}"
@@ -144,10 +145,11 @@ def training(folder: Path) -> bytes:
             unit = " %" if metric.endswith("_percent") else ""
             name = metric.removesuffix("_percent").replace("_", " ")
             words += f"; {name} on held-out images: {measured[step]:.2f}{unit}"
-        with Image.open(regular(path)) as picture:
-            panels.append((step / record.steps, words, picture.convert("RGB")))
+        shares.append(step / record.steps)
+        written.append(words)
+    pictures = aligned([read_panel(path)[:2] for path in paths])
     words = f"{_label(record)} on {config['data']['label']}: input, where it is read, output"
-    first, *others = film(words, panels)
+    first, *others = film(words, list(zip(shares, written, pictures, strict=True)))
     content, pauses = io.BytesIO(), [FRAME_MS] * len(others) + [LAST_MS]
     first.save(content, "GIF", save_all=True, append_images=others, duration=pauses, loop=0)
     return content.getvalue()

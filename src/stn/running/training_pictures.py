@@ -17,7 +17,6 @@ from stn.results.figures import number
 from stn.results.table import Column
 
 NUM_STEPS = 8
-OLD_TILE_PX = 132  # of panels that do not tell where their tiles are, three rows a transformer
 
 
 def draw_training(comparison: Comparison, column: Column, runs: Path) -> Canvas | None:
@@ -51,10 +50,7 @@ def _rows(
     tiles: list[dict[int, Tensor]] = []
     for step in evenly(sorted(panels), NUM_STEPS):
         panel, told, _ = read_panel(panels[step])
-        boxes = [row["boxes"][STAGES[1]] for row in told if row["image"] == 0] or [
-            (0, top, OLD_TILE_PX, top + OLD_TILE_PX)
-            for top in range(OLD_TILE_PX, panel.height, 3 * OLD_TILE_PX)
-        ]
+        boxes = [row["boxes"][STAGES[1]] for row in told if row["image"] == 0]
         tiles = tiles or [{} for _ in boxes]
         for of_transformer, box in zip(tiles, boxes, strict=True):
             tile = torch.from_numpy(np.asarray(panel.crop(box)) / 255).permute(2, 0, 1)
