@@ -15,8 +15,6 @@ from tests.smoke_tables import reproduce
 
 STUDIES_AT = Path(__file__).parents[1] / "conf/study"
 NAMES = sorted(path.stem for path in STUDIES_AT.glob("*.yaml"))
-NO_PICTURE = pytest.mark.xfail(strict=True, reason="stn.pictures fails on images without classes")
-STUDIES = [pytest.param(n, marks=NO_PICTURE if n == "several_objects" else ()) for n in NAMES]
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +34,7 @@ def whole_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_smoke_run(name: str, whole_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checksums = {
         file: hashlib.md5((whole_mnist / "data/mnist" / file).read_bytes()).hexdigest()

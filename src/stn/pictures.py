@@ -82,8 +82,8 @@ def draw_table(cfg: DictConfig) -> list[str]:
 def _draw(cfg: DictConfig, rivals: Rivals, title: str, name: str) -> None:
     """Write the pictures of a column and a baseline, and say what there is none of."""
     networks = load(rivals, Path(cfg.source), cfg.data_dir, tuple(cfg.packages))
-    if networks.labels.ndim == 2:
-        what = "have several classes each; for one run there is python -m stn.looks"
+    if networks.labels.ndim > 1 or networks.labels.is_floating_point():
+        what = "do not have one class each; for one run there is python -m stn.looks"
         print(f"no picture of {rivals.column.key}: its images {what}")
         return
     examples = draw_examples(rivals, networks, title, cfg.num_images)

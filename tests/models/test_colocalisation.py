@@ -71,17 +71,31 @@ def test_the_squares_shrink_between_two_shares_of_training() -> None:
     assert again.step == 10
 
 
-def test_places_are_jittered_in_training_alone_and_less_and_less() -> None:
-    net, U = network(jitter_px=4.0), torch.rand(1, 1, 60, 44).expand(500, -1, -1, -1)
-    (layer,) = net.transformers
+def test_places_are_jittered_less_and_less_and_stay_inside() -> None:
+    net = network(start_px=20.0, jitter_px=(4.0, 1.0))
+    x = torch.linspace(-1, 1, 44).expand(500, 1, 60, 44)
     deviations = []
     for _ in range(5):
-        deviations.append(layer.localisation(U)[:, 1:].std().item() * 43 / 2)
-        net.shrink()
-        net.shrink()
-    assert deviations == pytest.approx([4.0, 3.2, 2.4, 1.6, 0.8], rel=0.12)
-    assert net.eval()(U).boxes.std(dim=0).max() < 1e-6
-    assert network().train()(U).boxes.std(dim=0).max() < 1e-6
+        V, likelihoods = net.explore(x)
+        assert V.abs().max() < 1 + 1e-5
+        assert likelihoods.mean().item() == pytest.approx(-1, abs=0.15)  # two normal deviates
+        deviations.append(V.mean(dim=(1, 2, 3, 4)).std().item() * 43 / 2)
+        for _ in range(2):
+            net.shrink()
+    assert deviations == pytest.approx([4.0, 3.2, 2.4, 1.6, 1.0], rel=0.12)
+    assert net(x).boxes.std(dim=0).max() < 1e-6
+
+
+def test_likely_places_are_those_before_the_jitter() -> None:
+    net = network(start_px=20.0, jitter_px=(4.0, 4.0))
+    (layer,) = net.transformers
+    x = torch.linspace(-1, 1, 44).expand(300, 1, 60, 44)
+    V, likelihoods = net.explore(x)
+    likelihoods.sum().backward()
+    # Places start at 0, and the regression's bias moves all of them.
+    drawn = V.detach().mean(dim=(1, 2, 3, 4)).sum()
+    gradient = layer.localisation.regression.bias.grad[0]
+    torch.testing.assert_close(gradient * (8 / 43) ** 2, drawn, atol=1e-3, rtol=1e-3)
 
 
 def test_random_crops_are_anywhere_inside() -> None:
@@ -175,7 +189,7 @@ def test_a_run_that_is_not_there_and_damaged_weights_are_named(tmp_path: Path) -
         ({"shrinking": (0.6, 0.4)}, "two shares in order"),
         ({"crop_px": 41.0}, "begin with start_px and end with crop_px"),
         ({"start_px": 45.0}, "within 44 pixels"),
-        ({"jitter_px": -1.0}, "must not be negative"),
+        ({"jitter_px": (1.0, 2.0)}, "positive and not grow"),
     ],
 )
 def test_what_cannot_be_is_refused(changes: dict[str, Any], said: str) -> None:

@@ -30,7 +30,11 @@ def test_the_hinge_is_the_sum_over_pairs() -> None:
             near = ((codes[n] - codes[m]) ** 2).sum()
             far = ((codes[n] - unlike[n]) ** 2).sum()
             terms += [max(0.0, float(near - far + 1.5))] if n != m else []
-    assert triplets(codes, unlike, 1.5).item() == pytest.approx(sum(terms) / 42)
+    mean, costs = triplets(codes, unlike, 1.5)
+    assert mean.item() == pytest.approx(sum(terms) / 42)
+    assert costs.mean().item() == pytest.approx(
+        mean.item() + torch.cdist(codes, codes).pow(2).sum() / 42
+    )
     assert 0 < sum(term == 0 for term in terms) < 42
 
 
@@ -41,7 +45,7 @@ def test_the_pull_changes_the_gradient_alone() -> None:
     for pull in (0.0, 0.25, 1.0):
         torch.manual_seed(1)
         codes = torch.randn(7, 5, dtype=torch.float64, requires_grad=True)
-        value = triplets(codes, unlike, 1.5, pull)
+        value, _ = triplets(codes, unlike, 1.5, pull)
         value.backward()
         values.append(value.item())
         gradients.append(codes.grad)
@@ -91,12 +95,17 @@ class Still(nn.Module):
     def __init__(self, codes: torch.Tensor, random: torch.Tensor) -> None:
         super().__init__()
         self.codes, self.random, self.num_shrunk = codes, random, 0
+        self.likelihoods = torch.rand(codes.shape[1], len(codes), requires_grad=True)
 
     def shrink(self) -> None:
         self.num_shrunk += 1
 
-    def forward(self, U: torch.Tensor) -> Crops:
-        return Crops(torch.arange(len(self.codes)).expand(len(U), -1), torch.zeros(()))
+    @property
+    def done(self) -> float:
+        return 1.0
+
+    def explore(self, U: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.arange(len(self.codes)).expand(len(U), -1), self.likelihoods
 
     def random_crops(self, U: torch.Tensor) -> torch.Tensor:
         return torch.full((len(U),), -1)
@@ -110,11 +119,16 @@ def test_each_transformer_has_its_loss_and_may_keep_away_from_the_others() -> No
     first, second, random = torch.randn(3, 6, 5)
     still: Colocaliser = Still(torch.stack([first, second]), random)  # type: ignore[assignment]
     batch = torch.zeros(6, 1, 9, 9), Labelled(torch.zeros(0), torch.zeros(0))
-    alone = (triplets(first, random, 1) + triplets(second, random, 1)) / 2
+    alone = (triplets(first, random, 1)[0] + triplets(second, random, 1)[0]) / 2
     torch.testing.assert_close(TripletLoss()(still, batch), alone)
-    apart = (triplets(first, second, 1) + triplets(second, first, 1)) / 2
+    apart = (triplets(first, second, 1)[0] + triplets(second, first, 1)[0]) / 2
     torch.testing.assert_close(TripletLoss(apart=True)(still, batch), (alone + apart) / 2)
     assert still.num_shrunk == 2  # type: ignore[attr-defined]
+    # By the score function, a place becomes more likely where its image costs less than the mean.
+    TripletLoss(score=2.0)(still, batch).backward()
+    costs = torch.stack([triplets(code, random, 1)[1] for code in (first, second)], dim=1)
+    wanted = 2.0 * (costs - costs.mean(dim=0)) / 12
+    torch.testing.assert_close(still.likelihoods.grad, wanted)
 
 
 def test_the_encoder_learns_by_labelled_digits_alone() -> None:
@@ -130,12 +144,13 @@ def test_the_encoder_learns_by_labelled_digits_alone() -> None:
         torch.testing.assert_close(ours, wanted.grad)
 
 
-def test_one_image_and_a_pull_beyond_one_are_refused() -> None:
+def test_one_image_and_shares_out_of_order_are_refused() -> None:
     network = Colocaliser((1, 40, 40), 34, 28, 5, encoder_width=3)
     with pytest.raises(ValueError, match="two at least, not 1"):
         TripletLoss()(network, (torch.rand(1, 1, 40, 40), Labelled(torch.rand(0), torch.rand(0))))
-    with pytest.raises(ValueError, match=r"pull must lie in \[0, 1\], not 1.5"):
-        TripletLoss(pull=1.5)
+    for wrong in ({"pulling": (0.7, 0.3)}, {"score": -1.0}):
+        with pytest.raises(ValueError, match="two shares in order, and score not negative"):
+            TripletLoss(**wrong)
 
 
 SMALL = ("data.module.num_images=8", "recipe.batch_size=8", "recipe.max_steps=20")

@@ -40,18 +40,14 @@ class SquareLocalisation(nn.Module):
     Args:
         in_shape: (C, H, W) of U.
         start_px, crop_px: side of the square at the start and in the end, in pixels of U.
-        jitter_px: standard deviation of what is added to places in training, at its start.
 
     Raises:
-        ValueError: the image or the square is too small, or the jitter is negative.
+        ValueError: the image or the square is too small.
     """
 
     scale: Tensor
-    jitter: Tensor
 
-    def __init__(
-        self, in_shape: Shape, start_px: float, crop_px: float, jitter_px: float = 0.0
-    ) -> None:
+    def __init__(self, in_shape: Shape, start_px: float, crop_px: float) -> None:
         super().__init__()
         channels, *sides = in_shape
         height, width = (((side - 9) // 4 + 1) // 2 for side in sides)
@@ -62,10 +58,6 @@ class SquareLocalisation(nn.Module):
                 f"squares begin with start_px and end with crop_px, within {min(sides)} pixels, not"
                 f" {start_px} and {crop_px}"
             )
-        if jitter_px < 0:
-            raise ValueError(f"jitter_px must not be negative, but is {jitter_px}")
-        self.first_jitter = 2 * jitter_px / (min(sides) - 1)
-        self.register_buffer("jitter", torch.tensor(self.first_jitter))
         self.first_scale, self.last_scale = (
             (px - 1) / (min(sides) - 1) for px in (start_px, crop_px)
         )
@@ -94,8 +86,6 @@ class SquareLocalisation(nn.Module):
         """Return theta (B, 3) of `Attention` of the images U (B, C, H, W)."""
         free = 1 - self.last_scale
         places = free * torch.tanh(self.regression(self.features(U)) / free)
-        if self.training and self.first_jitter:
-            places = places + self.jitter * torch.randn_like(places)
         return torch.cat([self.scale.expand(len(U), 1), places], dim=1)
 
 
@@ -105,15 +95,15 @@ class Colocaliser(nn.Module):
     The encoder is the CNN of Section 4.1, and its layers' activations are the code of a crop. It
     learns along, from labelled digits, unless a run gives it: then it stays as it is.
 
-    Differs from the paper: the squares start larger than they end; their places are jittered in
-    training, less and less; and the activations of each layer are scaled to one length, that of
-    all together to 1. Why: `docs/deviations.md`.
+    Differs from the paper: in training the places of squares are jittered, less and less, and their
+    size may shrink; and the activations of each layer are scaled to one length, that of all
+    together to 1. Why: `docs/deviations.md`.
 
     Args:
         in_shape: (C, H, W) of U.
         start_px, crop_px: side of the squares at the start and in the end, in pixels of U.
         total_steps: length of training in optimiser steps.
-        jitter_px: standard deviation of the jitter at the start, in pixels of U; it ends at 0.
+        jitter_px: standard deviation of the jitter at the start and in the end, in pixels of U.
         shrinking: shares of training at which the squares begin to shrink, and have shrunk.
         num_transformers: how many.
         encoder_width: filters of the encoder.
@@ -135,7 +125,7 @@ class Colocaliser(nn.Module):
         start_px: float,
         crop_px: float,
         total_steps: int,
-        jitter_px: float = 0.0,
+        jitter_px: Sequence[float] = (10.0, 2.0),
         shrinking: Sequence[float] = (0.5, 0.85),
         num_transformers: int = 1,
         encoder_width: int = 48,
@@ -152,11 +142,14 @@ class Colocaliser(nn.Module):
             )
         if not 0 <= shrinking[0] < shrinking[1] <= 1:
             raise ValueError(f"shrinking must be two shares in order, not {(*shrinking,)}")
+        if not 0 < jitter_px[1] <= jitter_px[0]:
+            raise ValueError(f"jitter_px must be positive and not grow, not {(*jitter_px,)}")
+        self.jitter_px = jitter_px[0], jitter_px[1]
         self.total_steps, self.shrinking = total_steps, (shrinking[0], shrinking[1])
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
         self.transformers = nn.ModuleList(
             SpatialTransformer(
-                SquareLocalisation(in_shape, start_px, crop_px, jitter_px), Attention(), self.side
+                SquareLocalisation(in_shape, start_px, crop_px), Attention(), self.side
             )
             for _ in range(num_transformers)
         )
@@ -174,14 +167,38 @@ class Colocaliser(nn.Module):
         half, centres = thetas[..., :1], thetas[..., 1:]
         return Crops(V, torch.cat([centres - half, centres + half], dim=2))
 
+    @property
+    def done(self) -> float:
+        """The share of training that is over."""
+        return min(1.0, self.step.item() / self.total_steps)
+
     def shrink(self) -> None:
-        """Give the squares their size and their jitter for the next step of training."""
+        """Give the squares their size for the next step of training."""
         self.step += 1
         begin, end = self.shrinking
-        done = min(1.0, self.step.item() / self.total_steps)
         for layer in self._layers():
-            layer.localisation.shrink(min(1.0, max(0.0, (done - begin) / (end - begin))))
-            layer.localisation.jitter.fill_((1 - done) * layer.localisation.first_jitter)
+            layer.localisation.shrink(min(1.0, max(0.0, (self.done - begin) / (end - begin))))
+
+    def explore(self, U: Tensor) -> tuple[Tensor, Tensor]:
+        """Cut squares out of U at jittered places within the image.
+
+        Returns:
+            The squares (B, T, C, H', W'), whose gradient is that of their places; and the log of
+            the likelihood (B, T) of these places, up to a constant, whose gradient is that of the
+            places before the jitter: for the score function.
+        """
+        first, last = self.jitter_px
+        deviation = 2 * max(last, (1 - self.done) * first) / (min(U.shape[2:]) - 1)
+        crops, likelihoods = [], []
+        for layer in self._layers():
+            theta = layer.theta(U)
+            free, means = 1 - layer.localisation.last_scale, theta[:, 1:]
+            drawn = means.detach() + deviation * torch.randn_like(means)
+            shift = drawn.clamp(-free, free) - means.detach()
+            crops.append(layer.warp(U, torch.cat([theta[:, :1], means + shift], dim=1)))
+            standard = (means.detach() + shift - means) / deviation
+            likelihoods.append(-standard.pow(2).sum(dim=1) / 2)
+        return torch.stack(crops, dim=1), torch.stack(likelihoods, dim=1)
 
     def random_crops(self, U: Tensor) -> Tensor:
         """Cut a square of the last size out of each image, anywhere (B, C, H', W')."""

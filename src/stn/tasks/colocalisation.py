@@ -1,5 +1,7 @@
 """Co-localisation: crops of different images alike, and unlike the rest of them (Appendix A.2)."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -21,19 +23,33 @@ class TripletLoss:
 
     Args:
         margin: 1 in the paper.
-        pull: share of the gradient of the first distance that is kept, from 0 to 1; the paper's is
-            1, where crops of nothing draw the others to themselves (`docs/deviations.md`).
+        pulling: shares of training before which the gradient of the first distance is left out, and
+            after which it is whole; the paper's is always whole, where crops of nothing draw the
+            others to themselves (`docs/deviations.md`).
+        score: weight of the score function, by which the places of crops follow their jitter to
+            where the loss is less. Not of the paper, as it is 0 there.
         apart: the crop of another transformer is to be as far as a random patch, too. Not of the
             paper.
 
     Raises:
-        ValueError: a pull outside [0, 1]; or a batch has no two images.
+        ValueError: pulling is not two shares in order, or score is negative; or a batch has no two
+            images.
     """
 
-    def __init__(self, margin: float = 1.0, pull: float = 1.0, apart: bool = False) -> None:
-        if not 0 <= pull <= 1:
-            raise ValueError(f"pull must lie in [0, 1], not {pull}")
-        self.margin, self.pull, self.apart = margin, pull, apart
+    def __init__(
+        self,
+        margin: float = 1.0,
+        pulling: Sequence[float] = (0.3, 0.7),
+        score: float = 0.0,
+        apart: bool = False,
+    ) -> None:
+        if not 0 <= pulling[0] < pulling[1] <= 1 or score < 0:
+            raise ValueError(
+                "pulling must be two shares in order, and score not negative, not"
+                f" {(*pulling,)} and {score}"
+            )
+        self.margin, self.pulling, self.score = margin, (pulling[0], pulling[1]), score
+        self.apart = apart
 
     def __call__(self, network: Colocaliser, batch: tuple[Tensor, Labelled]) -> Tensor:
         """Return the loss of images U (B, C, H, W), and of labelled digits."""
@@ -41,32 +57,46 @@ class TripletLoss:
         if len(U) < 2:
             raise ValueError(f"co-localisation compares images: two at least, not {len(U)}")
         network.shrink()
-        codes = [network.encode(V) for V in network(U).V.unbind(1)]
+        begin, end = self.pulling
+        pull = min(1.0, max(0.0, (network.done - begin) / (end - begin)))
+        crops, likelihoods = network.explore(U)
+        codes = [network.encode(V) for V in crops.unbind(1)]
         with torch.no_grad():
             random = network.encode(network.random_crops(U))
         losses = []
         for i, code in enumerate(codes):
             others = codes[:i] + codes[i + 1 :] if self.apart else []
             for unlike in (random, *others):
-                losses.append(triplets(code, unlike, self.margin, self.pull))
+                loss, costs = triplets(code, unlike, self.margin, pull)
+                better = costs.mean() - costs
+                losses.append(loss - self.score * (better * likelihoods[:, i]).mean())
         loss = torch.stack(losses).mean()
         if network.encoder_learns:
             loss = loss + F.cross_entropy(network.encoder(labelled.digits), labelled.classes)
         return loss
 
 
-def triplets(codes: Tensor, unlike: Tensor, margin: float, pull: float = 1.0) -> Tensor:
+def triplets(
+    codes: Tensor, unlike: Tensor, margin: float, pull: float = 1.0
+) -> tuple[Tensor, Tensor]:
     """Return the mean hinge over all pairs of codes (B, F), each beside its own `unlike` (B, F).
 
     `pull` scales the gradient of the distance between the two codes, and not the distance.
+
+    Returns:
+        The mean, and what each image costs (B,), without a gradient: the mean hinge of its pairs,
+        and the mean distance of its code to the others, both with `pull` times the distance.
     """
     squares = codes.pow(2).sum(dim=1)
-    near = (squares[:, None] + squares - 2 * codes @ codes.T).clamp(min=0)
-    near = pull * near + (1 - pull) * near.detach()
+    distance = (squares[:, None] + squares - 2 * codes @ codes.T).clamp(min=0)
+    near = pull * distance + (1 - pull) * distance.detach()
     far = (codes - unlike).pow(2).sum(dim=1, keepdim=True)
-    hinge = F.relu(near - far + margin)
-    num = len(codes)
-    return (hinge.sum() - hinge.diagonal().sum()) / (num * (num - 1))
+    hinge, num = F.relu(near - far + margin), len(codes) - 1
+    with torch.no_grad():
+        pulled = pull * distance
+        cost = F.relu(pulled - far + margin) + pulled
+        costs = (cost.sum(dim=1) - cost.diagonal()) / num
+    return (hinge.sum() - hinge.diagonal().sum()) / (len(codes) * num), costs
 
 
 def overlap(crops: Tensor, boxes: Tensor) -> Tensor:
