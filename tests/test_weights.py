@@ -13,8 +13,8 @@ import stn
 from stn.results.records import read_record
 from stn.running.cell import run_cell
 from stn.running.checkpoints import load
-from stn.running.finished import evaluate
 from stn.running.preparing import Cell
+from stn.running.restoring import evaluate
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 PUBLISHED = sorted(path.parent for path in WEIGHTS.glob("*/result.json"))

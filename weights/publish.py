@@ -19,7 +19,7 @@ from stn.configuration import folder
 from stn.results.records import RESULT, read_record, write_record
 from stn.running.cell import CONFIG, WEIGHTS
 from stn.running.checkpoints import load, save
-from stn.running.finished import evaluate
+from stn.running.restoring import evaluate
 
 HERE = Path(__file__).parent
 FOLDERS = {"data_dir": "data", "runs_dir": "runs", "reports_dir": "reports"}  # nobody's machine

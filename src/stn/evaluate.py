@@ -9,7 +9,7 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from stn.configuration import CONF, show_what_can_be_shown
-from stn.running.finished import evaluate
+from stn.running.restoring import evaluate
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="evaluate")

@@ -14,9 +14,9 @@ import torch
 from stn.data.pool import SampleLoader
 from stn.results.records import Record, read_record
 from stn.running.cell import run_cell
-from stn.running.finished import evaluate
 from stn.running.preparing import Cell
 from stn.running.ranks import RankError, run_ranks
+from stn.running.restoring import evaluate
 from stn.tasks.task import DivergedError
 from tests.small_mnist import KILL, SIZES, SPOIL
 from tests.sweeps import FEW, run

@@ -129,3 +129,9 @@ def test_what_a_record_would_refuse_is_refused_before_the_first_step(plain) -> N
         check(config | {"data": config["data"] | {"note": "\u202e"}})
     with pytest.raises(ValueError, match="should match pattern"):
         check(config, ["seed=0", "packages=[\x1b]"])
+
+
+def test_a_recipe_need_not_say_whether_labels_are_smoothed(compose_train) -> None:
+    config = OmegaConf.to_container(compose_train("~recipe.label_smoothing"), resolve=True)
+    check(config)
+    assert config["task"]["loss"]["label_smoothing"] == 0

@@ -9,8 +9,8 @@ from torchvision.ops import box_iou
 from stn.data.colocalisation import Labelled
 from stn.models.colocalisation import Colocaliser, Crops
 from stn.running.cell import run_cell
-from stn.running.finished import evaluate
 from stn.running.preparing import Cell
+from stn.running.restoring import evaluate
 from stn.tasks.colocalisation import (
     AllLocalisedPercent,
     LocalisedPercent,

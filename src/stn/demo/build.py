@@ -20,7 +20,7 @@ from stn.data.mnist_source import load_mnist
 from stn.demo.export import onnx_model
 from stn.files.atomic import write_atomically
 from stn.results.records import RESULT, read_record
-from stn.running.finished import restore
+from stn.running.restoring import restore
 
 PAGE = Path(__file__).with_name("page")
 RUNTIME = "onnxruntime-web@1.30.0"

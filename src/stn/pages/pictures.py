@@ -19,8 +19,8 @@ from stn.drawing.tiles import evenly, table_of, tile
 from stn.drawing.volumes import three_views
 from stn.drawing.warps import at_work, warp
 from stn.files.scrubbing import scrub
-from stn.running.finished import restore
 from stn.running.preparing import Cell, build_data
+from stn.running.restoring import restore
 from stn.tasks.house_numbers import NONE, written
 
 SIDE_PX, MARGIN_PX, GAP_PX = 84, 24, 4

@@ -18,8 +18,8 @@ from stn.results.comparison import Comparison
 from stn.results.figures import number
 from stn.results.records import Record
 from stn.results.table import Column, Metric, Row
-from stn.running.finished import restore
 from stn.running.preparing import build_data
+from stn.running.restoring import restore
 
 NUM_ALIGNED, MAX_CLASSES = 1000, 10
 BATCH_SIZE = 100

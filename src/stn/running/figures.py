@@ -18,8 +18,8 @@ from stn.drawing.warps import Warp, at_work, warp
 from stn.files.regular import regular
 from stn.results.records import Record, read_record_of
 from stn.running.examples import spread
-from stn.running.finished import restore
 from stn.running.preparing import METRICS, build_data
+from stn.running.restoring import restore
 from stn.transformers import SpatialTransformer
 
 
@@ -38,7 +38,7 @@ class Restored:
         """Restore it.
 
         Raises:
-            OSError, ValueError: as of `stn.running.finished.restore`.
+            OSError, ValueError: as of `stn.running.restoring.restore`.
         """
         cell, task = restore(folder, data_dir, packages, fast=False)
         data, record = build_data(cell), read_record_of(folder)

@@ -13,9 +13,9 @@ from torch import Tensor
 from stn.data.contract import Places
 from stn.data.randomness import stream
 from stn.drawing.crops import crop_sheet
-from stn.running.finished import restore
 from stn.running.looks import Looks, look
 from stn.running.preparing import build_data, build_task
+from stn.running.restoring import restore
 from stn.running.turns import report_turns
 from stn.tasks.house_numbers import written
 

@@ -100,7 +100,7 @@ class Recipe(Checked):
     batch_size: Positive
     max_steps: Positive
     localisation_lr_factor: Annotated[float, Field(ge=0, le=1e6)]
-    label_smoothing: Percentage
+    label_smoothing: Percentage = 0.0  # only losses of one label an image read it
     precision: Literal["32-true", "bf16-mixed", "16-mixed"]
     channels_last: bool
     watch: Watch

@@ -8,8 +8,8 @@ import stn
 from stn.results.records import read_record, write_record
 from stn.running.cell import run_cell
 from stn.running.checkpoints import save
-from stn.running.finished import evaluate, restore
 from stn.running.preparing import Cell
+from stn.running.restoring import evaluate, restore
 
 MakeCell = Callable[..., Cell]
 

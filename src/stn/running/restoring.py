@@ -1,4 +1,4 @@
-"""What a finished run can still do: give its network back, and be tested again."""
+"""A finished run brought back: its network, and its test once more."""
 
 import hashlib
 from collections.abc import Sequence
