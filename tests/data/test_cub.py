@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from stn.data import cub, images
-from stn.data.cub import CubDataModule, read_birds, square
+from stn.data.cub import CubDataModule, SeenCubDataModule, read_birds, square
 from stn.files.verified import DataError
 from stn.running.preparing import Cell
 from tests.cub_files import write
@@ -49,6 +49,18 @@ def test_the_official_split_and_what_is_held_out(data_dir: Path) -> None:
             kept = square(data_dir / "cub/images" / bird.name, 40)
             assert np.array_equal(pixels.permute(1, 2, 0), kept)
     assert not {b.number for b in birds["val"]} & {b.number for b in birds["train"]}
+
+
+def test_what_is_validated_on_may_be_trained_on_to_tell_the_training_accuracy(
+    data_dir: Path,
+) -> None:
+    held_out = module(data_dir)
+    seen = SeenCubDataModule(40, 31, 0.2, 4, 0, 0, data_dir)
+    assert seen.count_images() == {"val": 4, "train": 18, "test": 9}
+    assert held_out.count_images() == {"val": 4, "train": 14, "test": 9}
+    assert torch.equal(seen._splits["train"].pool[:4], held_out._splits["val"].pool)
+    assert torch.equal(seen._splits["train"].pool[4:], held_out._splits["train"].pool)
+    assert [b.label for b in seen.birds()["train"]] == seen._splits["train"].targets.tolist()
 
 
 def test_training_crops_move_and_flip_and_others_do_not(data_dir: Path) -> None:
@@ -131,6 +143,7 @@ def _spoil(content: bytes) -> Callable[[Path], None]:
         (_replace("image_class_labels.txt", "1 1\n", "1 201\n"), r"image 1 has class 201"),
         (_replace("train_test_split.txt", "1 1\n", "1 2\n"), r"image 1 has .* split 2"),
         (_replace("images.txt", "1 001.Bird", "1 ../001.Bird"), r"lies outside of images/"),
+        (_replace("images.txt", "Bird_1.jpg", "Bird_0.jpg"), r"Bird_0.jpg is there twice"),
         (_replace("images.txt", "Bird_0.jpg", "none.jpg"), r"images.txt names .*none.jpg"),
         (_spoil(b"not a picture"), r"Bird_0.jpg is damaged"),
         (_spoil(b""), r"Bird_0.jpg is damaged"),
@@ -207,6 +220,8 @@ def test_parts_and_boxes_lie_where_the_network_sees_them(tmp_path: Path) -> None
         (_append("parts/part_locs.txt", "1 9 1.0 1.0 1"), r"parts are those of parts.txt"),
         (_append("parts/part_locs.txt", "99 1 1.0 1.0 1"), r"locs.txt, line 82"),
         (_replace("parts/part_locs.txt", "1 1 10.0 12.0 1\n", ""), r"image 1 has 2 of 3 parts"),
+        (_replace("parts/part_locs.txt", "1 1 10.0 12.0 1", "1 1 nan 12.0 1"), r"x and y finite"),
+        (_append("parts/part_locs.txt", "1 1 10.0 12.0 1"), r"is there twice"),
         (_append("bounding_boxes.txt", "99 1 1 1 1"), r"bounding_boxes.txt .* do not fit"),
         (lambda folder: (folder / "parts/part_locs.txt").unlink(), r"locs.txt cannot be read"),
     ],
@@ -217,7 +232,9 @@ def test_what_is_wrong_with_parts_is_named(tmp_path: Path, damage, message: str)
         module(tmp_path).places("test")
 
 
-@pytest.mark.parametrize("box", ["95.0 6.0 5.0 5.0", "5.0 6.0 0.0 9.0", "5.0 6.0 9.0 -1.0"])
+@pytest.mark.parametrize(
+    "box", ["95.0 6.0 5.0 5.0", "-9.0 6.0 8.0 9.0", "5.0 6.0 9.0 -1.0", "5 6 nan 9"]
+)
 def test_a_box_without_area_in_its_image_is_named(tmp_path: Path, box: str) -> None:
     folder = write(tmp_path / "cub")
     (folder / "bounding_boxes.txt").write_text("".join(f"{n} {box}\n" for n in range(1, 28)))

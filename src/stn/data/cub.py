@@ -4,7 +4,9 @@ Labels alone are trained on; boxes and parts tell afterwards what the transforme
 """
 
 import hashlib
+import math
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -97,12 +99,13 @@ class CubDataModule(PoolDataModule):
     def load(self) -> tuple[Mapping[str, Split], str]:
         """Reads the images; those held out come first, so that both parts are views of one file."""
         birds = self.birds()
-        num_val = len(birds["val"])
-        first = self._kept("train", birds["val"] + birds["train"])
+        both = [*dict.fromkeys(birds["val"] + birds["train"])]
+        num_val, start = len(birds["val"]), len(both) - len(birds["train"])
+        first = self._kept("train", both)
         test = self._kept("test", birds["test"])
         splits = {
             "val": Split(first.split.pool[:num_val], first.split.targets[:num_val]),
-            "train": Split(first.split.pool[num_val:], first.split.targets[num_val:]),
+            "train": Split(first.split.pool[start:], first.split.targets[start:]),
             "test": test.split,
         }
         return splits, hashlib.sha256((first.sha256 + test.sha256).encode()).hexdigest()
@@ -131,7 +134,8 @@ class CubDataModule(PoolDataModule):
             with Image.open(regular(self.folder / "images" / bird.name)) as image:
                 size = np.array(image.size, float)
             left, top, width, height = boxes[bird.number]
-            if width <= 0 or height <= 0 or left >= size[0] or top >= size[1]:
+            is_there = 0 < width < math.inf and 0 < height < math.inf  # a NaN is not
+            if not (is_there and -width < left < size[0] and -height < top < size[1]):
                 raise DataError(
                     f"{self.folder / 'bounding_boxes.txt'}: the box of image {bird.number} has no"
                     f" area in its {size[0]:.0f} x {size[1]:.0f} pixels"
@@ -166,6 +170,19 @@ class CubDataModule(PoolDataModule):
         return kept(stem, content, lambda: Made(len(birds), samples(), {}))
 
 
+class SeenCubDataModule(CubDataModule):
+    """Trains on all training images, and validates on some of them without crops and flips.
+
+    So the validation accuracy is the training accuracy, and what the test set is below it is
+    over-fitting.
+    """
+
+    def birds(self) -> dict[str, list[Bird]]:
+        """The images of each split in the order of its samples: "val" is in "train", too."""
+        found = super().birds()
+        return {**found, "train": found["val"] + found["train"]}
+
+
 def square(path: Path, side: int) -> NDArray[np.uint8]:
     """Return the middle square (side, side, 3) of an image, whatever its colours and turn.
 
@@ -190,8 +207,10 @@ def read_parts(
     for place, line in enumerate(_lines(path), 1):
         try:
             number, part, x, y, is_visible = (float(value) for value in line.split())
-            if is_visible not in (0, 1) or int(part) not in parts:
-                raise ValueError("visible is 0 or 1, and parts are those of parts.txt")
+            if is_visible not in (0, 1) or part not in parts or not math.isfinite(x + y):
+                raise ValueError("visible is 0 or 1, parts are those of parts.txt, x and y finite")
+            if int(part) in found[int(number)]:
+                raise ValueError("this part of the image is there twice")
             found[int(number)][int(part)] = (x, y, is_visible)
         except (KeyError, ValueError) as error:
             raise DataError(f"{path}, line {place}: {line!r}: {error}") from error
@@ -212,6 +231,10 @@ def read_birds(folder: Path) -> list[Bird]:
     names = table(folder / "images.txt", [str])
     labels = table(folder / "image_class_labels.txt", [int], among=names)
     splits = table(folder / "train_test_split.txt", [int], among=names)
+    if twice := [name for (name,), count in Counter(names.values()).items() if count > 1]:
+        raise DataError(
+            f"{folder / 'images.txt'}: {twice[0]} is there twice"
+        )  # trained on and tested?
     birds = []
     for number, (name,) in names.items():
         (label,), (is_train,) = labels[number], splits[number]
