@@ -154,7 +154,7 @@ def test_the_overview_says_what_the_studies_say() -> None:
 
 
 def test_studies_with_a_verdict_come_first_in_the_overview_with_a_link_to_their_page() -> None:
-    open_one = parse_table("a", SMALL | {"title": "A"}, Study)
+    open_one = parse_table("a", SMALL | {"title": "A", "verdict": None, "confidence": None}, Study)
     judged = SMALL | {"title": "B", "verdict": "It does.", "confidence": "low"}
     lines = overview([open_one, parse_table("b", judged, Study)], ["study_b"]).splitlines()[-2:]
     assert lines[0].startswith("| [B](../results/study_b/quick/study_b.md)")

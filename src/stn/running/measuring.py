@@ -11,8 +11,8 @@ from stn.results.study import Study
 from stn.results.table import PlannedRun
 from stn.running.building import instantiate
 from stn.running.cell import WEIGHTS
-from stn.running.finished import load_network, restore
 from stn.running.preparing import build_data, build_task
+from stn.running.restoring import load_network, restore
 
 
 def measure_runs(
