@@ -110,6 +110,9 @@ class Still(nn.Module):
     def random_crops(self, U: torch.Tensor) -> torch.Tensor:
         return torch.full((len(U),), -1)
 
+    def measure(self, digits: Tensor) -> None:
+        pass
+
     def encode(self, V: torch.Tensor) -> torch.Tensor:
         return self.random if V[0] < 0 else self.codes[V[0]]
 

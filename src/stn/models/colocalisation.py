@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stn.files.regular import regular
@@ -96,8 +95,8 @@ class Colocaliser(nn.Module):
     learns along, from labelled digits, unless a run gives it: then it stays as it is.
 
     Differs from the paper: in training the places of squares are jittered, less and less, and their
-    size may shrink; and the activations of each layer are scaled to one length, that of all
-    together to 1. Why: `docs/deviations.md`.
+    size may shrink; and the activations of each layer are divided by their mean length on digits.
+    Why: `docs/deviations.md`.
 
     Args:
         in_shape: (C, H, W) of U.
@@ -118,6 +117,7 @@ class Colocaliser(nn.Module):
 
     side, num_classes = 28, 10
     step: Tensor
+    lengths: Tensor
 
     def __init__(
         self,
@@ -154,6 +154,7 @@ class Colocaliser(nn.Module):
             for _ in range(num_transformers)
         )
         self.encoder = Cnn((1, self.side, self.side), self.num_classes, encoder_width)
+        self.register_buffer("lengths", torch.ones(3))
         self.encoder_learns = encoder_run is None
         if encoder_run is not None:
             weights = weights_of_run(Path(runs_dir) / encoder_run, self.encoder.state_dict())
@@ -209,12 +210,22 @@ class Colocaliser(nn.Module):
 
     def encode(self, V: Tensor) -> Tensor:
         """Return the codes (B, F) of crops (B, 1, 28, 28); the encoder does not learn by them."""
-        codes, x = [], V
         with _still(self.encoder):
-            for part in (slice(0, 3), slice(3, 6), slice(6, None)):
-                x = self.encoder.layers[part](x)
-                codes.append(F.normalize(x.flatten(1), dim=1))
+            layers = self._activations(V)
+        codes = [x / length for x, length in zip(layers, self.lengths, strict=True)]
         return torch.cat(codes, dim=1) / math.sqrt(len(codes))
+
+    @torch.no_grad()
+    def measure(self, digits: Tensor) -> None:
+        """Take the mean length of the activations of digits (B, 1, 28, 28) as that of codes."""
+        self.lengths = torch.stack([x.norm(dim=1).mean() for x in self._activations(digits)])
+
+    def _activations(self, x: Tensor) -> list[Tensor]:
+        found = []
+        for part in (slice(0, 3), slice(3, 6), slice(6, None)):
+            x = self.encoder.layers[part](x)
+            found.append(x.flatten(1))
+        return found
 
     def _layers(self) -> list[Any]:
         return [*self.transformers]
