@@ -110,7 +110,7 @@ class Still(nn.Module):
     def random_crops(self, U: torch.Tensor) -> torch.Tensor:
         return torch.full((len(U),), -1)
 
-    def measure(self, digits: Tensor) -> None:
+    def measure(self, digits: torch.Tensor) -> None:
         pass
 
     def encode(self, V: torch.Tensor) -> torch.Tensor:
