@@ -86,7 +86,7 @@ def triplets(
 
     Returns:
         The mean, and what each image costs (B,), without a gradient: the mean hinge of its pairs,
-        and the mean distance of its code to the others, both with `pull` times the distance.
+        with `pull` times the distance.
     """
     squares = codes.pow(2).sum(dim=1)
     distance = (squares[:, None] + squares - 2 * codes @ codes.T).clamp(min=0)
@@ -94,8 +94,7 @@ def triplets(
     far = (codes - unlike).pow(2).sum(dim=1, keepdim=True)
     hinge, num = F.relu(near - far + margin), len(codes) - 1
     with torch.no_grad():
-        pulled = pull * distance
-        cost = F.relu(pulled - far + margin) + pulled
+        cost = F.relu(pull * distance - far + margin)
         costs = (cost.sum(dim=1) - cost.diagonal()) / num
     return (hinge.sum() - hinge.diagonal().sum()) / (len(codes) * num), costs
 
