@@ -139,7 +139,7 @@ class TestMakefile:
         said = make("-n", "study-priors").stdout
         assert "-m +study=priors recipe=quick" in said
         assert "seeds" not in said
-        assert make("-n", "study-priors", "SEEDS=5").stdout.count("study.seeds=5") == 2
+        assert make("-n", "study-priors", "SEEDS=5").stdout.count("study.seeds=5") == 3
 
     def test_the_launcher_is_a_choice(self) -> None:
         assert (

@@ -123,8 +123,9 @@ def test_an_image_depends_on_its_sample_and_the_key_only(distort, pool):
     images = distort(pool, index, KEY)
     assert torch.equal(distort(pool, index, KEY), images)
     order = torch.randperm(200, generator=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(distort(pool, order, KEY), images[order])
-    torch.testing.assert_close(distort(pool, index[7:9], KEY), images[7:9])
+    near = {"atol": 1e-4, "rtol": 0}  # a batch of another size or order may be summed otherwise
+    torch.testing.assert_close(distort(pool, order, KEY), images[order], **near)
+    torch.testing.assert_close(distort(pool, index[7:9], KEY), images[7:9], **near)
     if not isinstance(distort, Undistorted):
         other = distort(pool, index, stream(0, "test", epoch=1))
         assert ((other - images).abs().amax((1, 2, 3)) > 0.1).float().mean() > 0.95

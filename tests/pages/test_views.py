@@ -32,7 +32,7 @@ def look(trained: Path, mnist_dir: Path) -> Look:
 def test_all_that_a_run_left_is_shown_beside_its_baseline(look: Look, runs: Path) -> None:
     found = look(runs.parent, runs)
     titles = [chart.title for chart in found["st"].charts]
-    assert titles[:3] == ["validation error %", "training loss", "theta"]
+    assert titles[:3] == ["validation error", "training loss", "theta"]
     assert len(found["st"].gallery) >= 2
     assert found["cnn"].gallery == []
     for row, view in found.items():
