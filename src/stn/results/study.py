@@ -37,13 +37,14 @@ class Inside(Checked):
     Attributes:
         label, unit: how it is called.
         digits: after the point.
-        build: what measures it, by its `_target_`, one of `stn.tasks.measures`.
+        build: what measures it, by its `_target_`, one of `stn.tasks.measures`; None of what a
+            record has anyway, such as a metric of validation.
     """
 
     label: Line
     unit: Line = ""
     digits: Count
-    build: dict[str, JsonValue]
+    build: dict[str, JsonValue] | None = None
 
 
 class Study(Table):

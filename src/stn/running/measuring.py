@@ -41,7 +41,11 @@ def measure_runs(
     for run in there.values():
         folder = source / run.run_id
         record = read_record_of(folder)
-        missing = [name for name in study.measures if name not in record.metrics]
+        missing = {
+            name: asked.build
+            for name, asked in study.measures.items()
+            if asked.build is not None and name not in record.metrics
+        }
         if record.status != "finished" or not missing:
             continue
         if not (folder / WEIGHTS).exists():
@@ -49,8 +53,8 @@ def measure_runs(
             continue
         cell, task = restore(folder, data_dir, packages, fast=False)
         data, found = build_data(cell), {}
-        for name in missing:
-            measure = instantiate(study.measures[name].build, packages)
+        for name, build in missing.items():
+            measure = instantiate(build, packages)
             reference: nn.Module | None = None
             if measure.reference is not None:
                 others = (r for r in there.values() if r.row == measure.reference)
