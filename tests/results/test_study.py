@@ -186,5 +186,7 @@ def test_a_page_shows_what_was_measured_inside_and_a_dash_where_nothing_was() ->
 def test_what_a_study_measures_can_be_built(name: str) -> None:
     study = parse_table(name, content(name), Study)
     for measure in study.measures.values():
+        if measure.build is None:
+            continue
         built = instantiate(measure.build)
         assert built.reference in (None, *(row.key for row in study.rows))
