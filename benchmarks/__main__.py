@@ -29,6 +29,7 @@ GROUPS = {
     "distortions": 9,
     "loop": 7,
     "house_numbers": 7,
+    "birds": 7,
     "roofline": 11,
 }
 

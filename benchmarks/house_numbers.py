@@ -1,18 +1,17 @@
 """House numbers (Table 2): what transformers add to the CNN, and how quickly crops are drawn."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks import configured
+from benchmarks.loading import rate
 from benchmarks.report import Row, Section
 from benchmarks.timing import interleave, ratio, spread, timed
 from stn.data.pool import Split
 from stn.data.svhn import SvhnDataModule
-from stn.running.preparing import build_data
 
 BATCH_SIZE = 32
 NUM_DRAWN = 512
@@ -42,17 +41,9 @@ def measure(rounds: int, batch_size: int = BATCH_SIZE, width: float = 1.0) -> Se
     for model, seconds in times.items():
         values = {"ms": spread(seconds).times(1000), "/ CNN": ratio(times, model, "svhn_cnn")}
         rows.append(Row(model, f"{model}, width {width:g}", values))
-    for data in DATA:
-        described = configured.cell(
-            *(f"data={data}", "model=svhn_cnn", f"recipe.batch_size={batch_size}"),
-            "data.module._target_=benchmarks.house_numbers.RandomNumbers",
-        )
-        module = build_data(described)
-        numbers = module.order("train")
-        draw = timed(partial(module.drawn, "train", numbers), units=len(numbers))
-        (seconds,) = interleave({data: draw}, rounds).values()
-        rates = {"images/s": spread([1 / second for second in seconds])}
-        rows.append(Row(data, f"crops of {data}, drawn", rates))
+    noise = "benchmarks.house_numbers.RandomNumbers"
+    chosen = "model=svhn_cnn", f"recipe.batch_size={batch_size}"
+    rows += [rate(data, noise, rounds, *chosen) for data in DATA]
     return Section("house_numbers", "House numbers", NOTE.format(batch_size=batch_size), rows)
 
 

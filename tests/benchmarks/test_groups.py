@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from benchmarks import (
+    birds,
     cells,
     configured,
     distortions,
@@ -35,6 +36,7 @@ GROUPS_HERE: dict[str, Callable[[], Section]] = {
     "layers": lambda: layers.measure(1, batch_size=2),
     "distortions": lambda: distortions.measure(1, batch_size=4),
     "house_numbers": lambda: house_numbers.measure(1, batch_size=2, width=0.05),
+    "birds": lambda: birds.measure(1, batch_size=2),
     "roofline": lambda: roofline.measure(1, batch_size=2, matrix_side=16),
 }
 
