@@ -16,8 +16,8 @@ from torch import Tensor
 
 from stn.data.contract import Places
 from stn.data.digit_struct import Entry, read_digit_struct
-from stn.data.images import opened
-from stn.data.kept import Kept, Made, kept
+from stn.data.image_cache import Kept, Made, kept
+from stn.data.image_files import opened
 from stn.data.pool import PoolDataModule, Split, windows
 from stn.data.randomness import permutation, stream, uniform
 from stn.data.svhn_recomposed import Recomposition

@@ -46,19 +46,25 @@ def panel_sheet(
     top = EDGE_PX + int((2.8 + num_lines) * LINE_PX)
     height = sum(pictures[0].height + LINE_PX // 2 for _, _, pictures in rows)
     size = (2 * EDGE_PX + LABEL_PX + len(warps[0]) * step, top + height + EDGE_PX)
-    sheet = _titled(size, title)
+    large, small = (ImageFont.load_default(s) for s in (TITLE_SIZE, TEXT_SIZE))
+    legend = small.getlength("".join(text for text, _ in LEGEND))
+    longest = int(max(large.getlength(title), legend))
+    sheet = Image.new("RGB", (max(size[0], longest + 2 * EDGE_PX), size[1]), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    draw.text((EDGE_PX, EDGE_PX - 6), title, INK, large)
+    _write(draw, (EDGE_PX, EDGE_PX + 1.2 * LINE_PX), LEGEND)
     middles = [EDGE_PX + LABEL_PX + (i + 0.5) * step for i in range(len(warps[0]))]
     for middle, lines in zip(middles, answers, strict=False):
         for i, line in enumerate(lines):
             place = middle, top - (num_lines - i + 0.3) * LINE_PX
-            _write(ImageDraw.Draw(sheet), place, [line], "ma")
+            _write(draw, place, [line], "ma")
     boxes: list[dict[str, list[Box]]] = [{} for _ in warps]
     for t, stage, pictures in rows:
         is_own = len(warps) > 1 and not (shared and stage == STAGES[0])
         label, centre = f"{t + 1}: {stage}" if is_own else stage, top + pictures[0].height / 2
         if stage == STAGES[1] and _reach(warps[t]) > FURTHEST:
             label += "\n(and further)"
-        ImageDraw.Draw(sheet).text((EDGE_PX, centre), label, INK, _font(TEXT_SIZE), "lm")
+        draw.text((EDGE_PX, centre), label, INK, small, "lm")
         boxes[t][stage] = []
         for middle, picture in zip(middles, pictures, strict=True):
             left = int(middle) - picture.width // 2
@@ -114,7 +120,8 @@ def aligned(
             _write(draw, (middle, 4 + LINE_PX), [(f"said {row['predicted']}", colour)], "ma")
         for (t, stage), height in zip(stages.values(), heights, strict=True):
             label = f"{t}: {stage}" if several > 1 else stage
-            draw.text((EDGE_PX, top + height / 2), label, INK, _font(TEXT_SIZE), "lm")
+            small = ImageFont.load_default(TEXT_SIZE)
+            draw.text((EDGE_PX, top + height / 2), label, INK, small, "lm")
             for i in range(num):
                 one = tiles[t, stage, i]
                 left = LABEL_PX + i * step + (step - one.width) // 2
@@ -122,17 +129,6 @@ def aligned(
             top += height + LINE_PX // 2
         found.append(picture)
     return found
-
-
-def _titled(size: tuple[int, int], title: str) -> Image.Image:
-    """An empty sheet with a title and the legend, at least as wide as they are."""
-    legend = _font(TEXT_SIZE).getlength("".join(text for text, _ in LEGEND))
-    longest = int(max(_font(TITLE_SIZE).getlength(title), legend))
-    sheet = Image.new("RGB", (max(size[0], longest + 2 * EDGE_PX), size[1]), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    draw.text((EDGE_PX, EDGE_PX - 6), title, INK, _font(TITLE_SIZE))
-    _write(draw, (EDGE_PX, EDGE_PX + 1.2 * LINE_PX), LEGEND)
-    return sheet
 
 
 def _reach(drawn: Warp) -> float:
@@ -148,14 +144,10 @@ def _write(
     anchor: str = "la",
 ) -> None:
     """Write one line in several colours, from a place or centred on it (`ma`)."""
-    font = _font(TEXT_SIZE)
+    font = ImageFont.load_default(TEXT_SIZE)
     x, y = place
     if anchor == "ma":
         x -= sum(font.getlength(text) for text, _ in parts) / 2
     for text, colour in parts:
         draw.text((x, y), text, colour, font)
         x += font.getlength(text)
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)

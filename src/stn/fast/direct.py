@@ -34,10 +34,6 @@ def _used_part(x: Tensor, kernel_size: int) -> Tensor:
     return used_part(x, kernel_size).to(memory_format=torch.channels_last)
 
 
-def _weight_gradient(gradient: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    return grad.conv2d_weight(x, list(weight.shape), gradient)
-
-
 def window_weight(weight: Tensor) -> Tensor:
     """Weights from a 2x2 block of outputs to the window of inputs it was made of.
 
@@ -124,7 +120,7 @@ class DirectConvMaxPool(torch.autograd.Function):
             grad_y = buffer[: edge.shape[1]]
             unpool(gradient[part], edge, Corners.of(grad_y))
             if grad_weight is not None:
-                grad_weight += _weight_gradient(grad_y, used[part], ordered)
+                grad_weight += grad.conv2d_weight(used[part], list(ordered.shape), grad_y)
             if grad_x is not None:
                 grad_used = grad_x[part, :, : used.shape[2], : used.shape[3]]
                 grad_used.copy_(_input_gradient(grad_y, used[part], ordered))
