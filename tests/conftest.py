@@ -1,5 +1,6 @@
 """Fixtures for all tests. No test downloads: `mnist_dir` is a small data set made here."""
 
+import copy
 import hashlib
 import struct
 from collections.abc import Callable, Iterator
@@ -73,11 +74,14 @@ def mnist_dir(mnist_files: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def compose_train() -> Callable[..., DictConfig]:
-    """Composes `conf/train.yaml` with overrides, Hydra's own node left out."""
+    """Composes `conf/train.yaml` with overrides, Hydra's own node left out; the same ones once."""
+    composed: dict[tuple[str, ...], DictConfig] = {}
 
     def compose_with(*overrides: str) -> DictConfig:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            return compose("train", overrides=list(overrides))
+        if overrides not in composed:
+            with initialize_config_dir(str(CONF), version_base="1.3"):
+                composed[overrides] = compose("train", overrides=list(overrides))
+        return copy.deepcopy(composed[overrides])  # a tenth of a second cheaper
 
     return compose_with
 
@@ -105,12 +109,13 @@ def make_cell(
         cfg = compose_train(
             "recipe=smoke",
             "logger=csv",
-            f"runs_dir={tmp_path}/runs",
             "recipe.batch_size=64",
             "recipe.max_steps=20",
             "data.module.num_val=128",
             *overrides,
         )
+        if not any(override.startswith("runs_dir=") for override in overrides):
+            cfg.runs_dir = f"{tmp_path}/runs"  # after composing, which is then done once
         config: Any = OmegaConf.to_container(cfg, resolve=True)
         return Cell(config, cell_id(config), "python -m stn.train")
 
