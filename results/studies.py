@@ -7,8 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from stn.results.studies_figure import draw_studies
 from stn.results.study import Study, overview
+from stn.results.study_figures import draw_studies
 from stn.results.table import parse_table
 
 ROOT = Path(__file__).parents[1]

@@ -1,3 +1,4 @@
+import io
 import os
 import re
 import shutil
@@ -161,12 +162,14 @@ def test_a_mistake_is_said_in_one_line(report: Report, overrides: list[str], mes
 
 
 @pytest.mark.parametrize("override", ["table=table9", "recipe=none", "nonsense=1", "table.x=1"])
-def test_what_is_not_there_is_refused_by_name(tmp_path: Path, override: str) -> None:
-    command = [sys.executable, "-m", "stn.report", override]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode != 0
-    assert override.split("=")[-2].split(".")[-1] in done.stderr
-    assert not (tmp_path / "reports").exists()
+def test_what_is_not_there_is_refused_by_name(
+    report: Report, capsys: pytest.CaptureFixture[str], override: str
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        report(override)
+    said = f"{stop.value}{capsys.readouterr().err}"
+    assert override.split("=")[-2].split(".")[-1] in said
+    assert not Path("reports").exists()
 
 
 def test_report_needs_no_torch() -> None:
@@ -183,16 +186,16 @@ def test_report_needs_no_torch() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
-def test_a_terminal_of_few_characters_gets_what_it_can_show(runs: Path, encoding: str) -> None:
-    command = [sys.executable, "-m", "stn.report", "table.only=[R]", "costs=[]"]
-    environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONPATH": str(ROOT / "src")}
-    places = {"STN_RUNS_DIR": str(runs / "runs"), "STN_REPORTS_DIR": str(runs / "reports")}
-    done = subprocess.run(
-        command, cwd=runs, env=environment | places, capture_output=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert b"wrote" in done.stdout
-    assert (b"?" in done.stdout) is (encoding == "ascii")  # of the dots for what is missing
+def test_a_terminal_of_few_characters_gets_what_it_can_show(
+    report: Report, runs: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    report("table.only=[R]", "costs=[]")
+    terminal.flush()
+    said = terminal.buffer.getvalue()  # type: ignore[attr-defined]
+    assert b"wrote" in said
+    assert (b"?" in said) is (encoding == "ascii")  # of the dots for what is missing
 
 
 def test_files_come_before_the_terminal(

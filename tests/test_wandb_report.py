@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from stn.callbacks.telling import telling
 from stn.callbacks.wandb import STEP, group_of, in_file_only
+from stn.callbacks.warp_statistics import telling
 from stn.results.table import Table, parse_table
 from stn.transformers import ThinPlateSpline
 

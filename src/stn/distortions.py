@@ -13,32 +13,44 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
 
 from stn.configuration import CONF, folder
 from stn.data.mnist import NUM_CLASSES, MnistDataModule
-from stn.drawing.tiles import PAPER, tile
+from stn.drawing.canvas import Canvas
+from stn.drawing.tiles import FAINT
 from stn.running.building import instantiate
 
-CELL_PX, GAP_PX, MARGIN_PX, LABEL_PX, HEADER_PX = 168, 8, 24, 290, 56
-INK, FAINT = "black", "#666666"
+CELL_PX, STEP_PX, MARGIN_PX, LABEL_PX, HEADER_PX = 168, 176, 24, 290, 56
 
 
 def write_sheet(columns: list[DictConfig], data_dir: Path, seed: int, path: Path) -> None:
     """Draws the sheet of these data configurations and writes it as a PNG."""
-    width = 2 * MARGIN_PX + LABEL_PX + NUM_CLASSES * (CELL_PX + GAP_PX) - GAP_PX
-    height = 2 * MARGIN_PX + HEADER_PX + len(columns) * (CELL_PX + GAP_PX) - GAP_PX
-    sheet = Image.new("RGB", (width, height), PAPER)
-    _draw_header(sheet)
+    left, head = MARGIN_PX + LABEL_PX, MARGIN_PX + HEADER_PX
+    size = left + NUM_CLASSES * STEP_PX + MARGIN_PX, head + len(columns) * STEP_PX + MARGIN_PX
+    sheet = Canvas(*size)
+    for label in range(NUM_CLASSES):
+        middle = left + label * STEP_PX + CELL_PX / 2
+        sheet.write((middle, MARGIN_PX), str(label), 36, align=(0.5, 1))
     for row, column in enumerate(columns):
-        digits, labels = _panel(column, data_dir, seed)
-        top = MARGIN_PX + HEADER_PX + row * (CELL_PX + GAP_PX)
-        _draw_label(sheet, top, column)
-        for digit, label in zip(digits, labels.tolist(), strict=True):
-            sheet.paste(tile(digit, CELL_PX), (_left(label), top))
+        top = head + row * STEP_PX
+        plain: Any = OmegaConf.to_container(column.module.distortion, resolve=True)
+        kind = plain.pop("_target_").rpartition(".")[2]
+        height, width = plain.pop("size")
+        words = [kind, f"{height} x {width} px", *(f"{k}: {v}" for k, v in plain.items())]
+        sheet.write((MARGIN_PX, top), column.label, 36)
+        sheet.write((MARGIN_PX, top + 50), "\n".join(words), 19, FAINT)
+        data = MnistDataModule(
+            instantiate(column.module.distortion),
+            batch_size=1,
+            num_val=column.module.num_val,
+            seed=seed,
+            data_seed=seed,
+            data_dir=data_dir,
+        )
+        for digit, of_class in zip(*data.panel_batch(NUM_CLASSES), strict=True):
+            sheet.picture(digit, (left + int(of_class) * STEP_PX, top), CELL_PX)
     path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path)
+    sheet.figure.savefig(path)
 
 
 def distorted_columns(conf: Path) -> list[DictConfig]:
@@ -52,46 +64,6 @@ def distorted_columns(conf: Path) -> list[DictConfig]:
     if not columns:
         raise ValueError(f"no data configuration with a distortion in {conf.absolute()}")
     return sorted(columns, key=lambda column: (*column.image_size, column.name))
-
-
-def _panel(column: DictConfig, data_dir: Path, seed: int) -> tuple[Tensor, Tensor]:
-    data = MnistDataModule(
-        instantiate(column.module.distortion),
-        batch_size=1,
-        num_val=column.module.num_val,
-        seed=seed,
-        data_seed=seed,
-        data_dir=data_dir,
-    )
-    return data.panel_batch(NUM_CLASSES)
-
-
-def _distortion_arguments(column: DictConfig) -> dict[str, Any]:
-    plain = OmegaConf.to_container(column.module.distortion, resolve=True)
-    assert isinstance(plain, dict)
-    return {str(name): value for name, value in plain.items()}
-
-
-def _draw_header(sheet: Image.Image) -> None:
-    draw = ImageDraw.Draw(sheet)
-    for label in range(NUM_CLASSES):
-        middle = _left(label) + CELL_PX // 2
-        draw.text((middle, MARGIN_PX), str(label), INK, ImageFont.load_default(36), anchor="mt")
-
-
-def _draw_label(sheet: Image.Image, top: int, column: DictConfig) -> None:
-    """The column's name, and what its configuration says, on the left of its row."""
-    draw = ImageDraw.Draw(sheet)
-    draw.text((MARGIN_PX, top), column.label, INK, ImageFont.load_default(40))
-    arguments = _distortion_arguments(column)
-    height, width = arguments.pop("size")
-    lines = [arguments.pop("_target_").rpartition(".")[2], f"{height} x {width} px"]
-    lines += [f"{name}: {value}" for name, value in arguments.items()]
-    draw.text((MARGIN_PX, top + 50), "\n".join(lines), FAINT, ImageFont.load_default(19))
-
-
-def _left(label: int) -> int:
-    return MARGIN_PX + LABEL_PX + label * (CELL_PX + GAP_PX)
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from stn.configuration import CONF, show_what_can_be_shown
 from stn.files.atomic import write_atomically
 from stn.files.figures import write_figure
-from stn.running.figures import figure1, figure3, training
+from stn.inspecting.paper_figures import figure1, figure3, training
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="figures")

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from stn.configuration import CONF, show_what_can_be_shown
 from stn.files.atomic import write_atomically
 from stn.files.figures import write_figure
-from stn.running.looks_report import report_looks
+from stn.inspecting.looks_report import report_looks
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="looks")

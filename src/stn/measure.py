@@ -15,9 +15,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from stn.configuration import CONF, show_what_can_be_shown
+from stn.inspecting.measuring import measure_runs
 from stn.report import chosen_recipe, table_of
 from stn.results.study import Study
-from stn.running.measuring import measure_runs
 from stn.sweeping.planning import plan
 
 

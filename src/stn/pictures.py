@@ -21,10 +21,10 @@ from omegaconf import DictConfig
 from stn.configuration import CONF, show_what_can_be_shown
 from stn.drawing.canvas import Canvas
 from stn.files.figures import write_figure
+from stn.inspecting.examples import Rivals, draw_alignment, draw_examples, find_rivals, load
+from stn.inspecting.training_pictures import draw_training
 from stn.report import chosen_recipe, filled, table_of
 from stn.results.collect import collect
-from stn.running.examples import Rivals, draw_alignment, draw_examples, find_rivals, load
-from stn.running.training_pictures import draw_training
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="pictures")

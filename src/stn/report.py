@@ -119,9 +119,9 @@ def write_pictures(cfg: DictConfig, comparison: Comparison, found: Collection) -
 
     Of costs, all recipes in the source are drawn, unless they are no recipes here.
     """
-    from stn.results.aggregate_figure import draw_aggregates  # matplotlib takes a second
-    from stn.results.cost_figure import draw_costs, shows_something
-    from stn.results.study_figure import draw_study
+    # matplotlib takes a second
+    from stn.results.study_figures import draw_study
+    from stn.results.table_figures import draw_aggregates, draw_costs, shows_something
 
     table, figures = comparison.table, {}
     if isinstance(table, Study):

@@ -14,8 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from wandb_workspaces import expr
 from wandb_workspaces.reports import v2 as wr
 
-from stn.callbacks.telling import telling
 from stn.callbacks.wandb import STEP, group_of, logged_in
+from stn.callbacks.warp_statistics import telling
 from stn.configuration import CONF
 from stn.results.table import Column, Table, parse_table
 from stn.transformers import Affine

@@ -13,7 +13,9 @@ pytest.importorskip("onnx", reason="onnx is not installed")
 
 from stn.demo import build as building
 from stn.demo.__main__ import main
-from stn.demo.build import DemoError, build, finished, write_digits, write_runtime
+from stn.demo.build import build, finished, write_digits, write_runtime
+from stn.files.npm import _sha512
+from stn.files.verified import DataError
 from tests.conftest import synthetic_digits
 from tests.demo.conftest import WEIGHTS
 
@@ -41,7 +43,7 @@ def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_another_runtime_than_the_tested_one_is_refused(npm: Path, tmp_path: Path) -> None:
-    with pytest.raises(DemoError, match="another onnxruntime-web"):
+    with pytest.raises(DataError, match="another one than was tested"):
         write_runtime(tmp_path / "runtime")
     assert not any((tmp_path / "runtime").iterdir())
 
@@ -49,13 +51,13 @@ def test_another_runtime_than_the_tested_one_is_refused(npm: Path, tmp_path: Pat
 def test_the_runtime_is_fetched_once(
     npm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(building, "RUNTIME_SHA512", building.digest(npm.read_bytes()))
+    monkeypatch.setattr(building, "RUNTIME_SHA512", _sha512(npm.read_bytes()))
     write_runtime(tmp_path / "runtime")
     found = {path.name: path.read_text() for path in (tmp_path / "runtime").iterdir()}
     assert found == {name: name for name in building.RUNTIME_FILES}
     monkeypatch.setenv("PATH", "")
     write_runtime(tmp_path / "runtime")  # is there already
-    with pytest.raises(DemoError, match="npm is needed"):
+    with pytest.raises(DataError, match="there is no npm command"):
         write_runtime(tmp_path / "elsewhere")
 
 

@@ -1,9 +1,11 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stn.fast import direct
-from stn.fast.direct import fold, window_weight
+from stn.fast.direct import fold, slices, window_weight
 
 
 @pytest.mark.parametrize(("size", "channels"), [(4, 1), (6, 3), (10, 1)])
@@ -37,3 +39,12 @@ def test_slicing_the_batch_changes_no_gradient(monkeypatch):
     whole = values_and_gradients()
     monkeypatch.setattr(direct, "SLICE_FLOATS", 4 * 5 * 8 * 2)
     torch.testing.assert_close(values_and_gradients(), whole)
+
+
+@given(st.integers(1, 2000), st.integers(3, 300), st.integers(1, 500))
+def test_slices_cover_a_batch_once_and_in_order(batch, side, filters):
+    x, weight = torch.empty(batch, 1, side, side, device="meta"), torch.empty(filters, 1, 3, 3)
+    images = torch.arange(batch)
+    parts = [images[part] for part in slices(x, weight)]
+    assert torch.equal(torch.cat(parts), images)
+    assert all(len(part) for part in parts)

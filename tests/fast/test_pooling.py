@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from stn.fast.pooling import Corners, pool, unpool, unpooled_like
+from stn.fast.pooling import Corners, pool, pooled_like, unpool, unpooled_like, used_part
 
 
 @pytest.mark.parametrize("values", [2, 1000])
@@ -28,3 +28,23 @@ def test_odd_last_row_and_column_are_left_out():
     edges = pool(Corners.of(y), out)
     assert torch.equal(out, F.max_pool2d(y, 2))
     assert unpooled_like(edges).shape == (1, 1, 4, 6)
+
+
+@pytest.mark.parametrize("size", [(28, 28), (23, 20), (9, 12)])
+@pytest.mark.parametrize("kernel_size", [1, 4, 7])
+def test_an_output_has_the_shape_of_the_plain_one_and_pixels_outermost(size, kernel_size):
+    x, weight = torch.rand(3, 2, *size), torch.rand(5, 2, kernel_size, kernel_size)
+    out = pooled_like(x, 5, kernel_size)
+    assert out.shape == F.max_pool2d(F.conv2d(x, weight), 2).shape
+    assert out.permute(3, 2, 0, 1).is_contiguous()
+
+
+@pytest.mark.parametrize("size", [(28, 28), (23, 20), (9, 12)])
+@pytest.mark.parametrize("kernel_size", [1, 4, 7])
+def test_what_is_cropped_never_reaches_the_output(size, kernel_size):
+    x, weight = torch.rand(3, 2, *size), torch.rand(5, 2, kernel_size, kernel_size)
+    whole, cropped = (
+        F.max_pool2d(F.conv2d(image, weight), 2) for image in (x, used_part(x, kernel_size))
+    )
+    torch.testing.assert_close(whole, cropped)
+    assert all((side - kernel_size + 1) % 2 == 0 for side in used_part(x, kernel_size).shape[2:])

@@ -11,7 +11,7 @@ import pytest
 
 import stn
 from stn.data.digit_struct import read_digit_struct
-from stn.data.images import opened
+from stn.data.image_files import opened
 from stn.files.atomic import append
 from stn.files.regular import regular
 from stn.files.verified import read_verified
@@ -24,7 +24,13 @@ OPENS = re.compile(
 )
 # Files of the package and of the checkout itself, and those in folders that it made a moment ago.
 OWN = {
-    *("demo/build.py", "data/mnist_source.py", "results/code.py", "results/provenance.py"),
+    *(
+        "demo/build.py",
+        "files/npm.py",
+        "data/mnist_source.py",
+        "results/code.py",
+        "results/provenance.py",
+    ),
     *("data/distorted.py", "distortions.py"),
 }
 

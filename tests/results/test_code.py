@@ -87,16 +87,19 @@ def test_what_errors_say_and_what_is_shown_afterwards_is_no_other_code(
 ) -> None:
     overrides = ("model=svhn_st_cnn_multi", "data=svhn", "transform=affine")
     before = id_of(*overrides)
-    change(package / "data/images.py", "pixels are more than any has", "pixels are too many")
+    change(package / "data/image_files.py", "pixels are more than any has", "pixels are too many")
     change(
         package / "data/pool.py",
         "def count_images(self) -> dict[str, int]:",
         "def count_images(self):",
     )
-    for file, place in (("running/hushed.py", '".*LeafSpec"'), ("data/svhn.py", "housenumbers")):
+    for file, place in (
+        ("running/unwanted_warnings.py", '".*LeafSpec"'),
+        ("data/svhn.py", "housenumbers"),
+    ):
         change(package / file, place, place.upper())
     assert id_of(*overrides) == before
-    change(package / "data/images.py", "MAX_PIXELS = 2**24", "MAX_PIXELS = 2**23")
+    change(package / "data/image_files.py", "MAX_PIXELS = 2**24", "MAX_PIXELS = 2**23")
     assert id_of(*overrides) != before
 
 

@@ -1,10 +1,12 @@
+import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from stn.results.identity import cell_id
+from stn.results.identity import cell_id, run_id
 
 Compose = Callable[..., DictConfig]
 
@@ -75,3 +77,23 @@ def test_what_changes_the_result_enters(name: Callable[..., str], override: str)
 def test_recipes_differ_by_what_they_do(name: Callable[..., str]) -> None:
     hashes = {name(f"recipe={r}").rpartition("-")[2] for r in ("smoke", "quick", "fast", "paper")}
     assert len(hashes) == 4
+
+
+def test_run_id_depends_on_content_only() -> None:
+    one = run_id(["cnn", "mnist_r", "s0"], {"a": 1, "b": {"lr": 0.001, "x": [1, 2]}})
+    same = run_id(["cnn", "mnist_r", "s0"], {"b": {"x": (1.0, 2), "lr": 1e-3}, "a": 1.0})
+    other = run_id(["cnn", "mnist_r", "s0"], {"a": 1, "b": {"lr": 0.002, "x": [1, 2]}})
+    assert one == same != other
+    assert one.startswith("cnn-mnist_r-s0-")
+    assert len(one.rsplit("-", 1)[1]) == 10
+
+
+def test_run_id_is_stable() -> None:
+    # hashlib.sha256(b'{"seed":0}').hexdigest()[:10]
+    assert run_id(["a b/c"], {"seed": 0}) == "a_b_c-bd04888434"
+
+
+@pytest.mark.parametrize("value", [math.nan, object(), Path("x")])
+def test_run_id_refuses_what_json_cannot_say(value: Any) -> None:
+    with pytest.raises(ValueError, match="plain JSON"):
+        run_id(["a"], {"value": value})

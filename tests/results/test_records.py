@@ -13,7 +13,6 @@ from stn.results.records import (
     Record,
     RecordError,
     read_record,
-    run_id,
     write_record,
 )
 
@@ -242,26 +241,6 @@ def test_write_hides_home_and_secrets(tmp_path, make_record, monkeypatch):
     write_record(tmp_path / "result.json", record)
     written = read_record(tmp_path / "result.json")
     assert written.command == "python -m stn.train data_dir=~/mnist api_key=<hidden>"
-
-
-def test_run_id_depends_on_content_only():
-    one = run_id(["cnn", "mnist_r", "s0"], {"a": 1, "b": {"lr": 0.001, "x": [1, 2]}})
-    same = run_id(["cnn", "mnist_r", "s0"], {"b": {"x": (1.0, 2), "lr": 1e-3}, "a": 1.0})
-    other = run_id(["cnn", "mnist_r", "s0"], {"a": 1, "b": {"lr": 0.002, "x": [1, 2]}})
-    assert one == same != other
-    assert one.startswith("cnn-mnist_r-s0-")
-    assert len(one.rsplit("-", 1)[1]) == 10
-
-
-def test_run_id_is_stable():
-    # hashlib.sha256(b'{"seed":0}').hexdigest()[:10]
-    assert run_id(["a b/c"], {"seed": 0}) == "a_b_c-bd04888434"
-
-
-@pytest.mark.parametrize("value", [math.nan, object(), Path("x")])
-def test_run_id_refuses_what_json_cannot_say(value):
-    with pytest.raises(ValueError, match="plain JSON"):
-        run_id(["a"], {"value": value})
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ import torch
 import yaml
 from hydra import compose, initialize_config_dir
 
-from stn.results import figures
+from stn.results import wording
 from stn.results.comparison import Comparison, compare
 from stn.results.render import to_markdown, write_reports
 from stn.results.study import Study, overview
-from stn.results.study_figure import draw_study
+from stn.results.study_figures import draw_study
 from stn.results.table import PlannedRun, parse_table
 from stn.running.building import instantiate
 from stn.sweeping.planning import plan
@@ -143,9 +143,9 @@ def test_outcomes_are_counted_the_worst_first() -> None:
     comparison = filled(2, outcomes=limits)
     assert [comparison.table.outcome(value) for value in (90, 2, 1.5)] == ["collapsed", "bad", None]
     first, second, empty = comparison.cells[:3]
-    assert figures.outcomes(first, comparison.table) == "bad 3 of 3"
-    assert figures.outcomes(second, comparison.table) == "bad 2 of 3"  # 1.5, 1.51, 1.52
-    assert figures.outcomes(empty, comparison.table) == "–"
+    assert wording.outcomes(first, comparison.table) == "bad 3 of 3"
+    assert wording.outcomes(second, comparison.table) == "bad 2 of 3"  # 1.5, 1.51, 1.52
+    assert wording.outcomes(empty, comparison.table) == "–"
     assert "| bad 3 of 3 |" in to_markdown(comparison)
 
 

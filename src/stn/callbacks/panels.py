@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 from pytorch_lightning import Callback
 from torch import Tensor, nn
 
-from stn.callbacks.telling import COLLAPSES, collapses, gradient_norms, telling
+from stn.callbacks.warp_statistics import COLLAPSES, collapses, gradient_norms, telling
 from stn.drawing.panels import STAGES, panel_sheet
 from stn.drawing.tiles import BAD, FAINT, GOOD
 from stn.drawing.warps import at_work, warp, watched

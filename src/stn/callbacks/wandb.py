@@ -40,7 +40,8 @@ class LenientWandbLogger(WandbLogger, Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Make this the only file of a run offline; by now its metrics file is cut to size."""
         self._shown: set[int] = set()  # steps whose pictures were logged
-        self._panels = next((c for c in _callbacks(trainer) if isinstance(c, Panels)), None)
+        found: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        self._panels = next((c for c in found if isinstance(c, Panels)), None)
         num_params = {"num_params": num_parameters(pl_module.network)}  # type: ignore[arg-type]
         self._try(self.experiment.config.update, num_params, allow_val_change=True)
         if self.experiment.offline:
@@ -66,7 +67,7 @@ class LenientWandbLogger(WandbLogger, Callback):
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Tell what the run cost."""
-        for stopwatch in _callbacks(trainer):
+        for stopwatch in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(stopwatch, Stopwatch):
                 cost = {"wall_s": stopwatch.wall_s, "cpu_s": stopwatch.cpu_s}
                 cost["step_ms"] = 1000 * stopwatch.train_s / max(1, stopwatch.steps)
@@ -75,7 +76,7 @@ class LenientWandbLogger(WandbLogger, Callback):
     def _take_over(self, trainer: pl.Trainer) -> None:
         """Log what came before this process, and remove the older files of this run."""
         calls: list[tuple[int, dict[str, float]]] = []
-        for callback in _callbacks(trainer):
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
             for step, name, value in callback.rows() if isinstance(callback, MetricsFile) else ():
                 if not calls or calls[-1][0] != step or name in calls[-1][1]:
                     calls.append((step, {}))
@@ -142,10 +143,6 @@ def in_file_only(name: str) -> bool:
     return name.startswith("theta") or "/sd_" in name
 
 
-def _callbacks(trainer: pl.Trainer) -> list[Callback]:
-    return trainer.callbacks  # type: ignore[attr-defined]
-
-
 def wandb_logger(
     run_id: str, folder: Path, config: dict[str, Any], project: str, entity: str | None = None
 ) -> LenientWandbLogger:
@@ -161,6 +158,8 @@ def wandb_logger(
     import wandb  # half a second that a run without W&B does not pay
 
     (table, row, column), recipe = place_in_table(config), config["recipe"]["name"]
+    unwanted = {"table"} | (set() if config["model"]["transform"] else {"transform"})
+    described = {key: value for key, value in config.items() if key not in unwanted}
     run = wandb.init(
         project=project,
         entity=entity,
@@ -170,7 +169,7 @@ def wandb_logger(
         job_type="train",
         tags=[part[:64] for part in (table, recipe, row, column)],  # W&B takes no longer ones
         dir=folder,
-        config=_described(config) | {"table": table, "row": row, "column": column},
+        config=described | {"table": table, "row": row, "column": column},
         mode=None if os.environ.get("WANDB_MODE") else ("online" if logged_in() else "offline"),
         resume="allow",
         settings=wandb.Settings(silent=True, console="off", x_disable_stats=True),
@@ -216,12 +215,6 @@ def _hold(overrides: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
         if (found["name"] if isinstance(found, Mapping) and "name" in found else found) != wanted:
             return False
     return True
-
-
-def _described(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out of a configuration what the cell does not have."""
-    left_out = {"table"} | (set() if config["model"]["transform"] else {"transform"})
-    return {key: value for key, value in config.items() if key not in left_out}
 
 
 def logged_in() -> bool:

@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stn.data.distortions import DIGIT_PX
+from stn.data.mnist import NUM_CLASSES, divided
 from stn.data.mnist_source import fetch_mnist, load_mnist
 from stn.data.pool import PoolDataModule, Samples, Split, windows
 from stn.data.randomness import integers, permutation, stream, uniform
 from stn.transformers.checks import whole_numbers
-
-DIGIT_PX, NUM_CLASSES = 28, 10
 
 
 class Labelled(NamedTuple):
@@ -93,14 +93,8 @@ class ColocalisationDataModule(PoolDataModule):
     def load(self) -> tuple[Mapping[str, Split], str]:
         """Reads the digits, and chooses those to be shown: they lead the pool of their split."""
         mnist = load_mnist(self.data_dir)
-        num_train = len(mnist.train_labels) - self.num_val
-        if not 0 < num_train < len(mnist.train_labels):
-            raise ValueError(
-                f"num_val must be in 1..{len(mnist.train_labels) - 1}, got {self.num_val}"
-            )
-        self.labelled = Split(mnist.train_images[:num_train], mnist.train_labels[:num_train])
+        self.labelled, held_out = divided(mnist, self.num_val)
         test = self._chosen("test", mnist.test_images, mnist.test_labels)
-        held_out = mnist.train_images[num_train:], mnist.train_labels[num_train:]
         return {
             "train": Split(test.pool, test.targets.repeat(self.passes, 1)),
             "val": self._chosen("val", *held_out),

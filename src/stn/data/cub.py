@@ -19,8 +19,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from stn.data.contract import Places
-from stn.data.images import opened
-from stn.data.kept import Kept, Made, kept
+from stn.data.image_cache import Kept, Made, kept
+from stn.data.image_files import opened
 from stn.data.pool import PoolDataModule, Split, windows
 from stn.data.randomness import permutation, stream, uniform
 from stn.files.archives import provide

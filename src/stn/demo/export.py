@@ -8,37 +8,30 @@ from torch import Tensor, nn
 
 from stn.models.mnist import StCnn
 
-CLASSIFIER_TELLS = ["probabilities"]
-TRANSFORMER_TELLS = ["probabilities", "theta", "grid", "V"]
-
 
 class Told(nn.Module):
-    """A network that gives the probabilities (1, 10) of an image U (1, C, H, W)."""
+    """A network that gives the probabilities (1, 10) of an image U (1, C, H, W).
+
+    An `StCnn` also gives theta (1, P), the grid (1, H', W', 2) and V (1, C, H', W').
+    """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+        self.tells = ["probabilities"]
+        if isinstance(network, StCnn):
+            self.tells += ["theta", "grid", "V"]
 
     def forward(self, U: Tensor) -> tuple[Tensor, ...]:
-        """Return what `CLASSIFIER_TELLS` names."""
-        return (self.network(U).softmax(dim=1),)
-
-
-class TransformerTold(nn.Module):
-    """An `StCnn` that also gives theta (1, P), the grid (1, H', W', 2) and V (1, C, H', W')."""
-
-    def __init__(self, network: StCnn) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, U: Tensor) -> tuple[Tensor, ...]:
-        """Return what `TRANSFORMER_TELLS` names."""
-        x = self.network.before(U)
-        layer = self.network.transformer
-        theta = layer.theta(x)
-        V = layer.warp(x, theta)
-        logits = self.network.classifier(self.network.pool(V))
-        grid = layer.transform.grid(theta, (V.shape[2], V.shape[3]))
+        """Return what `tells` names."""
+        network = self.network
+        if not isinstance(network, StCnn):
+            return (network(U).softmax(dim=1),)
+        x = network.before(U)
+        theta = network.transformer.theta(x)
+        V = network.transformer.warp(x, theta)
+        logits = network.classifier(network.pool(V))
+        grid = network.transformer.transform.grid(theta, (V.shape[2], V.shape[3]))
         return logits.softmax(dim=1), theta, grid, V
 
 
@@ -49,13 +42,12 @@ def onnx_model(network: nn.Module, in_shape: tuple[int, int, int]) -> onnx.Model
         network: of Table 1; an `StCnn` also tells theta, grid and V.
         in_shape: (C, H, W) of U.
     """
-    tells = TRANSFORMER_TELLS if isinstance(network, StCnn) else CLASSIFIER_TELLS
-    told = TransformerTold(network) if isinstance(network, StCnn) else Told(network)
+    told = Told(network)
     program = torch.onnx.export(
         told.eval(),
         (torch.zeros(1, *in_shape),),
         input_names=["U"],
-        output_names=tells,
+        output_names=told.tells,
         dynamo=True,
         verbose=False,
     )

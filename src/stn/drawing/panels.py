@@ -46,24 +46,33 @@ def panel_sheet(
     top = EDGE_PX + int((2.8 + num_lines) * LINE_PX)
     height = sum(pictures[0].height + LINE_PX // 2 for _, _, pictures in rows)
     size = (2 * EDGE_PX + LABEL_PX + len(warps[0]) * step, top + height + EDGE_PX)
-    sheet = _titled(size, title)
+    large, small = (ImageFont.load_default(s) for s in (TITLE_SIZE, TEXT_SIZE))
+    legend = small.getlength("".join(text for text, _ in LEGEND))
+    longest = int(max(large.getlength(title), legend))
+    sheet = Image.new("RGB", (max(size[0], longest + 2 * EDGE_PX), size[1]), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    draw.text((EDGE_PX, EDGE_PX - 6), title, INK, large)
+    left: float = EDGE_PX
+    for text, colour in LEGEND:
+        draw.text((left, EDGE_PX + 1.2 * LINE_PX), text, colour, small)
+        left += small.getlength(text)
     middles = [EDGE_PX + LABEL_PX + (i + 0.5) * step for i in range(len(warps[0]))]
     for middle, lines in zip(middles, answers, strict=False):
-        for i, line in enumerate(lines):
+        for i, (text, colour) in enumerate(lines):
             place = middle, top - (num_lines - i + 0.3) * LINE_PX
-            _write(ImageDraw.Draw(sheet), place, [line], "ma")
+            draw.text(place, text, colour, small, "ma")
     boxes: list[dict[str, list[Box]]] = [{} for _ in warps]
     for t, stage, pictures in rows:
         is_own = len(warps) > 1 and not (shared and stage == STAGES[0])
         label, centre = f"{t + 1}: {stage}" if is_own else stage, top + pictures[0].height / 2
         if stage == STAGES[1] and _reach(warps[t]) > FURTHEST:
             label += "\n(and further)"
-        ImageDraw.Draw(sheet).text((EDGE_PX, centre), label, INK, _font(TEXT_SIZE), "lm")
+        draw.text((EDGE_PX, centre), label, INK, small, "lm")
         boxes[t][stage] = []
         for middle, picture in zip(middles, pictures, strict=True):
-            left = int(middle) - picture.width // 2
-            sheet.paste(picture, (left, top))
-            boxes[t][stage].append((left, top, left + picture.width, top + picture.height))
+            x = int(middle) - picture.width // 2
+            sheet.paste(picture, (x, top))
+            boxes[t][stage].append((x, top, x + picture.width, top + picture.height))
         top += pictures[0].height + LINE_PX // 2
     return sheet, [boxes[0] | found for found in boxes] if shared else boxes
 
@@ -106,15 +115,15 @@ def aligned(
     found = []
     for (_, rows), tiles in zip(sheets, cut, strict=True):
         picture, top = Image.new("RGB", size, PAPER), head
-        draw = ImageDraw.Draw(picture)
+        draw, small = ImageDraw.Draw(picture), ImageFont.load_default(TEXT_SIZE)
         for row in (row for row in rows if row["transformer"] == 1 and "true" in row):
             middle = LABEL_PX + (row["image"] + 0.5) * step
             colour = GOOD if row["true"] == row["predicted"] else BAD
-            _write(draw, (middle, 4), [(f"is {row['true']}", FAINT)], "ma")
-            _write(draw, (middle, 4 + LINE_PX), [(f"said {row['predicted']}", colour)], "ma")
+            draw.text((middle, 4), f"is {row['true']}", FAINT, small, "ma")
+            draw.text((middle, 4 + LINE_PX), f"said {row['predicted']}", colour, small, "ma")
         for (t, stage), height in zip(stages.values(), heights, strict=True):
             label = f"{t}: {stage}" if several > 1 else stage
-            draw.text((EDGE_PX, top + height / 2), label, INK, _font(TEXT_SIZE), "lm")
+            draw.text((EDGE_PX, top + height / 2), label, INK, small, "lm")
             for i in range(num):
                 one = tiles[t, stage, i]
                 left = LABEL_PX + i * step + (step - one.width) // 2
@@ -124,38 +133,7 @@ def aligned(
     return found
 
 
-def _titled(size: tuple[int, int], title: str) -> Image.Image:
-    """An empty sheet with a title and the legend, at least as wide as they are."""
-    legend = _font(TEXT_SIZE).getlength("".join(text for text, _ in LEGEND))
-    longest = int(max(_font(TITLE_SIZE).getlength(title), legend))
-    sheet = Image.new("RGB", (max(size[0], longest + 2 * EDGE_PX), size[1]), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    draw.text((EDGE_PX, EDGE_PX - 6), title, INK, _font(TITLE_SIZE))
-    _write(draw, (EDGE_PX, EDGE_PX + 1.2 * LINE_PX), LEGEND)
-    return sheet
-
-
 def _reach(drawn: Warp) -> float:
     """Return how far out the outlines and points of a warp go, relative to the image's border."""
     marks = torch.cat([drawn.outlines.flatten(), drawn.points.flatten()]).abs()
     return max([1.0, *marks[marks.isfinite()].tolist()])
-
-
-def _write(
-    draw: ImageDraw.ImageDraw,
-    place: tuple[float, float],
-    parts: Sequence[Words],
-    anchor: str = "la",
-) -> None:
-    """Write one line in several colours, from a place or centred on it (`ma`)."""
-    font = _font(TEXT_SIZE)
-    x, y = place
-    if anchor == "ma":
-        x -= sum(font.getlength(text) for text, _ in parts) / 2
-    for text, colour in parts:
-        draw.text((x, y), text, colour, font)
-        x += font.getlength(text)
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)

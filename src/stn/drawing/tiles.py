@@ -110,26 +110,20 @@ def table_of(tiles: Sequence[Sequence[Image.Image]], gap_px: int) -> Image.Image
 
 
 def _draw_outline(sheet: Image.Image, places: Tensor, thickness: int) -> None:
-    num_top = len(places) // 4
-    colours = [TOP_COLOUR] * num_top + [OUTLINE_COLOUR] * (len(places) - 1 - num_top)
-    draw = ImageDraw.Draw(sheet)
-    steps = zip(places[:-1], places[1:], colours, strict=True)
-    for start, end, colour in reversed(list(steps)):  # the top side last, over the others
-        if start.isfinite().all() and end.isfinite().all():
-            draw.line([*start.tolist(), *end.tolist()], fill=colour, width=thickness)
-            _dot(draw, start, thickness / 2 - 1, colour)  # joins the steps without a notch
+    draw, num_top = ImageDraw.Draw(sheet), len(places) // 4
+    is_there, points = places.isfinite().all(dim=1).tolist(), places.tolist()
+    for i in reversed(range(len(points) - 1)):  # the top side last, over the others
+        if is_there[i] and is_there[i + 1]:
+            colour = TOP_COLOUR if i < num_top else OUTLINE_COLOUR
+            draw.line([*points[i], *points[i + 1]], fill=colour, width=thickness)
+            draw.circle(points[i], thickness / 2 - 1, colour)  # joins steps without a notch
 
 
 def _draw_dots(sheet: Image.Image, places: Tensor, radius: float) -> None:
     draw = ImageDraw.Draw(sheet)
-    for place in places[places.isfinite().all(dim=1)]:
-        _dot(draw, place, radius * 1.35, PAPER)  # a rim, so that it shows on lines and strokes
-        _dot(draw, place, radius, OUTLINE_COLOUR)
-
-
-def _dot(draw: ImageDraw.ImageDraw, centre: Tensor, radius: float, colour: Colour) -> None:
-    x, y = centre.tolist()
-    draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=colour)
+    for place in places[places.isfinite().all(dim=1)].tolist():
+        draw.circle(place, radius * 1.35, PAPER)  # a rim, so that it shows on lines and strokes
+        draw.circle(place, radius, OUTLINE_COLOUR)
 
 
 def evenly(items: Sequence[Any], num: int) -> list[Any]:

@@ -14,9 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stn.fast.order import pooled_like, used_part
 from stn.fast.plain import plain_where_differentiated
-from stn.fast.pooling import Corners, pool, unpool, unpooled_like
+from stn.fast.pooling import Corners, pool, pooled_like, unpool, unpooled_like, used_part
 from stn.fast.toom_cook import algorithm
 
 

@@ -12,9 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn import grad
 
-from stn.fast.order import pooled_like, slices, used_part
 from stn.fast.plain import plain_where_differentiated
-from stn.fast.pooling import Corners, pool, unpool, unpooled_like
+from stn.fast.pooling import Corners, pool, pooled_like, unpool, unpooled_like, used_part
 
 # A slice's convolution outputs should fit the processor's cache together with its gradient.
 SLICE_FLOATS = 900_000
@@ -22,19 +21,17 @@ SLICE_FLOATS = 900_000
 FEW_CHANNELS = 8
 
 
-def _slices(x: Tensor, weight: Tensor) -> list[slice]:
+def slices(x: Tensor, weight: Tensor) -> list[slice]:
     """Cut the batch so that one slice's convolution output has about SLICE_FLOATS."""
     height, width = (side - weight.shape[-1] + 1 for side in x.shape[2:])
-    return slices(x.shape[0], height * width * weight.shape[0], SLICE_FLOATS)
+    num = max(1, len(x) * height * width * len(weight) // SLICE_FLOATS)
+    step = -(-len(x) // num)
+    return [slice(start, min(start + step, len(x))) for start in range(0, len(x), step)]
 
 
 def _used_part(x: Tensor, kernel_size: int) -> Tensor:
     """Part of x that pooling keeps something of, channels last in memory."""
     return used_part(x, kernel_size).to(memory_format=torch.channels_last)
-
-
-def _weight_gradient(gradient: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    return grad.conv2d_weight(x, list(weight.shape), gradient)
 
 
 def window_weight(weight: Tensor) -> Tensor:
@@ -103,7 +100,7 @@ class DirectConvMaxPool(torch.autograd.Function):
         used, out = _used_part(x, weight.shape[-1]), pooled_like(x, *weight.shape[::3])
         edges = [
             pool(Corners.of(F.conv2d(used[part], ordered, bias)), out[part])
-            for part in _slices(x, weight)
+            for part in slices(x, weight)
         ]
         ctx.save_for_backward(x, weight, bias, *edges)
         return out
@@ -119,11 +116,11 @@ class DirectConvMaxPool(torch.autograd.Function):
         grad_x = torch.zeros_like(x) if needs_x else None
         grad_weight = torch.zeros_like(ordered) if needs_weight else None
         buffer = unpooled_like(edges[0])
-        for part, edge in zip(_slices(x, weight), edges, strict=True):
+        for part, edge in zip(slices(x, weight), edges, strict=True):
             grad_y = buffer[: edge.shape[1]]
             unpool(gradient[part], edge, Corners.of(grad_y))
             if grad_weight is not None:
-                grad_weight += _weight_gradient(grad_y, used[part], ordered)
+                grad_weight += grad.conv2d_weight(used[part], list(ordered.shape), grad_y)
             if grad_x is not None:
                 grad_used = grad_x[part, :, : used.shape[2], : used.shape[3]]
                 grad_used.copy_(_input_gradient(grad_y, used[part], ordered))

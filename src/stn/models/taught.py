@@ -1,10 +1,8 @@
 """A CNN beside an ST-CNN, of whose warps its training images are made: the study `adversarial`."""
 
-from collections.abc import Callable
-
 from torch import Tensor, nn
 
-from stn.models.mnist import Cnn, Shape, StCnn
+from stn.models.mnist import Cnn, Localisation, Shape, StCnn
 from stn.transformers import Transform
 
 
@@ -24,7 +22,7 @@ class TaughtCnn(nn.Module):
         num_classes: int,
         width: int,
         transform: Transform,
-        localisation: Callable[[Shape, Transform], nn.Module],
+        localisation: Localisation,
     ) -> None:
         super().__init__()
         self.classifier = Cnn(in_shape, num_classes, width)

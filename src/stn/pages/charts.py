@@ -17,7 +17,7 @@ ORDER = ("validation", "training", "theta", "warp")  # of charts; all others com
 WORDS = {"val": "validation", "train": "training", "lr": "learning rate"}
 UNITS = {"percent": "%"}  # last words of names
 WARP_DIGITS = 6  # what is less is rounding, such as the bending of an affine warp
-KINDS = {  # of the numbers of a warp (`callbacks.telling`), by how they begin: chart and unit
+KINDS = {  # of a warp (`callbacks.warp_statistics`), by how the names begin: chart and unit
     "angle": ("angle", "degrees"),
     "scale": ("scale", "times the image"),
     "shift": ("shift", "half images"),

@@ -6,20 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from stn.files.atomic import write_atomically
 from stn.pages import charts
 from stn.pages.pictures import MAX_FRAMES, evenly
 from stn.pages.views import View
-from stn.results import figures
+from stn.results import wording
 from stn.results.comparison import Comparison
+from stn.results.render import environment
 from stn.results.study import Study
 
 MAX_BYTES = 15_000_000
-FILTERS = (figures.duration, figures.interval, figures.number, figures.paired, figures.signed,
-           figures.status)  # fmt: skip
+FILTERS = (wording.duration, wording.interval, wording.number, wording.paired, wording.signed,
+           wording.status)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -72,26 +72,19 @@ def to_html(
     sheets: Sequence[Sheet], problems: Mapping[str, str], sources: Sequence[str], num_others: int
 ) -> str:
     """Render the page. Its policy forbids every script but its own, and every address."""
-    environment = Environment(
-        loader=PackageLoader("stn.pages"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=True,
-    )
-    environment.filters |= {function.__name__: function for function in FILTERS}
-    environment.filters["marks_of"] = figures.marks
+    templates = environment("stn.pages", FILTERS, autoescape=True)
+    templates.filters["marks_of"] = wording.marks
     style, script = (
-        environment.loader.get_source(environment, name)[0]  # type: ignore[union-attr]
+        templates.loader.get_source(templates, name)[0]  # type: ignore[union-attr]
         for name in ("page.css", "page.js")
     )
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template("page.html.j2").render(
+    return templates.get_template("page.html.j2").render(
         sheets=sheets,
         problems=problems,
         sources=sources,
         num_others=num_others,
-        marks=figures.MARKS,
+        marks=wording.MARKS,
         axes=charts,
         style=Markup(style),
         script=Markup(script),

@@ -24,7 +24,7 @@ TRAINING = ("stn.running.preparing.prepare", "stn.running.cell.train_and_measure
 WATCHING = (
     *("stn.callbacks", "stn.drawing", "stn.files", "stn.results", "stn.sweeping"),
     *("stn.running.building", "stn.running.checkpoints", "stn.running.recording"),
-    "stn.running.hushed",
+    "stn.running.unwanted_warnings",
 )
 # What data modules do besides: where files come from, and what is shown and evaluated afterwards.
 BESIDES = ("prepare_data", "_how_to_provide", "places", "panel_batch", "count_images")

@@ -1,9 +1,10 @@
 """The identity of a cell: a readable name and a hash of all that changes its result."""
 
-from collections.abc import Mapping
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
-
-from stn.results.records import run_id
 
 # What changes no result, by its place in the configuration. All else does, and enters the hash.
 # What a network takes of transform, budgets and sizes stands, resolved, in `model.network`.
@@ -69,3 +70,32 @@ def decisive(config: Mapping[str, Any], place: str = "") -> dict[str, Any]:
         for key, value in config.items()
         if f"{place}{key}" not in HARMLESS and (f"{place}{key}", value) not in LATER.items()
     }
+
+
+def run_id(name_parts: Iterable[str], identity: Mapping[str, Any]) -> str:
+    """Name a run: readable parts, then ten digits of a hash of all that changes its result.
+
+    The order of keys does not matter, nor does the type of a whole number (1 or 1.0).
+
+    Raises:
+        ValueError: `identity` holds something that JSON cannot say, such as NaN or an object.
+    """
+    try:
+        canonical = json.dumps(
+            _canonical(identity), sort_keys=True, separators=(",", ":"), allow_nan=False
+        )
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the identity of a run must be plain JSON: {error}") from error
+    parts = [re.sub(r"[^A-Za-z0-9_.]+", "_", part) for part in name_parts]
+    return "-".join([*parts, hashlib.sha256(canonical.encode()).hexdigest()[:10]])
+
+
+def _canonical(value: Any) -> Any:
+    """Return the same value for values that mean the same."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {key: _canonical(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(item) for item in value]
+    return value

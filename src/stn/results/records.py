@@ -5,10 +5,7 @@ number, raises `RecordError`. Reading goes through the same checks, hence a dama
 and never becomes a wrong number.
 """
 
-import hashlib
 import json
-import re
-from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -207,35 +204,6 @@ def read_record_of(folder: Path) -> Record:
     if record.run_id != folder.name:
         raise RecordError(f"{folder / RESULT}: holds the record of another run, {record.run_id}")
     return record
-
-
-def run_id(name_parts: Iterable[str], identity: Mapping[str, Any]) -> str:
-    """Name a run: readable parts, then ten digits of a hash of all that changes its result.
-
-    The order of keys does not matter, nor does the type of a whole number (1 or 1.0).
-
-    Raises:
-        ValueError: `identity` holds something that JSON cannot say, such as NaN or an object.
-    """
-    try:
-        canonical = json.dumps(
-            _canonical(identity), sort_keys=True, separators=(",", ":"), allow_nan=False
-        )
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"the identity of a run must be plain JSON: {error}") from error
-    parts = [re.sub(r"[^A-Za-z0-9_.]+", "_", part) for part in name_parts]
-    return "-".join([*parts, hashlib.sha256(canonical.encode()).hexdigest()[:10]])
-
-
-def _canonical(value: Any) -> Any:
-    """Return the same value for values that mean the same."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, Mapping):
-        return {key: _canonical(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_canonical(item) for item in value]
-    return value
 
 
 def _parse(raw: bytes) -> dict[str, Any]:

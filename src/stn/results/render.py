@@ -1,7 +1,7 @@
 """Renders a comparison as Markdown, CSV and LaTeX: the same figures, byte for byte repeatable.
 
 Pure functions of a `Comparison`, and one that writes files. The layout is in `templates/`, the
-writing of one figure in `figures`.
+wording of one number in `wording`.
 """
 
 import csv
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from stn.files.atomic import write_atomically
-from stn.results import figures
+from stn.results import wording
 from stn.results.comparison import Cell, Comparison
 from stn.results.costs import commit, costs, cpu_s, hours_for
 from stn.results.study import Study
@@ -28,17 +28,17 @@ _TEX_DELIMITERS: dict[str, Any] = {
     "comment_end_string": "=))",
 }
 FILTERS = (
-    figures.duration,
-    figures.estimate,
-    figures.inside,
-    figures.latex_text,
-    figures.markdown_code,
-    figures.markdown_text,
-    figures.mean_and_sd,
-    figures.number,
-    figures.ours,
-    figures.paired,
-    figures.spread,
+    wording.duration,
+    wording.estimate,
+    wording.inside,
+    wording.latex_text,
+    wording.markdown_code,
+    wording.markdown_text,
+    wording.mean_and_sd,
+    wording.number,
+    wording.ours,
+    wording.paired,
+    wording.spread,
 )
 
 
@@ -119,7 +119,7 @@ def _csv_row(comparison: Comparison, cell: Cell) -> dict[str, str]:
         "baseline": cell.row.baseline or "",
         "metric": cell.metric.name,
         "status": cell.status,
-        "marks": " ".join(figures.marks(cell)),
+        "marks": " ".join(wording.marks(cell)),
         **{key: "" if value is None else f"{value:.10g}" for key, value in numbers.items()},
         "num_params": _joined(record.num_params for record in finished),
         "steps": _joined(record.steps for record in finished),
@@ -134,18 +134,25 @@ def _joined(values: Iterable[object]) -> str:
     return " ".join(dict.fromkeys(str(value) for value in values if value is not None))
 
 
-def _render(template: str, comparison: Comparison) -> str:
-    environment = Environment(
-        loader=PackageLoader("stn.results"),
+def environment(package: str, filters: Iterable[Callable], **settings: Any) -> Environment:
+    """Return what renders the templates of a package, with filters by their names."""
+    found = Environment(
+        loader=PackageLoader(package),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # neither output is HTML; names and messages pass through the filters
-        **(_TEX_DELIMITERS if template.endswith(".tex.j2") else {}),
+        **settings,
     )
-    environment.filters |= {function.__name__: function for function in FILTERS}
-    return environment.get_template(template).render(_view(comparison))
+    found.filters |= {function.__name__: function for function in filters}
+    return found
+
+
+def _render(template: str, comparison: Comparison) -> str:
+    # Neither output is HTML; names and messages pass through the filters.
+    settings = _TEX_DELIMITERS if template.endswith(".tex.j2") else {}
+    found = environment("stn.results", FILTERS, autoescape=False, **settings)
+    return found.get_template(template).render(_view(comparison))
 
 
 def _view(comparison: Comparison) -> Mapping[str, Any]:
@@ -154,10 +161,10 @@ def _view(comparison: Comparison) -> Mapping[str, Any]:
     samples = table.paper.samples if table.paper else None
     # What holds of all numbers is said once.
     common = [
-        name for name in figures.MARKS if filled and all(name in figures.marks(c) for c in filled)
+        name for name in wording.MARKS if filled and all(name in wording.marks(c) for c in filled)
     ]
-    marks = {id(c): [name for name in figures.marks(c) if name not in common] for c in cells}
-    used = [name for name in figures.MARKS if any(name in found for found in marks.values())]
+    marks = {id(c): [name for name in wording.marks(c) if name not in common] for c in cells}
+    used = [name for name in wording.MARKS if any(name in found for found in marks.values())]
     notes = [note for column in table.columns for note in table.notes(column)]
     letters = {note: chr(ord("a") + i) for i, note in enumerate(notes)}
     reached = [cell.reaches_paper for cell in cells if cell.reaches_paper is not None]
@@ -177,10 +184,10 @@ def _view(comparison: Comparison) -> Mapping[str, Any]:
         "table": table,
         "details": _details(comparison),
         "costs": costs(comparison.records),
-        "symbols": figures.MARKS,
+        "symbols": wording.MARKS,
         "marks_of": lambda cell: marks[id(cell)],
-        "legend": {name: figures.MARKS[name].text(comparison) for name in used},
-        "common": [figures.MARKS[name].text(comparison) for name in common],
+        "legend": {name: wording.MARKS[name].text(comparison) for name in used},
+        "common": [wording.MARKS[name].text(comparison) for name in common],
         "notes": letters,
         "letters_of": letters_of,
         "cells_of": lambda column: [cell for cell in cells if cell.column == column],
@@ -197,28 +204,28 @@ def _details(comparison: Comparison) -> list[Detail]:
     digits, samples = table.metric.digits, table.paper.samples if table.paper else None
 
     def of_runs(name: str, form: str = ",.0f") -> Callable[[Cell], str]:
-        return lambda cell: figures.spread([getattr(r, name) for r in cell.finished], form)
+        return lambda cell: wording.spread([getattr(r, name) for r in cell.finished], form)
 
     def paper_h(cell: Cell) -> str:
-        return figures.spread([hours_for(samples or 0, r) for r in cell.finished], ",.1f")
+        return wording.spread([hours_for(samples or 0, r) for r in cell.finished], ",.1f")
 
     found = [
-        Detail("paper", lambda cell: figures.number(cell.paper, table.metric.paper_digits)),
-        Detail("ours", lambda cell: figures.ours(cell) if cell.ours else figures.NONE),
+        Detail("paper", lambda cell: wording.number(cell.paper, table.metric.paper_digits)),
+        Detail("ours", lambda cell: wording.ours(cell) if cell.ours else wording.NONE),
         Detail("n", lambda cell: str(len(cell.finished))),
-        Detail("95 % interval", figures.interval, "l"),
-        Detail("ours − paper", lambda cell: figures.signed(cell.difference, digits)),
-        Detail("ours − baseline", figures.paired, "l"),
-        Detail("status", figures.status, "l"),
+        Detail("95 % interval", wording.interval, "l"),
+        Detail("ours − paper", lambda cell: wording.signed(cell.difference, digits)),
+        Detail("ours − baseline", wording.paired, "l"),
+        Detail("status", wording.status, "l"),
         Detail("parameters", of_runs("num_params"), in_latex=False),
         Detail("steps", of_runs("steps"), in_latex=False),
-        Detail("of the paper's samples", lambda cell: figures.share([cell.share]), in_latex=False),
+        Detail("of the paper's samples", lambda cell: wording.share([cell.share]), in_latex=False),
         Detail("ms/step", of_runs("step_ms", ",.1f"), in_latex=False),
-        Detail("time", figures.time_taken, in_latex=False),
+        Detail("time", wording.time_taken, in_latex=False),
         Detail("the paper's budget, h", paper_h, in_latex=False),
     ]
     if isinstance(table, Study) and table.outcomes:
-        went_wrong = Detail("went wrong", lambda cell: figures.outcomes(cell, table), "l")
+        went_wrong = Detail("went wrong", lambda cell: wording.outcomes(cell, table), "l")
         found.insert(3, went_wrong)
     unknown = set()
     if table.paper is None:

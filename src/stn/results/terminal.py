@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stn.results.comparison import Cell, Comparison
-from stn.results.figures import NONE, number
+from stn.results.wording import NONE, number
 
 SHORT = {
     "missing": ("·", "dim"),

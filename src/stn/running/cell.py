@@ -66,11 +66,11 @@ def run_cell(cell: Cell) -> Record:
             pass
         except RecordError as error:
             print(f"{error}: the cell is run again", file=sys.stderr)
-        return _run(cell)
+        return _train_and_record(cell)
 
 
-def _run(cell: Cell) -> Record:
-    """Run a cell and write its record; a cell that diverged or failed gets a record too."""
+def _train_and_record(cell: Cell) -> Record:
+    """Prepare, train, measure and record a cell; one that diverged or failed is recorded, too."""
     stopwatch, started_at = Stopwatch(code_id(cell.config)), datetime.now(UTC)
     write_atomically(cell.folder / CONFIG, OmegaConf.to_yaml(cell.config).encode())
     task, data = prepare(cell)  # what goes wrong before this line is no fault of the cell's

@@ -13,7 +13,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-import stn.running.hushed  # noqa: F401
+import stn.running.unwanted_warnings  # noqa: F401
 from stn.callbacks.metrics import MetricsFile
 from stn.callbacks.panels import Panels
 from stn.callbacks.progress import ProgressFile, Stopwatch

@@ -2,11 +2,17 @@
 
 Each is called with the task of a run, its data and, if it asks for one, a reference: the network of
 another row of the study. It returns one number, or None of a network without a transformer. All are
-of the first spatial transformer, which has to read the image itself.
+of the first spatial transformer, which has to read the image itself. What each says of itself:
+
+- `untrained`: whether it is of the network as training starts, and not as it ends;
+- `reference`: the row of the study whose network is the reference; None for no reference.
 """
 
 import math
-from typing import Any, Literal, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -22,37 +28,32 @@ BATCH = 250
 FAR = 10.0  # sample points further away count as this far: past a horizon they have no place
 
 
-class Measure(Protocol):
-    """One number of a network.
+class OfTransformer(ABC):
+    """A measure of the first transformer of a network; None of a network without one."""
 
-    Attributes:
-        untrained: whether it is of the network as training starts, and not as it ends.
-        reference: the row of the study whose network is the reference; None for no reference.
-    """
-
-    untrained: bool
-    reference: str | None
+    untrained: bool = False
+    reference: ClassVar[str | None] = None
 
     def __call__(self, task: Task, data: Any, reference: nn.Module | None) -> float | None:
         """Measure."""
+        transformer = first_transformer(task.network)
+        return None if transformer is None else self.of(transformer, task, data)
+
+    @abstractmethod
+    def of(self, transformer: SpatialTransformer, task: Task, data: Any) -> float:
+        """Measure a transformer of the task's network."""
 
 
-class Displacement:
+@dataclass
+class Displacement(OfTransformer):
     """Mean distance of the sampling grid from the regular one, in pixels of the test images."""
 
-    untrained, reference = False, None
-
-    def __init__(self, num_images: int) -> None:
-        self.num_images = num_images
+    num_images: int
 
     @torch.no_grad()
-    def __call__(self, task: Task, data: Any, reference: nn.Module | None) -> float | None:
-        """Measure."""
-        if (transformer := _transformer(task.network)) is None:
-            return None
+    def of(self, transformer: SpatialTransformer, task: Task, data: Any) -> float:  # noqa: D102
         moves = []
-        for numbers in data.order("test")[: self.num_images].split(BATCH):
-            U, _ = data.drawn("test", numbers)
+        for _, U, _ in batches(data, self.num_images):
             size = U.shape[2], U.shape[3]
             grid = transformer.transform.grid(transformer.theta(U), size).clamp(-FAR, FAR)
             px = torch.tensor([(size[1] - 1) / 2, (size[0] - 1) / 2])
@@ -60,7 +61,8 @@ class Displacement:
         return torch.cat(moves).mean().item()
 
 
-class ThetaGradient:
+@dataclass
+class ThetaGradient(OfTransformer):
     """How noisy the gradient of theta is, over batches of training images: a decimal logarithm.
 
     The gradient of a batch's loss by a shift of all its thetas, that is by the bias of the
@@ -73,17 +75,11 @@ class ThetaGradient:
         untrained: whether as training starts.
     """
 
-    reference = None
+    quantity: Literal["variance", "noise"]
+    num_batches: int
+    untrained: bool
 
-    def __init__(
-        self, quantity: Literal["variance", "noise"], num_batches: int, untrained: bool
-    ) -> None:
-        self.quantity, self.num_batches, self.untrained = quantity, num_batches, untrained
-
-    def __call__(self, task: Task, data: Any, reference: nn.Module | None) -> float | None:
-        """Measure."""
-        if (transformer := _transformer(task.network)) is None:
-            return None
+    def of(self, transformer: SpatialTransformer, task: Task, data: Any) -> float:  # noqa: D102
         thetas: list[Tensor] = []
         hook = transformer.localisation.register_forward_hook(lambda *told: thetas.append(told[2]))
         gradients = []
@@ -100,7 +96,8 @@ class ThetaGradient:
         return (variance.sum() / found.mean(dim=0).square().sum()).log10().item()
 
 
-class LearntPose:
+@dataclass
+class LearntPose(OfTransformer):
     """The angle at which rotated digits come out of the transformer, counter-clockwise, in degrees.
 
     Args:
@@ -109,19 +106,13 @@ class LearntPose:
         num_images: of the test set.
     """
 
-    untrained, reference = False, None
-
-    def __init__(self, quantity: Literal["mean", "spread"], num_images: int) -> None:
-        self.quantity, self.num_images = quantity, num_images
+    quantity: Literal["mean", "spread"]
+    num_images: int
 
     @torch.no_grad()
-    def __call__(self, task: Task, data: Any, reference: nn.Module | None) -> float | None:
-        """Measure."""
-        if (transformer := _transformer(task.network)) is None:
-            return None
+    def of(self, transformer: SpatialTransformer, task: Task, data: Any) -> float:  # noqa: D102
         angles = []
-        for numbers in data.order("test")[: self.num_images].split(BATCH):
-            U, _ = data.drawn("test", numbers)
+        for numbers, U, _ in batches(data, self.num_images):
             to_digit = data.distortion.grid(numbers, data.key("test"))  # (B, H, W, 2), affine
             from_left = (to_digit[:, 0, -1] - to_digit[:, 0, 0]) / 2
             from_top = (to_digit[:, -1, 0] - to_digit[:, 0, 0]) / 2
@@ -135,7 +126,8 @@ class LearntPose:
         return math.degrees((-2 * torch.hypot(x, y).log()).clamp(min=0).sqrt().item())
 
 
-class Consistency:
+@dataclass
+class Consistency(OfTransformer):
     """Root of the mean `consistency_residual` of test images that are turned.
 
     Args:
@@ -143,22 +135,18 @@ class Consistency:
         num_images: of the test set.
     """
 
-    untrained, reference = False, None
-
-    def __init__(self, max_deg: float, num_images: int) -> None:
-        self.max_deg, self.num_images = max_deg, num_images
+    max_deg: float
+    num_images: int
 
     @torch.no_grad()
-    def __call__(self, task: Task, data: Any, reference: nn.Module | None) -> float | None:
-        """Measure."""
-        if (transformer := _transformer(task.network)) is None:
-            return None
+    def of(self, transformer: SpatialTransformer, task: Task, data: Any) -> float:  # noqa: D102
         U, _ = data.drawn("test", numbers := data.order("test")[: self.num_images])
         (turns,) = uniform(stream(0, "turns"), numbers, 1).T
         angles = (2 * turns - 1) * math.radians(self.max_deg)
         return consistency_residual(transformer, U, angles).sqrt().item()
 
 
+@dataclass
 class PoseAttack:
     """Error in percent where each test image is shown in the worst pose that is found.
 
@@ -175,22 +163,16 @@ class PoseAttack:
         reference: the row with the transformer.
     """
 
-    untrained = False
-
-    def __init__(
-        self,
-        way: Literal["gradient", "random"],
-        num_poses: int,
-        quantile: float,
-        num_images: int,
-        reference: str,
-    ) -> None:
-        self.way, self.num_poses, self.quantile = way, num_poses, quantile
-        self.num_images, self.reference = num_images, reference
+    way: Literal["gradient", "random"]
+    num_poses: int
+    quantile: float
+    num_images: int
+    reference: str
+    untrained: ClassVar[bool] = False
 
     def __call__(self, task: Task, data: Any, reference: nn.Module | None) -> float | None:
         """Measure."""
-        transformer = None if reference is None else _transformer(reference)
+        transformer = None if reference is None else first_transformer(reference)
         if transformer is None:
             raise ValueError(f"{self.reference} has no transformer to find poses with")
         with torch.no_grad():
@@ -198,8 +180,7 @@ class PoseAttack:
             ends = torch.tensor([self.quantile, 1 - self.quantile])
             low, high = poses(transformer, U).quantile(ends, dim=0)
         wrong = []
-        for numbers in data.order("test")[: self.num_images].split(BATCH):
-            U, labels = data.drawn("test", numbers)
+        for numbers, U, labels in batches(data, self.num_images):
             with torch.no_grad():
                 found = poses(transformer, U)
                 failed = task.network(U).argmax(dim=1) != labels
@@ -220,5 +201,12 @@ class PoseAttack:
         return 100 * torch.cat(wrong).double().mean().item()
 
 
-def _transformer(network: nn.Module) -> SpatialTransformer | None:
+def first_transformer(network: nn.Module) -> SpatialTransformer | None:
+    """Return the first spatial transformer of a network; None if it has none."""
     return next((m for m in network.modules() if isinstance(m, SpatialTransformer)), None)
+
+
+def batches(data: Any, num_images: int) -> Iterator[tuple[Tensor, Tensor, Any]]:
+    """Yield the first images of the test set: numbers (B,), images U (B, C, H, W), and targets."""
+    for numbers in data.order("test")[:num_images].split(BATCH):
+        yield numbers, *data.drawn("test", numbers)

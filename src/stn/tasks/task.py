@@ -10,7 +10,7 @@ from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torchmetrics import Metric, SumMetric
+from torchmetrics import Metric, MetricCollection, SumMetric
 
 from stn.data.randomness import stream
 
@@ -64,7 +64,8 @@ class Task(pl.LightningModule):
         super().__init__()
         self.network = network
         self.loss = loss
-        self.evaluators = nn.ModuleDict(evaluators)
+        self.evaluators = MetricCollection(dict(evaluators), compute_groups=False)
+        self.names = list(evaluators)  # in their order, which a collection forgets
         self.build_optimizer = optimizer
         self.build_scheduler = scheduler
         self.localisation_lr_factor = localisation_lr_factor
@@ -97,19 +98,18 @@ class Task(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Start measuring anew."""
-        self._reset()
+        self.num_seen.reset()
+        self.evaluators.reset()
 
-    def on_test_epoch_start(self) -> None:
-        """Start measuring anew."""
-        self._reset()
+    on_test_epoch_start = on_validation_epoch_start
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measure on a batch."""
-        self._measure(batch)
+        U, targets = batch
+        self.num_seen.update(len(U))
+        self.evaluators.update(self.network(U), targets)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Measure on a batch."""
-        self._measure(batch)
+    test_step = validation_step
 
     def on_validation_epoch_end(self) -> None:
         """Keep and log what was measured on the validation set."""
@@ -141,27 +141,13 @@ class Task(pl.LightningModule):
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
 
-    def _reset(self) -> None:
-        self.num_seen.reset()
-        for evaluator in self._metrics().values():
-            evaluator.reset()
-
-    def _measure(self, batch: Batch) -> None:
-        U, targets = batch
-        outputs = self.network(U)
-        self.num_seen.update(len(U))
-        for evaluator in self._metrics().values():
-            evaluator.update(outputs, targets)
-
     def _conclude(self, split: str, published: bool = True) -> None:
+        computed = self.evaluators.compute()
         # On the processor, and no tensors: some devices know no float64.
-        found = {f"{split}_{name}": float(m.compute()) for name, m in self._metrics().items()}
+        found = {f"{split}_{name}": float(computed[name]) for name in self.names}
         self.measured |= found
         if published:
             self._publish(found)
-
-    def _metrics(self) -> dict[str, Metric]:
-        return dict(self.evaluators.items())  # type: ignore[arg-type]
 
     def _publish(self, metrics: dict[str, float]) -> None:
         """Give metrics to the loggers under the optimiser's step.

@@ -5,9 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from stn.results.comparison import Comparison
-from stn.results.table import parse_table
-from stn.running.examples import (
+from stn.inspecting.examples import (
     MAX_CLASSES,
     Networks,
     Rivals,
@@ -17,6 +15,8 @@ from stn.running.examples import (
     draw_examples,
     find_rivals,
 )
+from stn.results.comparison import Comparison
+from stn.results.table import parse_table
 from stn.transformers import ConvLocalisation, SpatialTransformer, Translation
 from tests.results.conftest import BIRDS, ROOT, comparison_of, synthetic_record
 

@@ -1,4 +1,4 @@
-"""How one figure of a table is written: the same words and digits in every format."""
+"""How the numbers of a table are written: the same words and digits in every format."""
 
 import re
 from collections.abc import Callable, Sequence

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from stn.callbacks.telling import COLLAPSES, collapses, gradient_norms, telling
+from stn.callbacks.warp_statistics import COLLAPSES, collapses, gradient_norms, telling
 from stn.transformers import Affine, Affine3d, Projective, ThinPlateSpline
 
 

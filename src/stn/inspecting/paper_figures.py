@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from stn.callbacks.panels import read_panel
 from stn.drawing.canvas import Canvas
-from stn.drawing.figures import FRAME_MS, LAST_MS, film, grid_sheet, module_sheet
 from stn.drawing.panels import aligned
+from stn.drawing.paper_figures import FRAME_MS, LAST_MS, film, grid_sheet, module_sheet
 from stn.drawing.warps import Warp, at_work, warp
 from stn.files.regular import regular
+from stn.inspecting.examples import spread
 from stn.results.records import Record, read_record_of
-from stn.running.examples import spread
 from stn.running.preparing import METRICS, build_data
 from stn.running.restoring import restore
 from stn.transformers import SpatialTransformer

@@ -1,7 +1,5 @@
 """A batch of warps in few numbers, the same for all families, and what is wrong with it."""
 
-from collections.abc import Iterable
-
 import torch
 from torch import Tensor, nn
 
@@ -41,6 +39,9 @@ def telling(transform: Transform, theta: Tensor) -> dict[str, Tensor]:
     A, shift = fit[:, :-1].mT, fit[:, -1]  # (B, axes, axes), (B, axes)
     factors = torch.linalg.svdvals(A)
     largest, smallest = factors[:, 0], factors[:, -1]
+    centres = grid  # of the cells
+    for dim in range(1, grid.ndim - 1):
+        centres = centres.unfold(dim, 2, 1).mean(dim=-1)
     folded = (torch.linalg.det(_first_derivatives(grid)) < 0).flatten(1).double().mean(1)
     return {
         "angle_deg": _angle(A).rad2deg(),
@@ -49,7 +50,7 @@ def telling(transform: Transform, theta: Tensor) -> dict[str, Tensor]:
         **{f"shift_{axis}": s for axis, s in zip("xyz", shift.unbind(1), strict=False)},
         "bending": _bending(grid),
         "folded": torch.minimum(folded, 1 - folded),
-        "outside": outside_fraction(_centres(grid)).double(),
+        "outside": outside_fraction(centres).double(),
     }
 
 
@@ -61,13 +62,6 @@ def _angle(A: Tensor) -> Tensor:
     right[:, -1] *= torch.linalg.det(left @ right).sign()[:, None]
     trace = (left @ right).diagonal(dim1=1, dim2=2).sum(1)
     return ((trace - 1) / 2).clamp(-1, 1).acos()
-
-
-def _centres(values: Tensor) -> Tensor:
-    """Means over the corners of each cell of a grid (B, ..., axes)."""
-    for dim in range(1, values.ndim - 1):
-        values = values.unfold(dim, 2, 1).mean(dim=-1)
-    return values
 
 
 def _first_derivatives(grid: Tensor) -> Tensor:
@@ -105,8 +99,4 @@ def gradient_norms(network: nn.Module) -> dict[str, float]:
         if parameter.grad is not None:
             part = "localisation" if "localisation" in name.split(".") else "classifier"
             norms.setdefault(f"gradient/{part}", []).append(parameter.grad.norm())
-    return {part: _norm(parts) for part, parts in norms.items()}
-
-
-def _norm(parts: Iterable[Tensor]) -> float:
-    return torch.stack([*parts]).norm().item()
+    return {part: torch.stack(parts).norm().item() for part, parts in norms.items()}

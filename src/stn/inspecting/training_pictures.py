@@ -13,8 +13,8 @@ from stn.drawing.panels import STAGES
 from stn.drawing.sheets import training_sheet
 from stn.drawing.tiles import evenly
 from stn.results.comparison import Comparison
-from stn.results.figures import number
 from stn.results.table import Column
+from stn.results.wording import number
 
 NUM_STEPS = 8
 

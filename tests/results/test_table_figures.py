@@ -1,6 +1,12 @@
 import pytest
 
-from stn.results.cost_figure import MIN_SHARE, draw_costs, minutes, shows_something
+from stn.results.table_figures import (
+    MIN_SHARE,
+    draw_aggregates,
+    draw_costs,
+    minutes,
+    shows_something,
+)
 from tests.results.conftest import changed, comparison_of
 
 
@@ -58,3 +64,20 @@ def test_the_note_is_inside_of_the_picture(table, table_records, columns):
     box, whole = figure._supxlabel.get_window_extent(), figure.bbox
     assert whole.x0 <= box.x0 < box.x1 <= whole.x1
     assert "150,000 steps of 256 samples" in " ".join(figure.get_supxlabel().split())
+
+
+def test_each_row_has_its_points_and_intervals(table, table_records):
+    comparison = comparison_of(table, table_records)
+    left, right = draw_aggregates(comparison).axes
+    labels = [label.get_text() for label in left.get_yticklabels()]
+    assert labels == [f"{a.row.label} against {a.baseline.label}" for a in comparison.aggregates]
+    for axes, name in ((left, "improvement"), (right, "relative")):
+        estimates = [getattr(a, name) for a in comparison.aggregates]
+        points = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o"]
+        spans = [tuple(line.get_xdata()) for line in axes.lines if line.get_linewidth() == 5]
+        assert points == [estimate.value for estimate in estimates]
+        assert spans == [estimate.interval for estimate in estimates]
+
+
+def test_nothing_to_draw_with_too_few_seeds(table, table_records):
+    assert draw_aggregates(comparison_of(table, table_records[:1])) is None

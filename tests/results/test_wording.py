@@ -1,6 +1,6 @@
 import pytest
 
-from stn.results.figures import (
+from stn.results.wording import (
     duration,
     interval,
     latex_text,

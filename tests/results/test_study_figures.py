@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from stn.results.studies_figure import draw_studies, relatives
 from stn.results.study import Study
+from stn.results.study_figures import draw_studies, relatives
 from stn.results.table import parse_table
 
 ROOT = Path(__file__).parents[2]

@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from stn.drawing.figures import _spread, film, grid_sheet, module_sheet
+from stn.drawing.paper_figures import _spread, film, grid_sheet, module_sheet
 from stn.drawing.tiles import BAD, GOOD
 from stn.drawing.warps import warp
 from stn.models.mnist import StFcn

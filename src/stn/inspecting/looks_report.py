@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from matplotlib.figure import Figure
 from scipy import stats
@@ -13,10 +12,10 @@ from torch import Tensor
 from stn.data.contract import Places
 from stn.data.randomness import stream
 from stn.drawing.crops import crop_sheet
-from stn.running.looks import Looks, look
+from stn.inspecting.looks import Looks, look
+from stn.inspecting.turns import mean, report_turns
 from stn.running.preparing import build_data, build_task
 from stn.running.restoring import restore
-from stn.running.turns import report_turns
 from stn.tasks.house_numbers import written
 
 
@@ -25,7 +24,7 @@ def report_looks(
 ) -> tuple[str, Figure]:
     """Say and draw where the transformers of a finished run look on the test images.
 
-    Of a run on volumes: how it turns them (`stn.running.turns`).
+    Of a run on volumes: how it turns them (`stn.inspecting.turns`).
 
     Returns:
         A page of Markdown, and a figure.
@@ -92,7 +91,7 @@ def _parts(before: Looks, after: Looks, places: Places) -> list[str]:
         for t in range(len(after.A)):
             cells.append(_change(held[0][t, seen, k], held[1][t, seen, k]))
             cells.append(_change(far[0][t, seen, k], far[1][t, seen, k]))
-        cells += [_mean(held[2][0, seen, k]), _mean(far[2][0, seen, k])]
+        cells += [mean(held[2][0, seen, k]), mean(far[2][0, seen, k])]
         lines.append(f"| {' | '.join(cells)} |")
     return [*lines, ""]
 
@@ -109,26 +108,16 @@ def _random_like(looks: Looks) -> Looks:
 
 
 def _change(before: Tensor, after: Tensor) -> str:
-    return f"{before.mean():.2f} → {_mean(after)}"
-
-
-def _mean(values: Tensor) -> str:
-    """Write a mean and its 95 % interval; of nothing, a dash."""
-    if len(values) < 2:
-        return "–"
-    error = stats.t.ppf(0.975, len(values) - 1) * float(values.std()) / np.sqrt(len(values))
-    return f"{values.mean():.2f} ± {error:.2f}"
+    return f"{before.mean():.2f} → {mean(after)}"
 
 
 def _sheet(looks: Looks, data: Any, num_images: int) -> Figure:
-    """Draw some test images with what is read, and what is answered."""
+    """Draw some test images with what is read, what is right, what is answered, and how surely."""
     numbers = data.order("test")[:: max(1, len(data.order("test")) // num_images)][:num_images]
     U, targets = data.drawn("test", numbers)
     answers = looks.outputs[numbers].softmax(dim=-1).max(dim=-1)
-    titles = map(_answer, targets, answers.indices, answers.values)
-    return crop_sheet(U, looks.A[:, numbers], [*titles])
-
-
-def _answer(target: Tensor, answer: Tensor, confidence: Tensor) -> str:
-    """Write what is right, what was answered, and how sure the network is."""
-    return f"{written(target)}: {written(answer)}, {100 * confidence.prod():.0f} %"
+    titles = [
+        f"{written(target)}: {written(answer)}, {100 * chances.prod():.0f} %"
+        for target, answer, chances in zip(targets, answers.indices, answers.values, strict=True)
+    ]
+    return crop_sheet(U, looks.A[:, numbers], titles)

@@ -1,4 +1,4 @@
-"""What is measured against what it cost: what each recipe buys, row by row, beside the paper."""
+"""Figures of a table: what is measured against what it cost, and rows against their baselines."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,7 @@ from matplotlib.ticker import LogLocator
 from stn.results.comparison import Cell, Comparison
 from stn.results.costs import core_s
 from stn.results.records import Record
+from stn.results.statistics import Estimate
 from stn.results.table import Column, Table
 
 MIN_SHARE = 1e-3  # of the paper's samples: what trained on less, such as `smoke`, shows nothing
@@ -120,3 +121,33 @@ def _draw_column(
             axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.set_major_formatter("{x:g}")
             axis.set_minor_formatter("")
+
+
+def draw_aggregates(comparison: Comparison) -> Figure | None:
+    """Draw both numbers of every aggregate, a line each; None where there is none."""
+    aggregates, metric = comparison.aggregates, comparison.table.metric
+    if not aggregates:
+        return None
+    figure = Figure(figsize=(9, 1.3 + 0.38 * len(aggregates)), layout="constrained", dpi=110)
+    left, right = figure.subplots(1, 2, sharey=True)
+    labels = [f"{a.row.label} against {a.baseline.label}" for a in aggregates]
+    left.set_yticks(range(len(labels)), labels)
+    left.invert_yaxis()
+    _draw_estimates(left, [a.improvement for a in aggregates], 0.5, "probability of improvement")
+    left.set_xlim(-0.02, 1.02)
+    relative = f"{metric.label} / baseline's, interquartile mean"
+    _draw_estimates(right, [a.relative for a in aggregates], 1.0, relative)
+    columns = dict.fromkeys(key for a in aggregates for key in a.columns)
+    figure.suptitle(
+        f"{comparison.table.title}, {comparison.recipe}: over {', '.join(columns)}", fontsize=10
+    )
+    return figure
+
+
+def _draw_estimates(axes: Axes, estimates: list[Estimate], no_effect: float, label: str) -> None:
+    axes.axvline(no_effect, color="grey", linestyle=":")
+    for line, estimate in enumerate(estimates):
+        axes.plot(estimate.interval, [line, line], color=COLOURS[0], linewidth=5, alpha=0.35)
+        axes.plot(estimate.value, line, "o", color=COLOURS[0])
+    axes.set_xlabel(label)
+    axes.grid(axis="x", alpha=0.25)

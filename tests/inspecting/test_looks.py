@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from stn.running.looks import Looks, look
+from stn.inspecting.looks import Looks, look
 from stn.transformers import Affine, Attention, ConvLocalisation, SpatialTransformer
 from stn.transformers import ThinPlateSpline as Spline
 

@@ -1,7 +1,7 @@
 """How the transformer of a network turns volumes: can their projections be read? (Appendix A.3)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -56,11 +56,14 @@ def turns(V: Tensor, A: Tensor, solids: Solids) -> Turns:
         [to_body[:, :2, :2], to_body[:, :2, 2:3] * middle[:, 2:] + to_body[:, :2, 3:]], 2
     )
     seen = sample(solids.digits, affine_grid(flat, (V.shape[3], V.shape[4])))
+    turn, is_mirrored = torch.atan2(b - c, a + d), a * d - b * c < 0
+    views = V.sum(dim=2).flatten(1), seen.flatten(1)
+    shown, known = (view - view.mean(dim=1, keepdim=True) for view in views)
     return Turns(
         torch.rad2deg(tilt),
-        torch.rad2deg(torch.atan2(b - c, a + d)),
-        a * d - b * c < 0,
-        _correlation(V.sum(dim=2).flatten(1), seen.flatten(1)),
+        torch.rad2deg(turn),
+        is_mirrored,
+        (shown * known).sum(dim=1) / (shown.norm(dim=1) * known.norm(dim=1)).clamp(min=1e-12),
     )
 
 
@@ -99,13 +102,13 @@ def report_turns(run_id: str, network: nn.Module, data: Any, num: int) -> tuple[
         "",
         "| | as given | behind the transformer |",
         "|-|-|-|",
-        _row("angle between the line of sight and the digit's axis", "°", _mean, before, after,
+        _row("angle between the line of sight and the digit's axis", "°", mean, before, after,
              lambda t: t.tilt_deg),
-        _row("agreement of the projection with the upright digit", "", _mean, before, after,
+        _row("agreement of the projection with the upright digit", "", mean, before, after,
              lambda t: t.agreement),
         _row("turn in the image: spread about the mean pose", "°", _spread, before, after,
              lambda t: t.turn_deg[~t.is_mirrored]),
-        _row("seen from behind", " %", _mean, before, after, lambda t: 100.0 * t.is_mirrored),
+        _row("seen from behind", " %", mean, before, after, lambda t: 100.0 * t.is_mirrored),
     ]  # fmt: skip
     return "\n".join(lines) + "\n", _draw(network, data, num)
 
@@ -121,7 +124,10 @@ def _row(
     return f"| {name} | {words(part(before))}{unit} | {words(part(after))}{unit} |"
 
 
-def _mean(values: Tensor) -> str:
+def mean(values: Tensor) -> str:
+    """Write a mean and its 95 % interval; of nothing, a dash."""
+    if len(values) < 2:
+        return "–"
     error = stats.t.ppf(0.975, len(values) - 1) * float(values.std()) / len(values) ** 0.5
     return f"{values.mean():.2f} ± {error:.2f}"
 
@@ -142,15 +148,8 @@ def _warped(network: nn.Module, U: Tensor) -> tuple[Tensor, Tensor]:
     return transformer.warp(U, theta), found[0][0].transform.matrix(theta)
 
 
-def _correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Correlation of the rows of a and b (B, N): 0 where one is constant."""
-    a, b = (x - x.mean(dim=1, keepdim=True) for x in (a, b))
-    return (a * b).sum(dim=1) / (a.norm(dim=1) * b.norm(dim=1)).clamp(min=1e-12)
-
-
 def _joined(parts: list[Turns]) -> Turns:
-    names = ("tilt_deg", "turn_deg", "is_mirrored", "agreement")
-    return Turns(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
+    return Turns(*(torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Turns)))
 
 
 @torch.no_grad()

@@ -15,9 +15,9 @@ from stn.drawing.canvas import Canvas
 from stn.drawing.sheets import ExampleRow, alignment_sheet, class_means, example_sheet
 from stn.drawing.warps import Warp, at_work, warp
 from stn.results.comparison import Comparison
-from stn.results.figures import number
 from stn.results.records import Record
 from stn.results.table import Column, Metric, Row
+from stn.results.wording import number
 from stn.running.preparing import build_data
 from stn.running.restoring import restore
 

@@ -1,4 +1,4 @@
-"""What Lightning advises and warns of, and is not true of cells; importing this keeps it quiet."""
+"""Importing this silences what Lightning advises and warns of, and is not true of cells."""
 
 import logging
 import warnings

@@ -8,8 +8,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from stn.callbacks.panels import TOLD
 from stn.drawing.panels import STAGES
+from stn.inspecting.training_pictures import NUM_STEPS, _rows, draw_training
 from stn.results.table import parse_table
-from stn.running.training_pictures import NUM_STEPS, _rows, draw_training
 from tests.results.conftest import BIRDS, comparison_of, synthetic_record
 
 TILE = 12

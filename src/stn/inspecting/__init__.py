@@ -1,0 +1,1 @@
+"""What finished runs show: pictures, where transformers look, and measures inside of networks."""
