@@ -17,6 +17,7 @@ from stn.running.preparing import Cell
 from stn.running.restoring import evaluate
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
+RESULTS = WEIGHTS.with_name("results")
 PUBLISHED = sorted(path.parent for path in WEIGHTS.glob("*/result.json"))
 MOST_MB = 6
 
@@ -46,6 +47,13 @@ def test_each_loads_as_a_run_does(folder: Path) -> None:
     assert all(p.dtype == torch.float32 for p in network.parameters())
 
 
+@pytest.mark.parametrize("folder", PUBLISHED, ids=lambda path: path.name)
+def test_each_is_the_run_that_the_table_shows(folder: Path) -> None:
+    record = read_record(folder / "result.json")
+    (shown,) = RESULTS.glob(f"*/*/{folder.name}.json")
+    assert record.metrics == read_record(shown).metrics
+
+
 @pytest.mark.parametrize("is_rough", [False, True])
 def test_weights_are_halved_where_the_error_stays(
     make_cell: Callable[..., Cell],
@@ -71,4 +79,5 @@ def test_weights_are_halved_where_the_error_stays(
     kinds = {weight.dtype for weight in load(published / "weights.pt").values()}
     assert kinds == {torch.float32 if is_rough else torch.float16}
     assert all(now == recorded for now, recorded in evaluate(published, mnist_dir).values())
+    assert (published / "metrics.csv").read_bytes() == (cell.folder / "metrics.csv").read_bytes()
     assert str(tmp_path) not in (published / "config.yaml").read_text()

@@ -2,13 +2,15 @@
 
     python weights/publish.py runs/cnn-mnist_r-quick-s0-c6e2adf4e7 ...
 
-Each becomes a folder here that loads as any run does, `stn.load("weights/<run_id>")`. Weights are
-rounded to half precision where the network's test error stays what the record says, exactly; where
-an image changes its class, they are kept as they are.
+Each becomes a folder here that loads as any run does, `stn.load("weights/<run_id>")`, with the
+metrics that were logged, whose curves the page of all runs shows. Weights are rounded to half
+precision where the network's test error stays what the record says, exactly; where an image changes
+its class, they are kept as they are.
 """
 
 import argparse
 import hashlib
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from stn.configuration import folder
 from stn.results.records import RESULT, read_record, write_record
 from stn.running.cell import CONFIG, WEIGHTS
 from stn.running.checkpoints import load, save
+from stn.running.preparing import METRICS
 from stn.running.restoring import evaluate
 
 HERE = Path(__file__).parent
@@ -36,6 +39,8 @@ def main() -> None:
         config = {**record.config, **FOLDERS}
         out = HERE / record.run_id
         out.mkdir(exist_ok=True)
+        if (run / METRICS).is_file():
+            shutil.copyfile(run / METRICS, out / METRICS)
         OmegaConf.save(OmegaConf.create(config), out / CONFIG)
         weights: dict[str, Any] = load(run / WEIGHTS)
         half = {name: value.half() for name, value in weights.items()}

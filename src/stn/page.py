@@ -9,7 +9,8 @@ left. The page is one file and needs no network. A table of which there is no ru
 import stn.extra  # noqa: F401  # isort: skip
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from stn.files.scrubbing import scrub
 from stn.pages.pictures import Images, Run
 from stn.pages.views import views
 from stn.pages.writing import Sheet, write_page
-from stn.report import filled
+from stn.report import composed, filled
 from stn.results.collect import Collection, collect
 from stn.results.comparison import Comparison
 from stn.results.study import BUDGET, Study
@@ -71,22 +72,24 @@ def comparisons(cfg: DictConfig, found: Collection) -> Iterator[Comparison]:
         HydraException: there is no such table, or the configuration does not take an override.
         ValueError: a table is not as it should be.
     """
+    known: dict[tuple[str, ...], DictConfig] = {}  # tables share cells
+
+    def once(overrides: Sequence[str]) -> DictConfig:
+        if (key := tuple(overrides)) not in known:
+            known[key] = composed(overrides)
+        return known[key]
+
     for table in tables(cfg):
         data = {part.overrides.get("data") for part in (*table.columns, *table.rows)}
         recipes = cfg.recipes or sorted({r.recipe for r in found.records if r.data in data})
         if isinstance(table, Study) and not cfg.recipes:
             recipes = [BUDGET]
-        some = False
+        some = []
         for recipe in recipes:
-            try:
-                comparison = filled(cfg, table, found, recipe)
-            except (MissingConfigException, NoRecipeError):  # that of a record, and none here
-                continue
-            if comparison.records:
-                some = True
-                yield comparison
-        if not some:
-            yield filled(cfg, table, found, (cfg.recipes or [BUDGET])[0])
+            with suppress(MissingConfigException, NoRecipeError):  # that of a record, and none here
+                some.append(filled(cfg, table, found, recipe, once))
+        some = [comparison for comparison in some if comparison.records]
+        yield from some or [filled(cfg, table, found, (cfg.recipes or [BUDGET])[0], once)]
 
 
 def tables(cfg: DictConfig) -> Iterator[Table]:

@@ -16,6 +16,7 @@ of other recipes than `quick`, `<out>/study_<name>_<recipe>.md`.
 import stn.extra  # noqa: F401  # isort: skip
 
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -68,12 +69,34 @@ def chosen_recipe() -> str:
     return str(HydraConfig.get().runtime.choices["recipe"])
 
 
-def filled(cfg: DictConfig, table: Table, found: Collection, recipe: str) -> Comparison:
-    """Fill a table with the records found: of its seeds, and of all others that records have."""
-    seeds = sorted({*range(table.seeds), *(record.seed for record in found.records)})
+def composed(overrides: Sequence[str]) -> DictConfig:
+    """Compose the configuration of a cell, which takes a tenth of a second."""
+    return compose("train", [*overrides])
+
+
+def filled(
+    cfg: DictConfig,
+    table: Table,
+    found: Collection,
+    recipe: str,
+    composed: Callable[[Sequence[str]], DictConfig] = composed,
+) -> Comparison:
+    """Fill a table with the records found, of whatever seeds they are."""
+    records = [record for record in found.records if record.recipe == recipe]
+
+    def may_have_one(overrides: Mapping[str, Any]) -> bool:
+        """Tell so by the names of network and data, as far as they are those of files here.
+
+        Overrides are tried on all cells, for a mistake in them to be said.
+        """
+        named = {key: overrides[key] for key in ("model", "data") if key in overrides}
+        known = {k: v for k, v in named.items() if (CONF / k / f"{v}.yaml").is_file()}
+        return len(chosen) > 1 or any(known.items() <= vars(r).items() for r in records)
+
+    seeds = sorted({record.seed for record in records})
     chosen = [f"recipe={recipe}", *cfg.overrides]
     chosen += [o for o in HydraConfig.get().overrides.task if o.lstrip("+~").startswith("recipe.")]
-    runs = plan(table, chosen, lambda overrides: compose("train", [*overrides]), seeds)
+    runs = plan(table, chosen, composed, seeds, may_have_one)
     return compare(table, recipe, runs, found.records)
 
 

@@ -167,6 +167,12 @@ def test_the_same_images_over_time_stand_in_one_table_and_nothing_in_the_home(
     pictures = {hashlib.sha256(content).hexdigest() for content in contents}
     assert {row[stage]["sha256"] for row in rows for stage in STAGES} <= pictures
     assert not [p for p in (tmp_path / "home").rglob("*") if "artifacts" in p.parts]
+    names = {name for row in history(next(cell.folder.glob("wandb/*/*.wandb"))) for name in row}
+    for warp in ("warp", "warp_2"):
+        for number in ("angle_deg", "scale", "shear", "shift_x", "bending", "outside"):
+            assert f"{warp}/{number}" in names
+            assert any(name.startswith(f"histogram/{warp}/{number}") for name in names)
+    assert not [name for name in names if name.startswith("theta")]  # 64 charts that nobody reads
     assert "WANDB_DATA_DIR" not in os.environ
 
 

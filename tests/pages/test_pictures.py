@@ -69,12 +69,12 @@ def test_best_and_worst_images_and_what_is_taken_for_what() -> None:
     baseline = torch.tensor([[0.95, 0.03, 0.02], [0.9, 0.05, 0.05], [0.5, 0.3, 0.2], [0.4, 0.6, 0]])
     found = images(chances, labels, baseline)
     assert [picture.caption for picture in found.improved] == [
-        "#2 is 2: found by 80 %, CNN 20 %",
-        "#1 is 1: found by 20 %, CNN 5 %",
+        "#2 is 2: 80 % sure of it, CNN 20 %",
+        "#1 is 1: 20 % sure of it, CNN 5 %",
     ]
     assert [picture.caption for picture in found.worst][:2] == [
-        "#3 is 0: taken for 1 by 60 %",
-        "#1 is 1: taken for 0 by 70 %",
+        "#3 is 0: taken for 1, 60 % sure",
+        "#1 is 1: taken for 0, 70 % sure",
     ]
     assert found.confusion == ((1, 1, 0), (1, 0, 0), (0, 0, 1))
     assert (found.num, found.baseline, found.classes) == (4, "CNN", ("0", "1", "2"))
@@ -87,7 +87,7 @@ def test_a_house_number_is_found_by_all_its_digits_together() -> None:
     chances = torch.zeros(2, 3, 11).scatter(2, labels[..., None], 1.0)
     chances[0, 1, 2], chances[0, 1, 7] = 0.25, 0.75
     found = images(chances, labels)
-    assert found.worst[0].caption == "#0 is 12: taken for 17 by 75 %"
+    assert found.worst[0].caption == "#0 is 12: taken for 17, 75 % sure"
     assert found.mistakes == (("2", "7", 1),)
     assert (found.classes[10], found.confusion[10][10]) == ("none", 3)
 

@@ -1,4 +1,5 @@
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from stn.results.identity import cell_id
 from stn.results.table import PlannedRun, Table, parse_table
@@ -54,6 +55,20 @@ def test_rows_with_the_papers_number_only_are_not_run() -> None:
     found = runs_of(parse_table("birds", BIRDS))
     assert [run.row for run in found] == ["cnn", "st"]
     assert found[1].overrides == ("data=mnist_r", "model=st_cnn", "transform=translation", "seed=0")
+
+
+def test_a_cell_that_nobody_asks_for_is_not_composed() -> None:
+    table = parse_table("table1", TABLE1)
+    composed: list[list[str]] = []
+
+    def note(overrides: Sequence[str]) -> DictConfig:
+        composed.append(list(overrides))
+        return compose("train", [*overrides])
+
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        runs = plan(table, ["recipe=smoke"], note, [0], lambda chosen: chosen["model"] == "cnn")
+    assert {run.row for run in runs} == {"cnn"}
+    assert len(composed) == len(runs) == len(table.columns)
 
 
 def test_a_study_shares_its_runs_with_the_table() -> None:

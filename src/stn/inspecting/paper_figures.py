@@ -158,4 +158,5 @@ def training(folder: Path) -> bytes:
 def _label(record: Record) -> str:
     """Name a network and its transform, as tables do."""
     config: Any = record.config
-    return f"{config['model']['label']} {record.transform or ''}".rstrip()
+    transform = "TPS" if record.transform == "tps" else record.transform or ""
+    return f"{config['model']['label']} {transform}".rstrip()

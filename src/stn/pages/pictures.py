@@ -196,11 +196,11 @@ def _images(
         gains = (ours - theirs).sort(descending=True, stable=True)
         improved = pictures(
             gains.indices[:NUM_SHOWN][gains.values[:NUM_SHOWN] > 0],
-            lambda i: f"found by {_percent(ours[i])}, {name} {_percent(theirs[i])}",
+            lambda i: f"{_percent(ours[i])} sure of it, {name} {_percent(theirs[i])}",
         )
     worst = pictures(
         ours.argsort(stable=True)[:NUM_SHOWN],
-        lambda i: f"taken for {written(answers[i])} by {_percent(chances[i].prod())}",
+        lambda i: f"taken for {written(answers[i])}, {_percent(chances[i].prod())} sure",
     )
     counts = torch.zeros(len(classes), len(classes), dtype=torch.int64)
     counts.index_put_((labels.flatten(), answers.flatten()), torch.tensor(1), accumulate=True)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -19,6 +19,7 @@ def plan(
     overrides: Sequence[str],
     compose: Callable[[Sequence[str]], DictConfig],
     seeds: Iterable[int] | None = None,
+    asks_for: Callable[[Mapping[str, Any]], bool] = lambda _: True,
 ) -> list[PlannedRun]:
     """Return the runs that a table asks for, in the order of their seeds, the cheapest first.
 
@@ -27,6 +28,7 @@ def plan(
         overrides: further ones of Hydra, for all cells, such as the recipe.
         compose: makes the configuration of `conf/train.yaml` with overrides, not resolved.
         seeds: by default 0 to the table's number less one.
+        asks_for: tells by a cell's overrides whether it is wanted; composing the others takes time.
 
     Raises:
         ValueError: an override is one that the table has itself.
@@ -46,8 +48,10 @@ def plan(
         for row in table.rows:
             if not row.overrides:  # the paper's number only
                 continue
-            chosen = (of_recipe | column.overrides | row.overrides).items()
-            of_cell = [*overrides, *(f"{key}={written(value)}" for key, value in chosen)]
+            chosen = of_recipe | column.overrides | row.overrides
+            if not asks_for(chosen):
+                continue
+            of_cell = [*overrides, *(f"{key}={written(value)}" for key, value in chosen.items())]
             config = compose(of_cell)  # once a cell: seeds differ in what comes from `seed` alone
             for seed in seeds:
                 config.seed = seed
