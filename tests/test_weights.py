@@ -50,8 +50,9 @@ def test_each_loads_as_a_run_does(folder: Path) -> None:
 @pytest.mark.parametrize("folder", PUBLISHED, ids=lambda path: path.name)
 def test_each_is_the_run_that_the_table_shows(folder: Path) -> None:
     record = read_record(folder / "result.json")
-    (shown,) = RESULTS.glob(f"*/*/{folder.name}.json")
-    assert record.metrics == read_record(shown).metrics
+    shown = [read_record(path).metrics for path in RESULTS.glob(f"*/*/{folder.name}.json")]
+    assert shown
+    assert all(record.metrics.items() <= metrics.items() for metrics in shown)  # studies have more
 
 
 @pytest.mark.parametrize("is_rough", [False, True])
