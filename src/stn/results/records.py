@@ -69,7 +69,7 @@ class Record(Checked):
         num_images: images of each split, as `CellData.count_images` counts them; None if not told.
         samples: training samples seen, repetitions counted.
         step_ms: mean time of a training step.
-        wall_s: time from start to finish of the run.
+        wall_s: time from start to finish of the run, once its data are there.
         cpu_s: processor time of its process in that time; a loaded machine stretches it less.
         config: the resolved configuration.
         code: hash of the source that decides a result (`code.code_id`); None if not told, or
@@ -77,7 +77,8 @@ class Record(Checked):
         weights_sha256: of the file with the weights that the run ended with; None if not told.
         git_dirty: files differed from the commit `git_sha`.
         command: reproduces the run.
-        started_at, finished_at: ISO 8601, UTC.
+        started_at, finished_at: ISO 8601, UTC, of the machine's clock when the run, or its last
+            resumption, began; the end is so much later as it took. They decide nothing.
         message: why the run failed or diverged.
 
     Raises:

@@ -19,6 +19,7 @@ from stn.callbacks.metrics import MetricsFile
 from stn.callbacks.progress import Stopwatch
 from stn.files.atomic import remove_parts, write_atomically
 from stn.files.locks import held
+from stn.files.plain_yaml import read_yaml
 from stn.files.regular import regular
 from stn.models.matching import num_parameters
 from stn.results import provenance
@@ -29,6 +30,7 @@ from stn.running.preparing import (
     METRICS,
     Cell,
     TrainerError,
+    build_data,
     build_trainer,
     prepare,
 )
@@ -71,8 +73,10 @@ def run_cell(cell: Cell) -> Record:
 
 def _run(cell: Cell) -> Record:
     """Run a cell and write its record; a cell that diverged or failed gets a record too."""
-    stopwatch, started_at = Stopwatch(code_id(cell.config)), datetime.now(UTC)
     write_atomically(cell.folder / CONFIG, OmegaConf.to_yaml(cell.config).encode())
+    read_yaml(cell.folder / CONFIG)  # what evaluation would refuse is refused by now
+    build_data(cell).prepare_data()  # a download is no part of the run's time
+    stopwatch, started_at = Stopwatch(code_id(cell.config)), datetime.now(UTC)
     task, data = prepare(cell)  # what goes wrong before this line is no fault of the cell's
     pass_over_strangers(cell.folder, task.state_dict())
     record = partial(
