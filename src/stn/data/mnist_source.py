@@ -19,7 +19,7 @@ from torch import Tensor
 from stn.data.idx import parse_idx
 from stn.files.archives import socket_timeout
 from stn.files.atomic import write_atomically
-from stn.files.verified import MAX_BYTES, DataError, read_verified
+from stn.files.verified import DataError, read_verified
 
 # md5 of the unpacked files.
 CHECKSUMS = {
@@ -143,11 +143,8 @@ def _take_out(archive: tarfile.TarFile, member: str, path: Path) -> None:
         stream = None
     if stream is None:
         raise DataError(f"the archive has no file {member}")
-    with stream:
-        content = stream.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise DataError(f"{member} in the archive has more than {MAX_BYTES:,} bytes")
-    path.write_bytes(content)
+    with stream, path.open("wb") as target:
+        shutil.copyfileobj(stream, target)
 
 
 def _missing(folder: Path) -> list[str]:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from stn.files.regular import regular
 
-
 MAX_BYTES = 2**27  # of a file, unpacked; MNIST's largest has 47 MB
 
 

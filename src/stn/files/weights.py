@@ -16,7 +16,6 @@ from stn.files.atomic import write_atomically
 from stn.files.regular import regular
 from stn.files.verified import DataError
 
-
 MAX_BYTES = 2**30  # of a file of weights; the largest here has 30 MB
 
 

@@ -245,7 +245,7 @@ def weights_of_run(folder: Path, wanted: dict[str, Tensor]) -> dict[str, Tensor]
         record = json.loads(regular(folder / "result.json").read_text())
         status, data, size = record["status"], record["data"], record["config"]["data"]
         image = [size["channels"], *size["image_size"], size["num_classes"]]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"encoder_run: {folder} is not a finished run: {error!r}") from error
     if status != "finished":
         raise ValueError(f"encoder_run: {folder} is {status}, not finished")

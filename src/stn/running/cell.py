@@ -24,7 +24,14 @@ from stn.files.regular import regular
 from stn.models.matching import num_parameters
 from stn.results import provenance
 from stn.results.code import code_id
-from stn.results.records import RESULT, Record, RecordError, read_record_of, write_record
+from stn.results.records import (
+    RESULT,
+    NewerRecordError,
+    Record,
+    RecordError,
+    read_record_of,
+    write_record,
+)
 from stn.running.checkpoints import last_good, pass_over_strangers, save
 from stn.running.preparing import (
     METRICS,
@@ -52,6 +59,7 @@ def run_cell(cell: Cell) -> Record:
         CellBusyError: another process is running this cell.
         DivergedError, NonFiniteThetaError: training diverged; the record says so.
         TrainerError: a device is not there.
+        NewerRecordError: a newer version of this package has run it.
         ValueError: a number of the configuration cannot be.
     """
     check(cell.config)
@@ -66,6 +74,8 @@ def run_cell(cell: Cell) -> Record:
                 return record
         except FileNotFoundError:
             pass
+        except NewerRecordError:
+            raise
         except RecordError as error:
             print(f"{error}: the cell is run again", file=sys.stderr)
         return _run(cell)
