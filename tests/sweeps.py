@@ -18,11 +18,15 @@ TINY = [*SMOKE, f"{DIGITS}.RandomDigits", "recipe.batch_size=5500", "model=fcn"]
 FEW = [*SMOKE, f"{DIGITS}.FewRandomDigits", "recipe.batch_size=64"]
 
 
-def start(runs_dir: Path, *overrides: str, cells: Sequence[str] = TINY) -> subprocess.Popen[str]:
-    """Starts a sweep in a process group of its own."""
+def start(
+    runs_dir: Path, *overrides: str, cells: Sequence[str] = TINY, signalled: str = ""
+) -> subprocess.Popen[str]:
+    """Starts a sweep in a process group of its own; `signalled`: see `tests/signalling`."""
     environment = os.environ | {
         "STN_RUNS_DIR": str(runs_dir),
-        "PYTHONPATH": str(ROOT / "src"),
+        "STN_REPORTS_DIR": str(runs_dir.with_name(f"{runs_dir.name} reports")),
+        "TEST_SIGNAL": signalled,
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests/signalling")]),
         "OMP_NUM_THREADS": "1",
         "COLUMNS": "200",
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",

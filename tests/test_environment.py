@@ -234,6 +234,46 @@ class TestSetup:
         assert not (checkout / ".venv").exists()
 
 
+LOGS = """#!/bin/sh
+for argument in "$0" "$@"; do printf '<%s>' "$argument" >> "$LOG"; done
+echo >> "$LOG"
+case "$(basename "$0") $1" in "apt-get download") touch "a b.deb";; esac
+"""
+
+
+@needs_make
+@pytest.mark.parametrize("target", sorted({*TARGETS, "reproduce-table1", "study-priors"}))
+def test_every_target_gives_the_same_commands_where_paths_have_spaces(
+    tmp_path: Path, target: str
+) -> None:
+    """With stubs for Python, apt-get and dpkg, which write down their arguments one by one."""
+    said = []
+    for name in ("plain", "it has spaces"):
+        folder = tmp_path / name
+        checkout, log = folder / "checkout", folder / "log"
+        (checkout / ".venv/bin").mkdir(parents=True)
+        for part in ("Makefile", "pyproject.toml", "constraints.txt", "conf"):
+            (checkout / part).symlink_to(ROOT / part)
+        for part in ("src", "tests", "benchmarks"):
+            (checkout / part).mkdir()
+        for stub in (checkout / ".venv/bin/python", folder / "apt-get", folder / "dpkg"):
+            stub.write_text(LOGS)
+            stub.chmod(0o755)
+        environment = {f"STN_{of}_DIR": str(folder / of) for of in ("DATA", "RUNS", "REPORTS")}
+        environment |= {"PATH": f"{folder}:{os.environ['PATH']}", "LOG": str(log)}
+        python = f"PYTHON={checkout}/.venv/bin/python"
+        done = make(target, python, cwd=checkout, **environment)
+        assert done.returncode == 0, done.stderr
+        logged = log.read_text() if log.exists() else ""
+        said.append((logged + done.stdout).replace(str(folder), ""))
+    assert said[0] == said[1]
+    if target not in ("help", "clean"):
+        assert (
+            "/.venv/bin/python><-m>" in said[0].replace("<.venv", "</.venv")
+            or "/apt-get><download>" in said[0]
+        )
+
+
 # Written so that this file does not find itself.
 HOSTS = r"(?:pypi|pythonhosted|anaconda|debian|download\.pytorch)\.org|npmjs\.|lecun\.com"
 MACHINE_PATHS = r"(?<![\w.~-])/(?:root|home|Users|work|tmp)/\w"

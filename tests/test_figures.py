@@ -62,15 +62,21 @@ def test_every_figure_of_runs(
 @pytest.mark.parametrize(
     ("overrides", "answer"),
     [
-        ((), "which? Say figure=1, 3 or training"),
-        (("figure=1",), "and run=runs/<run_id>"),
-        (("figure=2", "run=nowhere"), "there is no figure 2"),
+        ((), "which figure? Say figure=1, 3 or training which run? Say run=runs/<run_id>"),
+        (("figure=1",), "which run? Say run=runs/<run_id>"),
+        (("figure=2", "run=nowhere"), "figure: Input should be '1', '3' or 'training', found 2"),
         (("figure=1", "run=[a,b]"), "figure=3 takes several"),
-        (("figure=3", "run=[]"), "run: one folder"),
+        (("figure=3", "run=[]"), "run: List should have at least 1 item"),
         (("figure=1", "run=nowhere"), "nowhere is not a finished run"),
         (("figure=training", "run=nowhere"), "FileNotFoundError"),
-        (("figure=1", "run=nowhere", "num_images=0"), "num_images must be a whole number from 1"),
-        (("figure=3", "run=nowhere", "image=-1"), "image must be a whole number from 0 up"),
+        (
+            ("figure=1", "run=nowhere", "num_images=0"),
+            "num_images: Input should be greater than or equal to 1, found 0",
+        ),
+        (
+            ("figure=3", "run=nowhere", "image=-1"),
+            "image: Input should be greater than or equal to 0, found -1",
+        ),
     ],
 )
 def test_what_cannot_be_drawn_is_said(

@@ -15,6 +15,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
@@ -76,8 +77,13 @@ class ResumableSweeper(Sweeper):
         return products
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
+        from stn.entry import said
+
         loader = self.hydra_context.config_loader
-        config = loader.load_sweep_config(self.config, list(overrides))
+        try:
+            config = loader.load_sweep_config(self.config, list(overrides))
+        except HydraException as error:
+            raise ValueError(said(error)) from error
         return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
     def _launch(self, jobs: Sequence[Sequence[str]]) -> tuple[list[Any], Exception | None]:

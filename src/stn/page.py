@@ -14,13 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import hydra
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
-from stn.configuration import CONF, show_what_can_be_shown
+from stn.configuration import show_what_can_be_shown
+from stn.entry import command, said
 from stn.files.scrubbing import scrub
 from stn.pages.pictures import Images, Run
 from stn.pages.views import views
@@ -30,42 +30,43 @@ from stn.results.collect import Collection, collect
 from stn.results.comparison import Comparison
 from stn.results.study import BUDGET, Study
 from stn.results.table import Table, parse_table
-from stn.running.settings import NoRecipeError
+from stn.running.settings import NoRecipeError, PageSettings, settings_of
 from stn.sweeping.sweep import KINDS
 
 
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="page")
+@command("page")
 def main(cfg: DictConfig) -> None:
     """Write the page, and say what is on it."""
     show_what_can_be_shown()
-    sources = [Path(source) for source in cfg.sources]
-    found = [collect(source) for source in sources]
-    by_id = {r.run_id: r for one in reversed(found) for r in one.records}
-    problems = {str(path): why for one in found for path, why in one.problems.items()}
-    everything = Collection(tuple(by_id[run] for run in sorted(by_id)), {})
     seen: dict[Run, Images | str] = {}
     try:
+        told = settings_of(cfg, PageSettings)
+        sources = [Path(source) for source in told.sources]
+        found = [collect(source) for source in sources]
+        by_id = {r.run_id: r for one in reversed(found) for r in one.records}
+        problems = {str(path): why for one in found for path, why in one.problems.items()}
+        everything = Collection(tuple(by_id[run] for run in sorted(by_id)), {})
         sheets = [
-            Sheet(c, views(c, sources, cfg.data_dir, tuple(cfg.packages), cfg.images, seen))
-            for c in comparisons(cfg, everything)
+            Sheet(c, views(c, sources, told.data_dir, told.packages, told.images, seen))
+            for c in comparisons(told, everything)
         ]
         shown = {r.run_id for sheet in sheets for r in sheet.comparison.records}
         write_page(
-            Path(cfg.out),
+            Path(told.out),
             sheets,
             scrub(problems),
             scrub([str(source) for source in sources]),
             len(by_id.keys() - shown),
         )
     except (HydraException, OSError, ValueError) as error:
-        sys.exit(str(error))
-    size = Path(cfg.out).stat().st_size / 1e6
-    print(f"wrote {cfg.out}: {len(shown)} of {len(by_id)} records, {size:.1f} MB")
+        sys.exit(said(error))
+    size = Path(told.out).stat().st_size / 1e6
+    print(f"wrote {told.out}: {len(shown)} of {len(by_id)} records, {size:.1f} MB")
     for path, why in problems.items():
         print(f"cannot use {path}: {why}")
 
 
-def comparisons(cfg: DictConfig, found: Collection) -> Iterator[Comparison]:
+def comparisons(told: PageSettings, found: Collection) -> Iterator[Comparison]:
     """Yield each table of each recipe that has a run in it; without any, of one recipe.
 
     Raises:
@@ -79,26 +80,27 @@ def comparisons(cfg: DictConfig, found: Collection) -> Iterator[Comparison]:
             known[key] = composed(overrides)
         return known[key]
 
-    for table in tables(cfg):
+    for table in tables(told):
         data = {part.overrides.get("data") for part in (*table.columns, *table.rows)}
-        recipes = cfg.recipes or sorted({r.recipe for r in found.records if r.data in data})
-        if isinstance(table, Study) and not cfg.recipes:
+        recipes = told.recipes or sorted({r.recipe for r in found.records if r.data in data})
+        if isinstance(table, Study) and not told.recipes:
             recipes = [BUDGET]
         some = []
         for recipe in recipes:
             with suppress(MissingConfigException, NoRecipeError):  # that of a record, and none here
-                some.append(filled(cfg, table, found, recipe, once))
+                some.append(filled(told.overrides, table, found, recipe, once))
         some = [comparison for comparison in some if comparison.records]
-        yield from some or [filled(cfg, table, found, (cfg.recipes or [BUDGET])[0], once)]
+        recipe = (told.recipes or [BUDGET])[0]
+        yield from some or [filled(told.overrides, table, found, recipe, once)]
 
 
-def tables(cfg: DictConfig) -> Iterator[Table]:
+def tables(told: PageSettings) -> Iterator[Table]:
     """Yield the tables that were asked for; else the paper's, those of its appendix, all others."""
     loader = GlobalHydra.instance().config_loader()
     known = {name: group for group in KINDS for name in loader.get_group_options(group)}
     place = {name: (group == "study", not name.startswith("table"), name)
              for name, group in known.items()}  # fmt: skip
-    for name in cfg.tables or sorted(known, key=lambda name: place[name]):
+    for name in told.tables or sorted(known, key=lambda name: place[name]):
         group = known.get(name, "table")
         content: Any = OmegaConf.to_container(compose("report", [f"{group}={name}"])[group])
         yield parse_table(name, content, KINDS[group])

@@ -14,52 +14,53 @@ import stn.extra  # noqa: F401  # isort: skip
 import sys
 from pathlib import Path
 
-import hydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
-from stn.configuration import CONF, show_what_can_be_shown
+from stn.configuration import show_what_can_be_shown
 from stn.drawing.canvas import Canvas
+from stn.entry import command, said
 from stn.files.figures import write_figure
 from stn.inspecting.examples import Rivals, draw_alignment, draw_examples, find_rivals, load
 from stn.inspecting.training_pictures import draw_training
 from stn.report import chosen_recipe, filled, table_of
 from stn.results.collect import collect
+from stn.running.settings import PicturesSettings, settings_of
 
 
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="pictures")
+@command("pictures")
 def main(cfg: DictConfig) -> None:
     """Draw what there is to draw, and say what there is not."""
     show_what_can_be_shown()
     try:
-        problems = draw_table(cfg)
-    except (HydraException, ValueError) as error:
-        sys.exit(str(error))
+        problems = draw_table(settings_of(cfg, PicturesSettings))
+    except (HydraException, OSError, ValueError) as error:
+        sys.exit(said(error))
     sys.exit("\n".join(problems) or None)
 
 
-def draw_table(cfg: DictConfig) -> list[str]:
+def draw_table(told: PicturesSettings) -> list[str]:
     """Write the pictures of each column that has them; return what went wrong.
 
     Raises:
-        ValueError: the table has no such baseline, or the number of images cannot be.
+        ValueError: the table has no such baseline.
     """
-    table, problems = table_of(cfg), []
+    table, problems = table_of(told), []
     known = list(dict.fromkeys(row.baseline for row in table.rows if row.baseline))
-    if cfg.baseline is not None and cfg.baseline not in known:
-        raise ValueError(f"unknown baseline {cfg.baseline}; valid are {', '.join(known)}")
-    if type(cfg.num_images) is not int or cfg.num_images < 1:
-        raise ValueError(f"num_images must be a whole number from 1 up, not {cfg.num_images}")
-    comparison = filled(cfg, table, collect(cfg.source), chosen_recipe())
+    if told.baseline is not None and told.baseline not in known:
+        raise ValueError(f"unknown baseline {told.baseline}; valid are {', '.join(known)}")
+    comparison = filled(told.overrides, table, collect(told.source), chosen_recipe())
     if not known:
         for column in table.columns:
-            training = draw_training(comparison, column, Path(cfg.source))
+            training = draw_training(comparison, column, Path(told.source))
             if training is None:
-                print(f"no picture of {column.key}: needs a transformer's run in {cfg.source}")
+                print(f"no picture of {column.key}: needs a transformer's run in {told.source}")
             else:
-                _write(training, cfg, f"{table.file_name(comparison.recipe)}_{column.key}_training")
+                _write(
+                    training, told, f"{table.file_name(comparison.recipe)}_{column.key}_training"
+                )
         return []
-    for baseline in known if cfg.baseline is None else [cfg.baseline]:
+    for baseline in known if told.baseline is None else [told.baseline]:
         missing = []
         for column in table.columns:
             rivals = find_rivals(comparison, column, baseline)
@@ -68,36 +69,36 @@ def draw_table(cfg: DictConfig) -> list[str]:
                 continue
             name = f"{table.file_name(comparison.recipe)}_{column.key}_{baseline}"
             try:
-                _draw(cfg, rivals, f"{table.title}, {column.key} ({column.label})", name)
+                _draw(told, rivals, f"{table.title}, {column.key} ({column.label})", name)
             except (OSError, ValueError) as error:
                 problems.append(f"no picture of {column.key}: {type(error).__name__}: {error}")
         if missing:
             print(
                 f"no picture of {', '.join(missing)}: needs finished runs of one seed of {baseline}"
-                f" and of a row compared with it, of recipe {comparison.recipe}, in {cfg.source}"
+                f" and of a row compared with it, of recipe {comparison.recipe}, in {told.source}"
             )
     return problems
 
 
-def _draw(cfg: DictConfig, rivals: Rivals, title: str, name: str) -> None:
+def _draw(told: PicturesSettings, rivals: Rivals, title: str, name: str) -> None:
     """Write the pictures of a column and a baseline, and say what there is none of."""
-    networks = load(rivals, Path(cfg.source), cfg.data_dir, tuple(cfg.packages))
+    networks = load(rivals, Path(told.source), told.data_dir, told.packages)
     if networks.labels.ndim > 1 or networks.labels.is_floating_point():
         what = "do not have one class each; for one run there is python -m stn.looks"
         print(f"no picture of {rivals.column.key}: its images {what}")
         return
-    examples = draw_examples(rivals, networks, title, cfg.num_images)
+    examples = draw_examples(rivals, networks, title, told.num_images)
     alignment = draw_alignment(rivals, networks, title)
     if examples is None:
         row = rivals.baseline[0].label
         print(f"no image of {rivals.column.key} is wrong by {row} and right by a transformer's")
     for picture, ending in ((examples, ""), (alignment, "_alignment")):
         if picture is not None:
-            _write(picture, cfg, f"{name}{ending}")
+            _write(picture, told, f"{name}{ending}")
 
 
-def _write(picture: Canvas, cfg: DictConfig, name: str) -> None:
-    for path in write_figure(picture.figure, Path(cfg.out) / name):
+def _write(picture: Canvas, told: PicturesSettings, name: str) -> None:
+    for path in write_figure(picture.figure, Path(told.out) / name):
         print(f"wrote {path}")
 
 

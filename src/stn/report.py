@@ -21,47 +21,49 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import hydra
 from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 
 from stn.configuration import CONF, show_what_can_be_shown
+from stn.entry import command, said
 from stn.results.collect import Collection, collect, export
 from stn.results.comparison import Comparison, compare
 from stn.results.render import write_reports
 from stn.results.study import Study
 from stn.results.table import Table, parse_table
 from stn.results.terminal import summary, to_terminal
-from stn.running.settings import NoRecipeError
+from stn.running.settings import NoRecipeError, OfTable, ReportSettings, settings_of
 from stn.sweeping.planning import plan
 
 
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="report")
+@command("report")
 def main(cfg: DictConfig) -> None:
     """Render the table that `cfg` names, and say what is missing."""
     show_what_can_be_shown()
     try:
-        table = table_of(cfg)
-        if unknown := sorted({*(cfg.costs or ())} - {column.key for column in table.columns}):
+        told = settings_of(cfg, ReportSettings)
+        table = table_of(told)
+        if unknown := sorted({*(told.costs or ())} - {column.key for column in table.columns}):
             raise ValueError(f"costs: the table has no column {', '.join(unknown)}")
-        report(cfg, table, Console(highlight=False, soft_wrap=True))
+        report(told, table, Console(highlight=False, soft_wrap=True))
     except (HydraException, OSError, ValueError) as error:
-        sys.exit(str(error))
+        sys.exit(said(error))
 
 
-def table_of(cfg: DictConfig) -> Table:
+def table_of(told: OfTable) -> Table:
     """Return the study or else the table that a command was asked for, called as its file.
 
     Raises:
         ValueError: it is not as it should be.
     """
     choices = HydraConfig.get().runtime.choices
-    group, kind = ("table", Table) if choices["study"] is None else ("study", Study)
-    content: Any = OmegaConf.to_container(cfg[group])
-    return parse_table(choices[group], content, kind)
+    if told.study is not None:
+        return parse_table(choices["study"], told.study, Study)
+    assert told.table is not None
+    return parse_table(choices["table"], told.table, Table)
 
 
 def chosen_recipe() -> str:
@@ -75,32 +77,32 @@ def composed(overrides: Sequence[str]) -> DictConfig:
 
 
 def filled(
-    cfg: DictConfig,
+    overrides: Sequence[str],
     table: Table,
     found: Collection,
     recipe: str,
     composed: Callable[[Sequence[str]], DictConfig] = composed,
 ) -> Comparison:
-    """Fill a table with the records found, of whatever seeds they are."""
+    """Fill a table, run with these overrides, with the records found, of whatever seeds."""
     records = [record for record in found.records if record.recipe == recipe]
 
-    def may_have_one(overrides: Mapping[str, Any]) -> bool:
+    def may_have_one(own: Mapping[str, Any]) -> bool:
         """Tell so by the names of network and data, as far as they are those of files here.
 
         Overrides are tried on all cells, for a mistake in them to be said.
         """
-        named = {key: overrides[key] for key in ("model", "data") if key in overrides}
+        named = {key: own[key] for key in ("model", "data") if key in own}
         known = {k: v for k, v in named.items() if (CONF / k / f"{v}.yaml").is_file()}
         return len(chosen) > 1 or any(known.items() <= vars(r).items() for r in records)
 
     seeds = sorted({record.seed for record in records})
-    chosen = [f"recipe={recipe}", *cfg.overrides]
+    chosen = [f"recipe={recipe}", *overrides]
     chosen += [o for o in HydraConfig.get().overrides.task if o.lstrip("+~").startswith("recipe.")]
     runs = plan(table, chosen, composed, seeds, may_have_one)
     return compare(table, recipe, runs, found.records)
 
 
-def report(cfg: DictConfig, table: Table, console: Console) -> None:
+def report(told: ReportSettings, table: Table, console: Console) -> None:
     """Render a table, and say on the terminal what is in it and what is not.
 
     Raises:
@@ -108,22 +110,22 @@ def report(cfg: DictConfig, table: Table, console: Console) -> None:
         OSError: a file cannot be written.
         ValueError: an override is the table's own.
     """
-    found = collect(cfg.source)
-    comparison = filled(cfg, table, found, chosen_recipe())
-    paths = write_reports(comparison, Path(cfg.out))  # before a terminal that may fail
+    found = collect(told.source)
+    comparison = filled(told.overrides, table, found, chosen_recipe())
+    paths = write_reports(comparison, Path(told.out))  # before a terminal that may fail
     console.print(to_terminal(comparison))
     console.print(summary(comparison))
-    for line in notices(comparison, found, cfg.source):
+    for line in notices(comparison, found, told.source):
         console.print(line, markup=False)
     if not paths:
-        kept = f"{cfg.out}/{table.file_name(comparison.recipe)}.*"
+        kept = f"{told.out}/{table.file_name(comparison.recipe)}.*"
         console.print(f"left as they are: {kept}, for there is no run to write", markup=False)
-    paths += write_pictures(cfg, comparison, found)
+    paths += write_pictures(told, comparison, found)
     for path in paths:
         console.print(f"wrote {path}", markup=False)
-    if cfg.export is not None:
-        paths = export(comparison.records, cfg.export)
-        console.print(f"copied {len(paths)} records to {cfg.export}", markup=False)
+    if told.export is not None:
+        paths = export(comparison.records, told.export)
+        console.print(f"copied {len(paths)} records to {told.export}", markup=False)
 
 
 def notices(comparison: Comparison, found: Collection, source: str) -> list[str]:
@@ -137,7 +139,7 @@ def notices(comparison: Comparison, found: Collection, source: str) -> list[str]
     return lines
 
 
-def write_pictures(cfg: DictConfig, comparison: Comparison, found: Collection) -> list[Path]:
+def write_pictures(told: ReportSettings, comparison: Comparison, found: Collection) -> list[Path]:
     """Draw costs and baselines; return the paths of what there was to draw.
 
     Of costs, all recipes in the source are drawn, unless they are no recipes here.
@@ -149,20 +151,20 @@ def write_pictures(cfg: DictConfig, comparison: Comparison, found: Collection) -
     table, figures = comparison.table, {}
     if isinstance(table, Study):
         figures[f"{table.file_name(comparison.recipe)}.png"] = draw_study(comparison)
-    columns = [c.key for c in table.columns] if cfg.costs is None else [*cfg.costs]
+    columns = [c.key for c in table.columns] if told.costs is None else [*told.costs]
     recipes = {record.recipe for record in found.records if shows_something(record, table)}
     if columns and recipes:
         comparisons = {comparison.recipe: comparison}
         for recipe in recipes - comparisons.keys():
             with suppress(MissingConfigException, NoRecipeError):
-                comparisons[recipe] = filled(cfg, table, found, recipe)
+                comparisons[recipe] = filled(told.overrides, table, found, recipe)
         of_recipes = [comparisons[recipe] for recipe in sorted(comparisons)]
         figures[f"{table.page}_costs.png"] = draw_costs(of_recipes, columns)
         figures[f"{table.file_name(comparison.recipe)}_baselines.png"] = draw_aggregates(comparison)
     paths = []
     for name, figure in figures.items():
         if figure is not None:
-            paths.append(Path(cfg.out) / name)
+            paths.append(Path(told.out) / name)
             figure.savefig(paths[-1])
     return paths
 

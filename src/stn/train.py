@@ -12,13 +12,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from stn.configuration import CONF, show_what_can_be_shown
+from stn.configuration import show_what_can_be_shown
+from stn.entry import command, said
 from stn.files.locks import BUSY, CellBusyError
 from stn.results.identity import cell_id
 from stn.results.table import PlannedRun
@@ -31,7 +31,7 @@ from stn.sweeping.run import INTERRUPTED
 from stn.sweeping.show import SweepDisplay
 
 
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
+@command("train")
 def main(cfg: DictConfig) -> float | str | None:
     """Run the cell that `cfg` describes; return its metric on the validation set, or BUSY."""
     show_what_can_be_shown()
@@ -44,7 +44,7 @@ def main(cfg: DictConfig) -> float | str | None:
         command = f"python -m stn.train {shlex.join(job.overrides.task)}"
         cell = Cell(config, cell_id(config), command, (*config["packages"],))
     except ValueError as error:
-        sys.exit(f"ValueError: {error}")
+        sys.exit(f"ValueError: {said(error)}")
     if is_sweep:
         try:
             return _run(cell)

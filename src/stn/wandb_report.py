@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import hydra
 import wandb
 from hydra import compose
 from omegaconf import DictConfig, OmegaConf
@@ -17,7 +16,9 @@ from wandb_workspaces.reports import v2 as wr
 from stn.callbacks.wandb import STEP, group_of, logged_in
 from stn.callbacks.warp_statistics import telling
 from stn.configuration import CONF
+from stn.entry import command, said
 from stn.results.table import Column, Table, parse_table
+from stn.running.settings import WandbReportSettings, settings_of
 from stn.transformers import Affine
 
 OFFLINE = (
@@ -26,9 +27,15 @@ OFFLINE = (
 )
 
 
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="wandb_report")
+@command("wandb_report")
 def main(cfg: DictConfig) -> None:
     """Build the report in the project that runs are logged to, and say where it is."""
+    try:
+        told = settings_of(cfg, WandbReportSettings)
+        if not told.logger.loggers:
+            raise ValueError(f"logger: {told.logger.name} sends nothing to Weights & Biases")
+    except ValueError as error:
+        sys.exit(said(error))
     if not logged_in():
         sys.exit(OFFLINE)
     try:
@@ -36,9 +43,9 @@ def main(cfg: DictConfig) -> None:
         composed = {name: compose("train", [f"+table={name}"]).table for name in names}
         content: dict[str, Any] = {n: OmegaConf.to_container(composed[n]) for n in names}
         tables: list[Table] = [parse_table(name, content[name]) for name in names]
-        project, entity = cfg.logger.loggers[0].project, cfg.logger.loggers[0].entity
-        entity = entity or wandb.Api().default_entity
-        report_on(tables, str(cfg.recipe), project, str(entity)).save()
+        of_runs = told.logger.loggers[0]
+        entity = of_runs["entity"] or wandb.Api().default_entity
+        report_on(tables, told.recipe, str(of_runs["project"]), str(entity)).save()
     except (OSError, ValueError, wandb.Error) as error:
         sys.exit(f"no report was built: {type(error).__name__}: {error}")
 

@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from stn.callbacks.metrics import MetricsFile
 
 
@@ -32,3 +34,19 @@ def test_a_run_from_the_start_begins_the_file_anew(tmp_path: Path) -> None:
     logged(tmp_path / "metrics.csv", 0, 1, 2)
     logged(tmp_path / "metrics.csv", 0)
     assert len((tmp_path / "metrics.csv").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"step,metric,value\n1,loss",
+        b"step,metric,value\n1,loss,x",
+        b"a\n\xff",
+        b"step,metric,value\n1," + b"x" * 200_000 + b",1",
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "metrics.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=r"metrics\.csv is damaged"):
+        MetricsFile(tmp_path / "metrics.csv").rows()

@@ -1,8 +1,13 @@
+import io
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytorch_lightning as pl
 import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import nn
 
 from stn.callbacks.panels import Panels, read_panel, written_answers
@@ -53,6 +58,47 @@ def test_pictures_before_during_and_after_training(
         counts, edges = histograms["warp/scale"]
         assert sum(counts) == 64  # a batch
         assert len(edges) == len(counts) + 1
+
+
+def told(**content: Any) -> bytes:
+    """A picture of 20 x 10 pixels that tells this."""
+    info, file = PngInfo(), io.BytesIO()
+    info.add_text("told", json.dumps(content), zip=True)
+    Image.new("RGB", (20, 10)).save(file, "PNG", pnginfo=info)
+    return file.getvalue()
+
+
+def row(*box: int) -> dict[str, Any]:
+    return {"image": 0, "transformer": 1, "warp": 0.5, "boxes": {"input": box}}
+
+
+def test_a_picture_tells_what_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "step_000001.png"
+    path.write_bytes(told(rows=[row(0, 0, 20, 10)]))
+    picture, rows, histograms = read_panel(path)
+    assert (picture.size, rows[0]["warp"], histograms) == ((20, 10), 0.5, {})
+    path.write_bytes(told())
+    assert read_panel(path)[1] == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"GIF89a",
+        told(rows=[row(0, 0, 20, 10)])[:60],
+        told(rows=[row(0, 0, 10**9, 10)]),
+        told(rows=[row(5, 0, 5, 10)]),
+        told(rows=[{"image": 0}]),
+        told(rows=3),
+        # 10^10 pixels, in its header alone
+        told()[:16] + (10**5).to_bytes(4, "big") * 2 + told()[24:],
+    ],
+)
+def test_a_damaged_picture_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "step_000001.png").write_bytes(content)
+    with pytest.raises((OSError, ValueError), match=r"step_000001\.png"):
+        read_panel(tmp_path / "step_000001.png")
 
 
 def several_digits(seen: torch.Tensor) -> torch.Tensor:

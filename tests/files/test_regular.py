@@ -13,6 +13,7 @@ import stn
 from stn.data.digit_struct import read_digit_struct
 from stn.data.image_files import opened
 from stn.files.atomic import append
+from stn.files.plain_yaml import read_yaml
 from stn.files.regular import regular
 from stn.files.verified import read_verified
 from stn.results.records import read_record
@@ -61,6 +62,7 @@ def test_files_and_nothing_pass(tmp_path: Path) -> None:
         lambda path: read_record(path),
         lambda path: load(path),
         lambda path: read_digit_struct(path),
+        lambda path: read_yaml(path),
         lambda path: read_verified(path, "0" * 32),
         lambda path: append(path, "more"),
         lambda path: opened(path, "PNG").__enter__(),

@@ -3,6 +3,7 @@ import hashlib
 
 import pytest
 
+from stn.files import verified
 from stn.files.verified import DataError, read_verified
 
 CONTENT = bytes(range(256)) * 40
@@ -48,3 +49,13 @@ def test_damage_is_named_with_both_checksums_and_left_alone(tmp_path, name, stor
     assert "found" in message
     assert message.count("md5") == 2
     assert path.read_bytes() == stored
+
+
+def test_what_unpacks_without_end_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(verified, "MAX_BYTES", 1000)
+    path = tmp_path / "packed.gz"
+    path.write_bytes(gzip.compress(bytes(1000)))
+    assert read_verified(path, hashlib.md5(bytes(1000)).hexdigest()) == bytes(1000)
+    path.write_bytes(gzip.compress(bytes(1001)))
+    with pytest.raises(DataError, match=r"packed\.gz.*does not unpack \(more than 1,000 bytes\)"):
+        read_verified(path, hashlib.md5(bytes(1001)).hexdigest())

@@ -23,7 +23,10 @@ def write_panels(folder: Path, steps: range, num_transformers: int = 1) -> dict[
         shades = 10 * np.arange(3 * num_transformers)[:, None] + np.arange(2) + 1
         shades = shades.repeat(TILE, axis=0).repeat(TILE, axis=1).astype(np.uint8)
         tops = [(3 * t + 1) * TILE for t in range(num_transformers)]
-        rows = [{"image": 0, "boxes": {STAGES[1]: (0, y, TILE, y + TILE)}} for y in tops]
+        rows = [
+            {"image": 0, "transformer": t + 1, "boxes": {STAGES[1]: (0, y, TILE, y + TILE)}}
+            for t, y in enumerate(tops)
+        ]
         info = PngInfo()
         info.add_text(TOLD, json.dumps({"rows": rows}))
         paths[step] = folder / f"step_{step:06d}.png"
@@ -53,7 +56,9 @@ def test_tiles_are_where_a_panel_tells_and_of_one_scale(tmp_path: Path) -> None:
         shades[20 + room : 50 + room, 10 + room : 40 + room] = 100  # an image of 30 px
         box = (10, 20, 40 + 2 * room, 50 + 2 * room)
         info = PngInfo()
-        info.add_text(TOLD, json.dumps({"rows": [{"image": 0, "boxes": {STAGES[1]: box}}]}))
+        info.add_text(
+            TOLD, json.dumps({"rows": [{"image": 0, "transformer": 1, "boxes": {STAGES[1]: box}}]})
+        )
         panels[step] = tmp_path / f"step_{step}.png"
         Image.fromarray(shades).save(panels[step], pnginfo=info)
     ((_, _, pictures),) = _rows("3", "", panels)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from stn.results.records import (
     AT_TOP,
     MAX_CORES,
+    NewerRecordError,
     Record,
     RecordError,
     read_record,
@@ -185,6 +186,20 @@ def test_unknown_field_is_named(tmp_path, make_record):
     path.write_text(json.dumps(as_json(make_record()) | {"test_eror": 1}))
     with pytest.raises(RecordError, match="'test_eror': there is no such key"):
         read_record(path)
+
+
+@pytest.mark.parametrize(("key", "value"), [("schema", 3), ("colour", "blue")])
+def test_a_record_of_a_newer_version_is_told_from_a_damaged_one(tmp_path, make_record, key, value):
+    path = tmp_path / "result.json"
+    content = as_json(make_record()) | {key: value}
+    path.write_text(json.dumps(content))
+    with pytest.raises(NewerRecordError, match=rf"result\.json: .*{key}.*left alone"):
+        read_record(path)
+    if key != "schema":
+        del content["run_id"]
+        path.write_text(json.dumps(content))
+        with pytest.raises(RecordError, match="run_id: is missing"):
+            read_record(path)
 
 
 @fuzz

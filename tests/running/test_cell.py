@@ -336,6 +336,42 @@ def test_missing_data_leave_no_record(make_cell: MakeCell, tmp_path: Path) -> No
     assert not (cell.folder / "result.json").exists()
 
 
+def test_a_download_is_no_part_of_the_time_of_a_run(
+    make_cell: MakeCell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell, done = make_cell("model=fcn", "recipe.max_steps=2"), []
+    prepare_data = MnistDataModule.prepare_data
+
+    def download(self: MnistDataModule) -> None:
+        done.append("download")
+        prepare_data(self)
+
+    class After(Stopwatch):
+        def __init__(self, *args: Any) -> None:
+            assert done == ["download"]
+            super().__init__(*args)
+
+    monkeypatch.setattr(MnistDataModule, "prepare_data", download)
+    monkeypatch.setattr(cell_module, "Stopwatch", After)
+    run_cell(cell)
+    assert record_of(cell).status == "finished"
+
+
+def test_a_record_of_the_future_counts_as_any_other(
+    make_cell: MakeCell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whose clock is wrong, the writer's or the reader's, nobody can tell: dates decide nothing."""
+    cell = make_cell("model=fcn", "recipe.max_steps=2")
+    run_cell(cell)
+    path = cell.folder / "result.json"
+    told = json.loads(path.read_text())
+    dates = {"started_at": "2099-12-31T00:00:00+00:00", "finished_at": "2099-12-31T00:00:09+00:00"}
+    path.write_text(json.dumps(told | dates))
+    run_cell(cell)
+    assert "already done" in capsys.readouterr().out
+    assert record_of(cell).started_at.startswith("2099")
+
+
 def test_a_record_tells_neither_home_nor_token(
     make_cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,3 +77,15 @@ def test_what_it_was_made_with(make_cell: MakeCell, stopwatch: Stopwatch) -> Non
     assert record.peak_rss_mib > 50
     assert record.started_at == "2015-06-05T12:00:00+00:00"
     assert "/home" not in record.command
+
+
+@pytest.mark.parametrize("after_s", [0, 90, 1_000_000])
+def test_the_end_is_after_the_start_whatever_the_clock_was_set_to(
+    make_cell: MakeCell, stopwatch: Stopwatch, after_s: int
+) -> None:
+    """The machine's clock is read once, at the start; here it is years behind by the end."""
+    stopwatch._start -= after_s
+    record = record_of(make_cell("model=fcn"), "failed", stopwatch, message="why")
+    told = datetime.fromisoformat(record.finished_at) - datetime.fromisoformat(record.started_at)
+    assert after_s <= told.total_seconds() <= after_s + 60
+    assert told.total_seconds() <= record.wall_s + 1

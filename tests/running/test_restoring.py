@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,11 +47,49 @@ def test_damaged_weights_are_named_and_never_tested(make_cell: MakeCell, mnist_d
     (cell.folder / "config.yaml").write_text("data: [")
     with pytest.raises(ValueError, match=r"config\.yaml is damaged"):
         restore(cell.folder, mnist_dir)
+    (cell.folder / "config.yaml").write_text("a: &a [1]\nb: [*a, *a]")
+    with pytest.raises(ValueError, match=r"config\.yaml is damaged \(repeats a part by \*a"):
+        restore(cell.folder, mnist_dir)
     (cell.folder / "config.yaml").write_text("")
     with pytest.raises(ValueError, match=r"config\.yaml is not the configuration of a run"):
         restore(cell.folder, mnist_dir)
     with pytest.raises(ValueError, match="is not a finished run: it has no"):
         restore(cell.folder.parent, mnist_dir)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "weights.pt"])
+def test_a_folder_with_only_a_part_of_a_run_says_what_it_lacks(
+    finished: MakeCell, tmp_path: Path, name: str
+) -> None:
+    cell = finished("model=fcn")
+    copy = tmp_path / cell.run_id
+    shutil.copytree(cell.folder, copy)
+    (copy / name).unlink()
+    with pytest.raises(ValueError, match=f"{cell.run_id} has no {name}, without which"):
+        restore(copy)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("max_deg: 90", "max_deg: 45", r"config\.yaml is not what the run was made with"),
+        ("seed: 0", "seed: 1", r"config\.yaml is not what the run was made with"),
+        ("threads: 1", "threads: abc", r"config\.yaml: trainer\.threads: .*found 'abc'"),
+        ("threads: 1", "threads: 100000", r"config\.yaml: trainer\.threads: .*found 100000"),
+        ("fast: true", "slow: true", r"config\.yaml: trainer\.fast: is missing"),
+    ],
+)
+def test_a_configuration_of_another_run_is_refused(
+    finished: MakeCell, tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    cell = finished("model=fcn")
+    copy = tmp_path / cell.run_id
+    shutil.copytree(cell.folder, copy)
+    text = (copy / "config.yaml").read_text()
+    assert text.count(f"{old}\n")
+    (copy / "config.yaml").write_text(text.replace(f"{old}\n", f"{new}\n"))
+    with pytest.raises(ValueError, match=message):
+        restore(copy)
 
 
 def test_weights_and_records_of_another_run_are_refused(

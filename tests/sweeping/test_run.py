@@ -1,14 +1,18 @@
+import json
 import shutil
 from collections.abc import Callable
 
 import pytest
 from rich.console import Console
 
+from stn.results.records import NewerRecordError
 from stn.results.table import PlannedRun
 from stn.running.cell import run_cell
 from stn.running.preparing import Cell
 from stn.sweeping.run import Sweep, run_missing, split
 from stn.tasks.task import DivergedError
+
+LATER_FIELDS = {"peak_rss_mib", "cpu_s", "num_images", "code", "weights_sha256"}
 
 
 def test_only_what_is_not_finished_is_missing(make_cell: Callable[..., Cell]) -> None:
@@ -43,6 +47,32 @@ def test_only_what_is_not_finished_is_missing(make_cell: Callable[..., Cell]) ->
     assert found(None) == ([False, False, *again], [said])
     assert found("diverged") == ([False, True, *again], [])
     assert found("failed") == ([False, False, *again], [said])
+
+
+def test_two_versions_of_the_package_share_a_folder_of_runs(
+    make_cell: Callable[..., Cell], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What an older one finished is done; what a newer one did is left, to the byte."""
+    older, newer = (make_cell("model=fcn", "recipe.max_steps=2", f"seed={s}") for s in (0, 1))
+    for cell, change in ((older, {}), (newer, {"schema": 3})):
+        run_cell(cell)
+        path = cell.folder / "result.json"
+        told = json.loads(path.read_text()) | change
+        if cell is older:  # these came later than the first records
+            told = {k: v for k, v in told.items() if k not in LATER_FIELDS}
+        path.write_text(json.dumps(told))
+    before = (newer.folder / "result.json").read_bytes()
+    sweep = Sweep([PlannedRun(c.run_id) for c in (older, newer)], "T", older.folder.parent)
+    missing, (said,), summary = split(sweep)
+    assert missing == []
+    assert summary == "T: 2 cells, 1 already done"
+    assert said.startswith(f"{newer.run_id}: {newer.folder}/result.json: schema 3 is of a newer")
+    capsys.readouterr()
+    run_cell(older)
+    assert "already done" in capsys.readouterr().out
+    with pytest.raises(NewerRecordError, match="newer version of this package"):
+        run_cell(newer)
+    assert (newer.folder / "result.json").read_bytes() == before
 
 
 def test_what_stops_the_launcher_is_said(make_cell: Callable[..., Cell]) -> None:

@@ -54,11 +54,18 @@ class MetricsFile(Logger, Callback):
         append(self.path, text.getvalue())
 
     def rows(self) -> list[tuple[int, str, float]]:
-        """Return the rows there are: step, metric and value."""
-        with regular(self.path).open(newline="") as file:
-            return [
-                (int(step), name, float(value)) for step, name, value in [*csv.reader(file)][1:]
-            ]
+        """Return the rows there are: step, metric and value.
+
+        Raises:
+            OSError: there are none that can be read.
+            ValueError: the file is damaged.
+        """
+        try:
+            with regular(self.path).open(newline="", encoding="utf-8") as file:
+                _, *rows = csv.reader(file)
+            return [(int(step), name, float(value)) for step, name, value in rows]
+        except (ValueError, csv.Error) as error:
+            raise ValueError(f"{self.path} is damaged: {error}") from error
 
     @rank_zero_only
     def on_fit_start(self, *args: Any) -> None:

@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 from pytorch_lightning import Callback
 from torch import Tensor, nn
 
@@ -26,6 +27,18 @@ from stn.transformers import Transform
 
 BINS = 32  # of a histogram
 TOLD = "told"  # the text in a PNG file
+
+
+class _Row(BaseModel):
+    """What is told of an image and a transformer, besides numbers: where its stages are."""
+
+    model_config = ConfigDict(extra="allow")
+    image: int
+    transformer: int
+    boxes: dict[str, tuple[int, int, int, int]]
+
+
+_ROWS = TypeAdapter(list[_Row])
 
 
 class Panels(Callback):
@@ -171,11 +184,30 @@ def read_panel(path: Path) -> tuple[Image.Image, list[dict[str, Any]], dict[str,
         The picture; for each transformer and image what it is, was taken for and how it was warped,
         with the `boxes` of its stages in the picture; and histograms of the warps of a whole batch,
         by name: counts and edges. Pictures of older versions tell nothing.
+
+    Raises:
+        OSError: it is not there.
+        ValueError: it is damaged.
     """
-    with Image.open(regular(path)) as file:
-        file.load()
-        told = json.loads(file.text.get(TOLD, "{}"))  # type: ignore[attr-defined]
-        return file.convert("RGB"), told.get("rows", []), told.get("histograms", {})
+    content = regular(path).read_bytes()
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as file:
+            file.load()
+            told = json.loads(file.text.get(TOLD, "{}"))  # type: ignore[attr-defined]
+            rows = [row.model_dump() for row in _ROWS.validate_python(told.get("rows", []))]
+            for left, top, right, bottom in (box for row in rows for box in row["boxes"].values()):
+                if not (0 <= left < right <= file.width and 0 <= top < bottom <= file.height):
+                    raise ValueError("a tile is not in the picture")
+            return file.convert("RGB"), rows, told.get("histograms", {})
+    except (
+        AttributeError,
+        OSError,
+        RecursionError,
+        SyntaxError,
+        ValueError,
+        Image.DecompressionBombError,
+    ) as error:
+        raise ValueError(f"{path} is damaged: {type(error).__name__}") from error
 
 
 def written_answers(outputs: Any, targets: Any) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ class Stopwatch(Callback):
 
     Attributes:
         train_s: seconds in training steps.
-        wall_s: seconds since the run was first started, pauses left out.
+        wall_s: seconds since the run was first started, pauses and downloads left out.
         cpu_s: seconds of processor time in that time, all threads of the process together.
         steps: optimiser steps.
         samples: training samples, over all processes.
@@ -36,9 +36,14 @@ class Stopwatch(Callback):
         self._step_start = self._start
 
     @property
+    def since_start_s(self) -> float:
+        """Seconds since this process started it, by a clock that nobody sets."""
+        return time.perf_counter() - self._start
+
+    @property
     def wall_s(self) -> float:
         """Seconds this run has taken so far."""
-        return self._before_s + time.perf_counter() - self._start
+        return self._before_s + self.since_start_s
 
     @property
     def cpu_s(self) -> float | None:

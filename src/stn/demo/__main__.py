@@ -1,6 +1,7 @@
 """`python -m stn.demo`: a page where a digit is distorted by hand, as a static folder."""
 
 import argparse
+import shlex
 from pathlib import Path
 
 from stn.configuration import folder
@@ -22,7 +23,7 @@ def main() -> None:
         parser.exit(1, f"{type(error).__name__}: {error}\n")
     names = ", ".join(column["label"] for column in columns)
     print(f"{given.out} has the demo, with networks trained on {names}. Any server can serve it:")
-    print(f"python -m http.server --bind 127.0.0.1 --directory {given.out}")
+    print(f"python -m http.server --bind 127.0.0.1 --directory {shlex.quote(str(given.out))}")
 
 
 if __name__ == "__main__":

@@ -73,6 +73,8 @@ def _unpack(path: Path, member: str, folder: Path) -> None:
                 size += entry.size
                 if size > MAX_BYTES:
                     raise DataError(f"{path} unpacks to more than {MAX_BYTES:,} bytes")
+                if ".." in Path(entry.name).parts:  # of which Pythons think differently
+                    raise DataError(f"{path} has an entry that leads out: {entry.name}")
                 # The filter refuses devices and whatever would land outside of the folder.
                 archive.extract(entry, temporary, filter="data")
         if not (Path(temporary) / member).is_dir():

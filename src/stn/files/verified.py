@@ -2,11 +2,14 @@
 
 import gzip
 import hashlib
+import io
 import zlib
 from functools import partial
 from pathlib import Path
 
 from stn.files.regular import regular
+
+MAX_BYTES = 2**27  # of a file, unpacked; MNIST's largest has 47 MB
 
 
 class DataError(ValueError):
@@ -38,8 +41,8 @@ def read_verified(path: Path, md5: str) -> bytes:
     """
     stored = regular(path).read_bytes()
     try:
-        content = gzip.decompress(stored) if path.suffix == ".gz" else stored
-    except (OSError, EOFError, zlib.error) as error:
+        content = _unpacked(stored) if path.suffix == ".gz" else stored
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         found = f"a file of md5 {_md5(stored)} that does not unpack ({error})"
     else:
         found = f"md5 {_md5(content)}"
@@ -49,6 +52,14 @@ def read_verified(path: Path, md5: str) -> bytes:
             f"{path} is damaged, truncated or another file, and is not used: "
             f"expected md5 {md5}{whose}, found {found}; it holds {len(stored)} bytes."
         )
+    return content
+
+
+def _unpacked(stored: bytes) -> bytes:
+    with gzip.open(io.BytesIO(stored)) as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"more than {MAX_BYTES:,} bytes")
     return content
 
 

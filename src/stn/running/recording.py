@@ -4,7 +4,7 @@ import resource
 import sys
 import warnings
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import torch
@@ -64,7 +64,10 @@ def make_record(
         versions=provenance.versions(),
         device=_device(trainer["accelerator"], trainer["devices"]),
         started_at=started_at.isoformat(timespec="seconds"),
-        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        # By the stopwatch: the date of a clock that is set anew meanwhile may contradict itself.
+        finished_at=(started_at + timedelta(seconds=stopwatch.since_start_s)).isoformat(
+            timespec="seconds"
+        ),
         **fields,
     )
 

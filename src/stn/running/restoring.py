@@ -1,22 +1,25 @@
 """A finished run brought back: its network, and its test once more."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
 from torch import nn
-from yaml import YAMLError
 
+from stn.files.plain_yaml import read_yaml
 from stn.files.regular import regular
+from stn.files.scrubbing import scrub
+from stn.results.checks import reason
+from stn.results.identity import decisive
 from stn.results.records import RESULT, read_record, read_record_of
 from stn.running.cell import CONFIG, WEIGHTS
 from stn.running.checkpoints import load
 from stn.running.preparing import Cell, build_data, build_task
+from stn.running.settings import Trainer
 from stn.tasks.task import Task
 
 CONFIG_KEYS = {"data", "model", "recipe", "seed", "task", "trainer"}
@@ -56,16 +59,23 @@ def restore(
     """
     if not (folder / RESULT).exists():
         raise ValueError(f"{folder} is not a finished run: it has no {RESULT}")
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).exists():
+            raise ValueError(f"{folder} has no {name}, without which the run cannot be restored")
     record = read_record_of(folder.resolve())  # a link to a run may have any name
     if record.status != "finished":
         raise ValueError(f"{folder} is {record.status}: {record.message}")
     path = folder / CONFIG
-    try:
-        config: Any = OmegaConf.to_container(OmegaConf.load(regular(path)))
-    except (YAMLError, OmegaConfBaseException) as error:
-        raise ValueError(f"{path} is damaged ({type(error).__name__})") from error
+    config = read_yaml(path)
     if not isinstance(config, dict) or not config.keys() >= CONFIG_KEYS:
         raise ValueError(f"{path} is not the configuration of a run")
+    if _comparable(scrub(decisive(config))) != _comparable(decisive(record.config)):
+        raise ValueError(f"{path} is not what the run was made with, by its {RESULT}")
+    try:
+        Trainer(**config["trainer"])
+    except (TypeError, ValidationError) as error:
+        why = reason(error) if isinstance(error, ValidationError) else "is no set of keys"
+        raise ValueError(f"{path}: trainer.{why}") from error
     if fast is not None:
         config["trainer"] = config["trainer"] | {"fast": fast}
     cell = Cell(config | {"data_dir": str(data_dir)}, folder.name, record.command, tuple(packages))
@@ -80,6 +90,15 @@ def restore(
         what = f"{WEIGHTS} and {CONFIG} in {folder} do not fit each other"
         raise ValueError(f"{what}: {type(error).__name__}: {error}") from error
     return cell, task
+
+
+def _comparable(config: Any) -> Any:
+    """Leave out of a configuration the texts that a record does not tell as they are: paths."""
+    if isinstance(config, Mapping):
+        return {str(key): _comparable(value) for key, value in config.items()}
+    if isinstance(config, list):
+        return [_comparable(value) for value in config]
+    return None if isinstance(config, str) and set(config) & {*"/~$<"} else config
 
 
 def evaluate(

@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from stn.files.locks import BUSY, is_free
-from stn.results.records import Record, RecordError, read_record_of
+from stn.results.records import NewerRecordError, Record, RecordError, read_record_of
 from stn.results.table import PlannedRun
 
 POLL_S = 0.5
@@ -44,29 +44,34 @@ class Sweep:
 
 
 def split(sweep: Sweep) -> tuple[list[PlannedRun], list[str], str]:
-    """Tell what a sweep has to run, and what it leaves because it failed and nobody asks for it.
+    """Tell what a sweep has to run, and what it leaves: what failed, or is of a newer version.
 
     Returns:
         The cells to be run; a line for each one left, with the reason; a line about all of them,
         and one for each record that cannot be believed.
     """
     records: dict[str, Record] = {}
+    newer: dict[str, str] = {}
     damaged = []
     for job in sweep.jobs:
         try:
             records[job.run_id] = read_record_of(sweep.runs_dir / job.run_id)
         except FileNotFoundError:
             continue
+        except NewerRecordError as error:
+            newer[job.run_id] = f"{job.run_id}: {error}"
         except RecordError as error:
             damaged.append(f"{error}: the cell is run again")
     status = {run_id: record.status for run_id, record in records.items()}
     left = [r for r in status if status[r] in RETRIABLE and status[r] != sweep.retry]
-    missing = [j for j in sweep.jobs if j.run_id not in left and status.get(j.run_id) != FINISHED]
+    others = {*left, *newer, *(run for run in status if status[run] == FINISHED)}
+    missing = [job for job in sweep.jobs if job.run_id not in others]
     num_done = sum(value == FINISHED for value in status.values())
     summary = f"{sweep.title}: {len(sweep.jobs)} cells, {num_done} already done"
     if left:
         summary += f", {len(left)} left as failed or diverged (retry=failed or retry=diverged)"
     reasons = [f"{r}: {status[r]} in an earlier sweep: {records[r].message}" for r in left]
+    reasons += newer.values()
     return missing, reasons, "\n".join([summary, *damaged])
 
 

@@ -1,0 +1,66 @@
+"""How a command begins: its configuration is composed by Hydra, and what is wrong with it said."""
+
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import hydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
+
+from stn.configuration import CONF
+
+Main = Callable[..., Any]
+
+
+def command(name: str) -> Callable[[Main], Main]:
+    """Decorate the main function of a command, which gets `conf/<name>.yaml` with its overrides.
+
+    What Hydra refuses is said in one line, and ends it with status 1.
+    """
+
+    def decorate(main: Main) -> Main:
+        composed = hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(main)
+
+        @wraps(main)
+        def run() -> Any:
+            os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra prints, and ends, by itself
+            try:
+                _refuse_groups_without_a_name(sys.argv[1:])
+                return composed()
+            except (HydraException, ValueError) as error:
+                sys.exit(said(error))
+
+        return run
+
+    return decorate
+
+
+def said(error: Exception) -> str:
+    """Say what went wrong; of what Hydra says beyond a line, only which names there are."""
+    if not isinstance(error, HydraException | OmegaConfBaseException):
+        return str(error)
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if isinstance(error, OverrideParseException):
+        line = f"{error.override}: {line}"
+    if isinstance(error, MissingConfigException) and error.options:
+        line += f"; there are {', '.join(error.options)}"
+    return line
+
+
+def _refuse_groups_without_a_name(arguments: list[str]) -> None:
+    """Refuse null or a number for a part of the configuration, at which Hydra stops with a trace.
+
+    Raises:
+        ValueError: says which.
+    """
+    parser = OverridesParser.create()
+    for argument in arguments:
+        key, _, value = argument.lstrip("+").partition("=")
+        if value and (CONF / key.partition("@")[0]).is_dir():
+            override = parser.parse_override(argument)
+            if not override.is_sweep_override() and not isinstance(override.value(), str | list):
+                raise ValueError(f"{key}: expected a name of conf/{key}, found {value}")

@@ -1,0 +1,44 @@
+"""Commands of training begin with what Hydra can compose, or end in one line."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from stn import train
+from stn.entry import said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["model=5"], "model: expected a name of conf/model, found 5"),
+        (["recipe=null"], "recipe: expected a name of conf/recipe, found null"),
+        (["-m", "recipe={a:1}"], "recipe: expected a name of conf/recipe, found {a:1}"),
+        (["-m", "model=cnn,5"], "ValueError: Config group override must be a string or a list."),
+        (["model=nope"], "In 'train': Could not find 'model/nope'; there are cnn, cnn3d,"),
+        (
+            ["-m", "model=cnn,nope"],
+            "ValueError: In 'train': Could not find 'model/nope'; there are cnn,",
+        ),
+        (["nothing=1"], "Could not override 'nothing'."),
+        (["seed='${nothing}'"], "ValueError: Interpolation key 'nothing' not found"),
+        (["seed=[1"], "seed=[1: no viable alternative"),
+        (["hydra/launcher=null"], "hydra/launcher: expected a name of conf/hydra/launcher"),
+        (["+table=5"], "table: expected a name of conf/table, found 5"),
+    ],
+)
+def test_what_cannot_be_composed_is_said_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], answer: str
+) -> None:
+    monkeypatch.setenv("STN_RUNS_DIR", str(tmp_path / "runs"))
+    monkeypatch.setattr(sys, "argv", ["stn.train", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        train.main()
+    assert str(stop.value.code).startswith(answer)
+    assert "\n" not in str(stop.value.code)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_instructions_of_several_lines_are_kept() -> None:
+    assert said(ValueError("MNIST is incomplete:\n  1. Put it there")).count("\n") == 1
