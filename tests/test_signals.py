@@ -15,7 +15,7 @@ import pytest
 
 from stn.results.collect import collect
 from tests.running.test_cell import one_wrong_bit
-from tests.sweeps import FEW, end, run, start
+from tests.sweeps import FEW, run, start
 from tests.test_kills import assert_same
 
 R = [*FEW, "recipe.max_steps=20", "+table=table1", "table.only=[R]"]
@@ -29,9 +29,10 @@ def interrupt(runs: Path, number: int, moment: str, *overrides: str, cells: list
     """Start a sweep to which a signal comes; return what it said. Its records are whole."""
     marker = runs.with_name(f"{moment} {number}")
     sweep = start(runs, *overrides, cells=cells, signalled=f"{number} {moment} {marker}")
-    code, said = end(sweep)
-    with suppress(ProcessLookupError):  # workers that joblib keeps for more
+    code = sweep.wait(300)
+    with suppress(ProcessLookupError):  # workers of joblib finish their cell, and wait for more
         os.killpg(sweep.pid, signal.SIGKILL)
+    said, _ = sweep.communicate()
     assert marker.exists(), f"it ended before {moment}: {said}"
     assert code != 0, said
     assert "Traceback" not in said, said
