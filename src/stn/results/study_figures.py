@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from stn.results.comparison import Comparison
 from stn.results.study import BUDGET, Study
@@ -115,6 +116,7 @@ def draw_studies(studies: Sequence[Study], results: Path) -> Figure | None:
     axes.set_yticks(range(len(labels)), labels, fontsize=7)
     axes.set_ylim(len(labels) - 0.5, -0.5)
     _make_logarithmic(axes, labelsize=7)
+    axes.xaxis.set_minor_locator(LogLocator(subs=(2, 3, 5)))
     axes.set_xlabel("relative to the baseline, a mark a column")
     axes.grid(axis="x", which="both", alpha=0.25)
     return figure
