@@ -3,7 +3,7 @@
     python -m stn.distortions --out reports/distortions.png --seed 0
 
 Rows are the data configurations that have a distortion (`conf/data/*.yaml`), with the numbers they
-state; columns are the fixed validation digits that the panels of a training run show.
+state; columns are the first validation digit of each class, in MNIST's own split.
 """
 
 import stn.extra  # noqa: F401  # isort: skip
@@ -18,13 +18,14 @@ from stn.configuration import CONF, folder
 from stn.data.mnist import NUM_CLASSES, MnistDataModule
 from stn.drawing.canvas import Canvas
 from stn.drawing.tiles import FAINT
+from stn.files.figures import write_figure
 from stn.running.building import instantiate
 
 CELL_PX, STEP_PX, MARGIN_PX, LABEL_PX, HEADER_PX = 168, 176, 24, 290, 56
 
 
 def write_sheet(columns: list[DictConfig], data_dir: Path, seed: int, path: Path) -> None:
-    """Draws the sheet of these data configurations and writes it as a PNG."""
+    """Draws the sheet of these data configurations; writes it as PNG, and as SVG beside it."""
     left, head = MARGIN_PX + LABEL_PX, MARGIN_PX + HEADER_PX
     size = left + NUM_CLASSES * STEP_PX + MARGIN_PX, head + len(columns) * STEP_PX + MARGIN_PX
     sheet = Canvas(*size)
@@ -49,8 +50,7 @@ def write_sheet(columns: list[DictConfig], data_dir: Path, seed: int, path: Path
         )
         for digit, of_class in zip(*data.panel_batch(NUM_CLASSES), strict=True):
             sheet.picture(digit, (left + int(of_class) * STEP_PX, top), CELL_PX)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.figure.savefig(path)
+    write_figure(sheet.figure, path.with_suffix(""))
 
 
 def distorted_columns(conf: Path) -> list[DictConfig]:

@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from stn.configuration import CONF
+from stn.configuration import CONF, show_what_can_be_shown
 
 Main = Callable[..., Any]
 
@@ -27,6 +27,7 @@ def command(name: str) -> Callable[[Main], Main]:
 
         @wraps(main)
         def run() -> Any:
+            show_what_can_be_shown()
             os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra prints, and ends, by itself
             try:
                 _refuse_groups_without_a_name(sys.argv[1:])

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from stn.configuration import show_what_can_be_shown
 from stn.entry import command, said
 from stn.running.restoring import evaluate
 from stn.running.settings import EvaluateSettings, settings_of
@@ -16,7 +15,6 @@ from stn.running.settings import EvaluateSettings, settings_of
 @command("evaluate")
 def main(cfg: DictConfig) -> None:
     """Measure a run on the test set again, and compare it with its record."""
-    show_what_can_be_shown()
     try:
         told = settings_of(cfg, EvaluateSettings)
         found = evaluate(Path(told.run), told.data_dir, told.packages)

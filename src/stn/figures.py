@@ -15,7 +15,6 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from stn.configuration import show_what_can_be_shown
 from stn.entry import command, said
 from stn.files.atomic import write_atomically
 from stn.files.figures import write_figure
@@ -26,7 +25,6 @@ from stn.running.settings import FiguresSettings, settings_of
 @command("figures")
 def main(cfg: DictConfig) -> None:
     """Draw a figure, and say where it is."""
-    show_what_can_be_shown()
     try:
         print(*(f"wrote {path}" for path in draw(settings_of(cfg, FiguresSettings))), sep="\n")
     except (OSError, ValueError) as error:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from stn.configuration import show_what_can_be_shown
 from stn.entry import command, said
 from stn.files.atomic import write_atomically
 from stn.files.figures import write_figure
@@ -18,7 +17,6 @@ from stn.running.settings import LooksSettings, settings_of
 @command("looks")
 def main(cfg: DictConfig) -> None:
     """Write `<out>/<run_id>_looks.md` and a figure beside it, as PNG and SVG."""
-    show_what_can_be_shown()
     try:
         told = settings_of(cfg, LooksSettings)
         folder, out = Path(told.run), Path(told.out)

@@ -13,7 +13,6 @@ from hydra import compose
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
-from stn.configuration import show_what_can_be_shown
 from stn.entry import command, said
 from stn.inspecting.measuring import measure_runs
 from stn.report import chosen_recipe, table_of
@@ -25,7 +24,6 @@ from stn.sweeping.planning import plan
 @command("measure")
 def main(cfg: DictConfig) -> None:
     """Measure the runs of the study that `cfg` names, and say what was found."""
-    show_what_can_be_shown()
     try:
         told = settings_of(cfg, MeasureSettings)
         study = table_of(told)

@@ -19,7 +19,6 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
-from stn.configuration import show_what_can_be_shown
 from stn.entry import command, said
 from stn.files.scrubbing import scrub
 from stn.pages.pictures import Images, Run
@@ -37,7 +36,6 @@ from stn.sweeping.sweep import KINDS
 @command("page")
 def main(cfg: DictConfig) -> None:
     """Write the page, and say what is on it."""
-    show_what_can_be_shown()
     seen: dict[Run, Images | str] = {}
     try:
         told = settings_of(cfg, PageSettings)

@@ -17,7 +17,6 @@ from pathlib import Path
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
-from stn.configuration import show_what_can_be_shown
 from stn.drawing.canvas import Canvas
 from stn.entry import command, said
 from stn.files.figures import write_figure
@@ -31,7 +30,6 @@ from stn.running.settings import PicturesSettings, settings_of
 @command("pictures")
 def main(cfg: DictConfig) -> None:
     """Draw what there is to draw, and say what there is not."""
-    show_what_can_be_shown()
     try:
         problems = draw_table(settings_of(cfg, PicturesSettings))
     except (HydraException, OSError, ValueError) as error:

@@ -4,10 +4,10 @@
     python -m stn.report study=priors ...
 
 Writes `<out>/<table>_<recipe>.md`, `.csv` and `.tex`, a function of the records, of the
-configuration and of the code that renders them, and pictures: `<out>/<table>_costs.png`, what is
-measured against what it cost, over all recipes in the source, and, where there are three seeds,
-`<out>/<table>_<recipe>_baselines.png`, the rows against their baselines over all columns. A table
-that was run with overrides is found with the same ones: "overrides=['recipe.max_steps=100']".
+configuration and of the code that renders them, and pictures, as PNG and as SVG:
+`<out>/<table>_costs`, what is measured against what it cost, over all recipes in the source, and,
+where there are three seeds, `<out>/<table>_<recipe>_baselines`, the rows against their baselines
+over all columns. A table that was run with overrides is found with the same ones: "overrides=['recipe.max_steps=100']".
 `export` also copies the table's finished records to a folder, one file a run, to be committed; such
 a folder can be the `source` again. A study is `<out>/study_<name>.md`, with a figure of its seeds;
 of other recipes than `quick`, `<out>/study_<name>_<recipe>.md`.
@@ -27,7 +27,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig
 from rich.console import Console
 
-from stn.configuration import CONF, show_what_can_be_shown
+from stn.configuration import CONF
 from stn.entry import command, said
 from stn.results.collect import Collection, collect, export
 from stn.results.comparison import Comparison, compare
@@ -42,7 +42,6 @@ from stn.sweeping.planning import plan
 @command("report")
 def main(cfg: DictConfig) -> None:
     """Render the table that `cfg` names, and say what is missing."""
-    show_what_can_be_shown()
     try:
         told = settings_of(cfg, ReportSettings)
         table = table_of(told)
@@ -145,12 +144,13 @@ def write_pictures(told: ReportSettings, comparison: Comparison, found: Collecti
     Of costs, all recipes in the source are drawn, unless they are no recipes here.
     """
     # matplotlib takes a second
+    from stn.files.figures import write_figure
     from stn.results.study_figures import draw_study
     from stn.results.table_figures import draw_aggregates, draw_costs, shows_something
 
     table, figures = comparison.table, {}
     if isinstance(table, Study):
-        figures[f"{table.file_name(comparison.recipe)}.png"] = draw_study(comparison)
+        figures[table.file_name(comparison.recipe)] = draw_study(comparison)
     columns = [c.key for c in table.columns] if told.costs is None else [*told.costs]
     recipes = {record.recipe for record in found.records if shows_something(record, table)}
     if columns and recipes:
@@ -159,13 +159,12 @@ def write_pictures(told: ReportSettings, comparison: Comparison, found: Collecti
             with suppress(MissingConfigException, NoRecipeError):
                 comparisons[recipe] = filled(told.overrides, table, found, recipe)
         of_recipes = [comparisons[recipe] for recipe in sorted(comparisons)]
-        figures[f"{table.page}_costs.png"] = draw_costs(of_recipes, columns)
-        figures[f"{table.file_name(comparison.recipe)}_baselines.png"] = draw_aggregates(comparison)
+        figures[f"{table.page}_costs"] = draw_costs(of_recipes, columns)
+        figures[f"{table.file_name(comparison.recipe)}_baselines"] = draw_aggregates(comparison)
     paths = []
     for name, figure in figures.items():
         if figure is not None:
-            paths.append(Path(told.out) / name)
-            figure.savefig(paths[-1])
+            paths += write_figure(figure, Path(told.out) / name)
     return paths
 
 

@@ -17,7 +17,6 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from stn.configuration import show_what_can_be_shown
 from stn.entry import command, said
 from stn.files.locks import BUSY, CellBusyError
 from stn.results.identity import cell_id
@@ -34,7 +33,6 @@ from stn.sweeping.show import SweepDisplay
 @command("train")
 def main(cfg: DictConfig) -> float | str | None:
     """Run the cell that `cfg` describes; return its metric on the validation set, or BUSY."""
-    show_what_can_be_shown()
     job = HydraConfig.get()
     is_sweep = job.mode == RunMode.MULTIRUN  # the sweeper shows progress and failures
     try:

@@ -68,7 +68,8 @@ def measure_runs(
             value = measure(measured, data, reference)
             if value is not None:
                 found[name] = value
-        with held(folder):
+        with held(folder):  # others may have measured in the meantime
+            record = read_record_of(folder)
             metrics = {"metrics": record.metrics | found}
             write_record(folder / RESULT, Record(**record.model_dump() | metrics))
         yield f"{run.run_id}: " + (", ".join(f"{k} {v:.4g}" for k, v in found.items()) or "nothing")
