@@ -7,7 +7,8 @@ Writes `<out>/<table>_<recipe>.md`, `.csv` and `.tex`, a function of the records
 configuration and of the code that renders them, and pictures, as PNG and as SVG:
 `<out>/<table>_costs`, what is measured against what it cost, over all recipes in the source, and,
 where there are three seeds, `<out>/<table>_<recipe>_baselines`, the rows against their baselines
-over all columns. A table that was run with overrides is found with the same ones: "overrides=['recipe.max_steps=100']".
+over all columns. A table that was run with overrides is found with the same ones:
+"overrides=['recipe.max_steps=100']".
 `export` also copies the table's finished records to a folder, one file a run, to be committed; such
 a folder can be the `source` again. A study is `<out>/study_<name>.md`, with a figure of its seeds;
 of other recipes than `quick`, `<out>/study_<name>_<recipe>.md`.
