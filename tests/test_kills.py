@@ -66,7 +66,9 @@ def records(runs: Path) -> list[Record]:
     found = collect(runs)
     assert not found.problems
     same = {"started_at": MOMENT, "finished_at": MOMENT, **TIMES}
-    config = [{**record.config, "runs_dir": "runs"} for record in found.records]
+    config = [
+        {**record.config, "runs_dir": "runs", "reports_dir": "reports"} for record in found.records
+    ]
     return [
         record.model_copy(update={**same, "config": c})
         for record, c in zip(found.records, config, strict=True)

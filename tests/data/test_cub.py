@@ -8,7 +8,7 @@ import torch
 from omegaconf import OmegaConf
 from PIL import Image
 
-from stn.data import cub, images
+from stn.data import cub, image_files
 from stn.data.cub import CubDataModule, SeenCubDataModule, read_birds, square
 from stn.files.verified import DataError
 from stn.running.preparing import Cell
@@ -158,7 +158,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, damage, message: str) -> None:
 
 def test_a_picture_of_too_many_pixels_is_refused(tmp_path: Path, monkeypatch) -> None:
     write(tmp_path / "cub")
-    monkeypatch.setattr(images, "MAX_PIXELS", 100)
+    monkeypatch.setattr(image_files, "MAX_PIXELS", 100)
     with pytest.raises(DataError, match="pixels are more than any has"):
         module(tmp_path).setup()
 

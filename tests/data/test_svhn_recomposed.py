@@ -116,7 +116,7 @@ def data_dir(tmp_path: Path) -> Path:
 
 
 def module(data_dir: Path, recompose: Recomposition | None) -> SvhnDataModule:
-    return SvhnDataModule(["train"], 32, 27, 0.3, "edge", 5000, 8, 0, 0, data_dir, None, recompose)
+    return SvhnDataModule(["train"], 32, 27, 0.3, "edge", 5000, 8, 0, 0, data_dir, recompose)
 
 
 def test_they_join_the_training_images_and_come_of_these_alone(
