@@ -22,7 +22,7 @@ from stn.entry import said
             "ValueError: In 'train': Could not find 'model/nope'; there are cnn,",
         ),
         (["nothing=1"], "Could not override 'nothing'."),
-        (["seed='${nothing}'"], "ValueError: Interpolation key 'nothing' not found"),
+        (["seed='${nothing}'"], "Interpolation key 'nothing' not found"),
         (["seed=[1"], "seed=[1: no viable alternative"),
         (["hydra/launcher=null"], "hydra/launcher: expected a name of conf/hydra/launcher"),
         (["+table=5"], "table: expected a name of conf/table, found 5"),

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 import stn
+from stn.files.saved import load
 from stn.results.records import read_record
 from stn.running.cell import run_cell
-from stn.running.checkpoints import load
 from stn.running.preparing import Cell
 from stn.running.restoring import evaluate
 

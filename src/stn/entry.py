@@ -19,7 +19,8 @@ Main = Callable[..., Any]
 def command(name: str) -> Callable[[Main], Main]:
     """Decorate the main function of a command, which gets `conf/<name>.yaml` with its overrides.
 
-    What Hydra refuses is said in one line, and ends it with status 1.
+    What is wrong with its settings, its files, or what they hold, is said without a trace of calls,
+    and ends it with status 1.
     """
 
     def decorate(main: Main) -> Main:
@@ -32,7 +33,7 @@ def command(name: str) -> Callable[[Main], Main]:
             try:
                 _refuse_groups_without_a_name(sys.argv[1:])
                 return composed()
-            except (HydraException, ValueError) as error:
+            except (HydraException, OSError, ValueError) as error:
                 sys.exit(said(error))
 
         return run

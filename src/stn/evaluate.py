@@ -7,7 +7,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from stn.entry import command, said
+from stn.entry import command
 from stn.running.restoring import evaluate
 from stn.running.settings import EvaluateSettings, settings_of
 
@@ -15,11 +15,8 @@ from stn.running.settings import EvaluateSettings, settings_of
 @command("evaluate")
 def main(cfg: DictConfig) -> None:
     """Measure a run on the test set again, and compare it with its record."""
-    try:
-        told = settings_of(cfg, EvaluateSettings)
-        found = evaluate(Path(told.run), told.data_dir, told.packages)
-    except (OSError, ValueError) as error:
-        sys.exit(f"{type(error).__name__}: {said(error)}")
+    told = settings_of(cfg, EvaluateSettings)
+    found = evaluate(Path(told.run), told.data_dir, told.packages)
     for name, (now, recorded) in found.items():
         print(f"{name} {now:.10g}; the record says {recorded:.10g}")
     if any(now != recorded for now, recorded in found.values()):

@@ -10,12 +10,11 @@ nothing. The right halves of Tables 1 to 3 are `stn.pictures` and `stn.looks`.
 
 import stn.extra  # noqa: F401  # isort: skip
 
-import sys
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from stn.entry import command, said
+from stn.entry import command
 from stn.files.atomic import write_atomically
 from stn.files.figures import write_figure
 from stn.inspecting.paper_figures import figure1, figure3, training
@@ -25,10 +24,7 @@ from stn.running.settings import FiguresSettings, settings_of
 @command("figures")
 def main(cfg: DictConfig) -> None:
     """Draw a figure, and say where it is."""
-    try:
-        print(*(f"wrote {path}" for path in draw(settings_of(cfg, FiguresSettings))), sep="\n")
-    except (OSError, ValueError) as error:
-        sys.exit(f"{type(error).__name__}: {said(error)}")
+    print(*(f"wrote {path}" for path in draw(settings_of(cfg, FiguresSettings))), sep="\n")
 
 
 def draw(told: FiguresSettings) -> list[Path]:

@@ -2,12 +2,11 @@
 
 import stn.extra  # noqa: F401  # isort: skip
 
-import sys
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from stn.entry import command, said
+from stn.entry import command
 from stn.files.atomic import write_atomically
 from stn.files.figures import write_figure
 from stn.inspecting.looks_report import report_looks
@@ -17,16 +16,13 @@ from stn.running.settings import LooksSettings, settings_of
 @command("looks")
 def main(cfg: DictConfig) -> None:
     """Write `<out>/<run_id>_looks.md` and a figure beside it, as PNG and SVG."""
-    try:
-        told = settings_of(cfg, LooksSettings)
-        folder, out = Path(told.run), Path(told.out)
-        page, figure = report_looks(folder, Path(told.data_dir), told.packages, told.num_images)
-        out.mkdir(parents=True, exist_ok=True)
-        path = out / f"{folder.resolve().name}_looks.md"
-        write_atomically(path, page.encode())
-        written = [path, *write_figure(figure, path.with_suffix(""))]
-    except (OSError, ValueError) as error:
-        sys.exit(f"{type(error).__name__}: {said(error)}")
+    told = settings_of(cfg, LooksSettings)
+    folder, out = Path(told.run), Path(told.out)
+    page, figure = report_looks(folder, Path(told.data_dir), told.packages, told.num_images)
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{folder.resolve().name}_looks.md"
+    write_atomically(path, page.encode())
+    written = [path, *write_figure(figure, path.with_suffix(""))]
     print(page)
     print(*(f"wrote {path}" for path in written), sep="\n")
 

@@ -6,38 +6,31 @@ Reads the runs of `source` with their weights, and writes what is missing into t
 
 import stn.extra  # noqa: F401  # isort: skip
 
-import sys
 from pathlib import Path
 
-from hydra import compose
-from hydra.errors import HydraException
 from omegaconf import DictConfig
 
-from stn.entry import command, said
+from stn.entry import command
 from stn.inspecting.measuring import measure_runs
-from stn.report import chosen_recipe, table_of
 from stn.results.study import Study
 from stn.running.settings import MeasureSettings, settings_of
 from stn.sweeping.planning import plan
+from stn.tables import chosen_recipe, composed, table_of
 
 
 @command("measure")
 def main(cfg: DictConfig) -> None:
     """Measure the runs of the study that `cfg` names, and say what was found."""
-    try:
-        told = settings_of(cfg, MeasureSettings)
-        study = table_of(told)
-        if not isinstance(study, Study):
-            raise ValueError("which study? Say study=<name>")
-        if not study.measures:
-            return
-        chosen = [f"recipe={chosen_recipe()}", *told.overrides]
-        runs = plan(study, chosen, lambda overrides: compose("train", [*overrides]))
-        source, data_dir = Path(told.source), Path(told.data_dir)
-        for line in measure_runs(study, runs, source, data_dir, told.packages):
-            print(line, flush=True)
-    except (HydraException, OSError, ValueError) as error:
-        sys.exit(said(error))
+    told = settings_of(cfg, MeasureSettings)
+    study = table_of(told)
+    if not isinstance(study, Study):
+        raise ValueError("which study? Say study=<name>")
+    if not study.measures:
+        return
+    runs = plan(study, [f"recipe={chosen_recipe()}", *told.overrides], composed)
+    source, data_dir = Path(told.source), Path(told.data_dir)
+    for line in measure_runs(study, runs, source, data_dir, told.packages):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ left. The page is one file and needs no network. A table of which there is no ru
 
 import stn.extra  # noqa: F401  # isort: skip
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,48 +15,45 @@ from typing import Any
 
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
-from stn.entry import command, said
+from stn.entry import command
 from stn.files.scrubbing import scrub
 from stn.pages.pictures import Images, Run
 from stn.pages.views import views
 from stn.pages.writing import Sheet, write_page
-from stn.report import composed, filled
 from stn.results.collect import Collection, collect
 from stn.results.comparison import Comparison
 from stn.results.study import BUDGET, Study
 from stn.results.table import Table, parse_table
 from stn.running.settings import NoRecipeError, PageSettings, settings_of
 from stn.sweeping.sweep import KINDS
+from stn.tables import composed, filled
 
 
 @command("page")
 def main(cfg: DictConfig) -> None:
     """Write the page, and say what is on it."""
     seen: dict[Run, Images | str] = {}
-    try:
-        told = settings_of(cfg, PageSettings)
-        sources = [Path(source) for source in told.sources]
-        found = [collect(source) for source in sources]
-        by_id = {r.run_id: r for one in reversed(found) for r in one.records}
-        problems = {str(path): why for one in found for path, why in one.problems.items()}
-        everything = Collection(tuple(by_id[run] for run in sorted(by_id)), {})
-        sheets = [
-            Sheet(c, views(c, sources, told.data_dir, told.packages, told.images, seen))
-            for c in comparisons(told, everything)
-        ]
-        shown = {r.run_id for sheet in sheets for r in sheet.comparison.records}
-        write_page(
-            Path(told.out),
-            sheets,
-            scrub(problems),
-            scrub([str(source) for source in sources]),
-            len(by_id.keys() - shown),
-        )
-    except (HydraException, OSError, ValueError) as error:
-        sys.exit(said(error))
+    told = settings_of(cfg, PageSettings)
+    sources = [Path(source) for source in told.sources]
+    found = [collect(source) for source in sources]
+    by_id = {r.run_id: r for one in reversed(found) for r in one.records}
+    problems = {str(path): why for one in found for path, why in one.problems.items()}
+    everything = Collection(tuple(by_id[run] for run in sorted(by_id)), {})
+    sheets = [
+        Sheet(c, views(c, sources, told.data_dir, told.packages, told.images, seen))
+        for c in comparisons(told, everything)
+    ]
+    shown = {r.run_id for sheet in sheets for r in sheet.comparison.records}
+    write_page(
+        Path(told.out),
+        sheets,
+        scrub(problems),
+        scrub([str(source) for source in sources]),
+        len(by_id.keys() - shown),
+    )
     size = Path(told.out).stat().st_size / 1e6
     print(f"wrote {told.out}: {len(shown)} of {len(by_id)} records, {size:.1f} MB")
     for path, why in problems.items():

@@ -14,27 +14,22 @@ import stn.extra  # noqa: F401  # isort: skip
 import sys
 from pathlib import Path
 
-from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from stn.drawing.canvas import Canvas
-from stn.entry import command, said
+from stn.entry import command
 from stn.files.figures import write_figure
 from stn.inspecting.examples import Rivals, draw_alignment, draw_examples, find_rivals, load
 from stn.inspecting.training_pictures import draw_training
-from stn.report import chosen_recipe, filled, table_of
 from stn.results.collect import collect
 from stn.running.settings import PicturesSettings, settings_of
+from stn.tables import chosen_recipe, filled, table_of
 
 
 @command("pictures")
 def main(cfg: DictConfig) -> None:
     """Draw what there is to draw, and say what there is not."""
-    try:
-        problems = draw_table(settings_of(cfg, PicturesSettings))
-    except (HydraException, OSError, ValueError) as error:
-        sys.exit(said(error))
-    sys.exit("\n".join(problems) or None)
+    sys.exit("\n".join(draw_table(settings_of(cfg, PicturesSettings))) or None)
 
 
 def draw_table(told: PicturesSettings) -> list[str]:

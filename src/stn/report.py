@@ -16,90 +16,32 @@ of other recipes than `quick`, `<out>/study_<name>_<recipe>.md`.
 
 import stn.extra  # noqa: F401  # isort: skip
 
-import sys
-from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from hydra import compose
-from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import MissingConfigException
 from omegaconf import DictConfig
 from rich.console import Console
 
-from stn.configuration import CONF
-from stn.entry import command, said
+from stn.entry import command
 from stn.results.collect import Collection, collect, export
-from stn.results.comparison import Comparison, compare
+from stn.results.comparison import Comparison
 from stn.results.render import write_reports
 from stn.results.study import Study
-from stn.results.table import Table, parse_table
+from stn.results.table import Table
 from stn.results.terminal import summary, to_terminal
-from stn.running.settings import NoRecipeError, OfTable, ReportSettings, settings_of
-from stn.sweeping.planning import plan
+from stn.running.settings import NoRecipeError, ReportSettings, settings_of
+from stn.tables import chosen_recipe, filled, table_of
 
 
 @command("report")
 def main(cfg: DictConfig) -> None:
     """Render the table that `cfg` names, and say what is missing."""
-    try:
-        told = settings_of(cfg, ReportSettings)
-        table = table_of(told)
-        if unknown := sorted({*(told.costs or ())} - {column.key for column in table.columns}):
-            raise ValueError(f"costs: the table has no column {', '.join(unknown)}")
-        report(told, table, Console(highlight=False, soft_wrap=True))
-    except (HydraException, OSError, ValueError) as error:
-        sys.exit(said(error))
-
-
-def table_of(told: OfTable) -> Table:
-    """Return the study or else the table that a command was asked for, called as its file.
-
-    Raises:
-        ValueError: it is not as it should be.
-    """
-    choices = HydraConfig.get().runtime.choices
-    if told.study is not None:
-        return parse_table(choices["study"], told.study, Study)
-    assert told.table is not None
-    return parse_table(choices["table"], told.table, Table)
-
-
-def chosen_recipe() -> str:
-    """Return the name of the recipe that a command was asked for."""
-    return str(HydraConfig.get().runtime.choices["recipe"])
-
-
-def composed(overrides: Sequence[str]) -> DictConfig:
-    """Compose the configuration of a cell, which takes a tenth of a second."""
-    return compose("train", [*overrides])
-
-
-def filled(
-    overrides: Sequence[str],
-    table: Table,
-    found: Collection,
-    recipe: str,
-    composed: Callable[[Sequence[str]], DictConfig] = composed,
-) -> Comparison:
-    """Fill a table, run with these overrides, with the records found, of whatever seeds."""
-    records = [record for record in found.records if record.recipe == recipe]
-
-    def may_have_one(own: Mapping[str, Any]) -> bool:
-        """Tell so by the names of network and data, as far as they are those of files here.
-
-        Overrides are tried on all cells, for a mistake in them to be said.
-        """
-        named = {key: own[key] for key in ("model", "data") if key in own}
-        known = {k: v for k, v in named.items() if (CONF / k / f"{v}.yaml").is_file()}
-        return len(chosen) > 1 or any(known.items() <= vars(r).items() for r in records)
-
-    seeds = sorted({record.seed for record in records})
-    chosen = [f"recipe={recipe}", *overrides]
-    chosen += [o for o in HydraConfig.get().overrides.task if o.lstrip("+~").startswith("recipe.")]
-    runs = plan(table, chosen, composed, seeds, may_have_one)
-    return compare(table, recipe, runs, found.records)
+    told = settings_of(cfg, ReportSettings)
+    table = table_of(told)
+    if unknown := sorted({*(told.costs or ())} - {column.key for column in table.columns}):
+        raise ValueError(f"costs: the table has no column {', '.join(unknown)}")
+    report(told, table, Console(highlight=False, soft_wrap=True))
 
 
 def report(told: ReportSettings, table: Table, console: Console) -> None:

@@ -17,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from stn.entry import command, said
+from stn.entry import command
 from stn.files.locks import BUSY, CellBusyError
 from stn.results.identity import cell_id
 from stn.results.table import PlannedRun
@@ -35,14 +35,11 @@ def main(cfg: DictConfig) -> float | str | None:
     """Run the cell that `cfg` describes; return its metric on the validation set, or BUSY."""
     job = HydraConfig.get()
     is_sweep = job.mode == RunMode.MULTIRUN  # the sweeper shows progress and failures
-    try:
-        config: Any = OmegaConf.to_container(cfg, resolve=True)
-        check(config, job.overrides.task)
-        _check(config, job.runtime.choices["hydra/sweeper"], is_sweep)
-        command = f"python -m stn.train {shlex.join(job.overrides.task)}"
-        cell = Cell(config, cell_id(config), command, (*config["packages"],))
-    except ValueError as error:
-        sys.exit(f"ValueError: {said(error)}")
+    config: Any = OmegaConf.to_container(cfg, resolve=True)
+    check(config, job.overrides.task)
+    _check(config, job.runtime.choices["hydra/sweeper"], is_sweep)
+    command = f"python -m stn.train {shlex.join(job.overrides.task)}"
+    cell = Cell(config, cell_id(config), command, (*config["packages"],))
     if is_sweep:
         try:
             return _run(cell)

@@ -16,7 +16,7 @@ from wandb_workspaces.reports import v2 as wr
 from stn.callbacks.wandb import STEP, group_of, logged_in
 from stn.callbacks.warp_statistics import telling
 from stn.configuration import CONF
-from stn.entry import command, said
+from stn.entry import command
 from stn.results.table import Column, Table, parse_table
 from stn.running.settings import WandbReportSettings, settings_of
 from stn.transformers import Affine
@@ -30,12 +30,9 @@ OFFLINE = (
 @command("wandb_report")
 def main(cfg: DictConfig) -> None:
     """Build the report in the project that runs are logged to, and say where it is."""
-    try:
-        told = settings_of(cfg, WandbReportSettings)
-        if not told.logger.loggers:
-            raise ValueError(f"logger: {told.logger.name} sends nothing to Weights & Biases")
-    except ValueError as error:
-        sys.exit(said(error))
+    told = settings_of(cfg, WandbReportSettings)
+    if not told.logger.loggers:
+        raise ValueError(f"logger: {told.logger.name} sends nothing to Weights & Biases")
     if not logged_in():
         sys.exit(OFFLINE)
     try:

@@ -15,9 +15,9 @@ from stn.data.image_files import opened
 from stn.files.atomic import append
 from stn.files.plain_yaml import read_yaml
 from stn.files.regular import regular
+from stn.files.saved import load
 from stn.files.verified import read_verified
 from stn.results.records import read_record
-from stn.running.checkpoints import load
 
 ROOT = Path(stn.__file__).parent
 OPENS = re.compile(

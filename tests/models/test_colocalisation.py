@@ -160,7 +160,7 @@ def test_an_encoder_of_a_run_stays_as_it_is(tmp_path: Path) -> None:
         ({"data": {"channels": 2, "num_classes": 19}}, r"\[1, 28, 28\] of 10 classes"),
         ({"width": 5}, "not a CNN of the same width"),
         ({"config": {}}, "is not a finished run"),
-        ({"weights_sha256": "0" * 64}, "not those that its record tells of"),
+        ({"weights_sha256": "0" * 64}, "is not what the run ended with"),
     ],
 )
 def test_a_run_that_gives_no_encoder_is_named(

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,11 +12,12 @@ from typing import Any
 import pytest
 import torch
 
+from stn.callbacks.progress import Stopwatch
 from stn.data.pool import SampleLoader
 from stn.results.records import Record, read_record
 from stn.running.cell import run_cell
 from stn.running.preparing import Cell
-from stn.running.ranks import RankError, run_ranks
+from stn.running.ranks import KILLED_S, RankError, run_ranks
 from stn.running.restoring import evaluate
 from stn.tasks.task import DivergedError
 from tests.small_mnist import KILL, SIZES, SPOIL
@@ -116,6 +118,23 @@ def test_a_killed_rank_ends_all_and_the_cell_goes_on_as_if_nothing_had_been(
     ours, theirs = weights_of(killed), weights_of(whole)
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     assert rows_of(killed) == rows_of(whole)
+
+
+def lose_the_other(started: Path, stopwatch: Stopwatch, rank: int) -> dict[str, Any]:
+    """Rank 0 says that it lost its connection, before it is seen that rank 1 is killed."""
+    if rank == 0:
+        while not started.exists():
+            time.sleep(0.01)
+        raise RuntimeError("connection reset")
+    started.touch()
+    time.sleep(KILLED_S / 4)
+    os.kill(os.getpid(), signal.SIGKILL)
+    return {}
+
+
+def test_a_killed_rank_is_the_reason_though_others_speak_first(tmp_path: Path) -> None:
+    with pytest.raises(RankError, match="rank 1 ended with exit code -9"):
+        run_ranks(2, lose_the_other, None, tmp_path / "started")
 
 
 def test_divergence_on_one_rank_ends_all(small: MakeCell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 import stn
+from stn.files.saved import save
 from stn.results.records import read_record, write_record
 from stn.running.cell import run_cell
-from stn.running.checkpoints import save
 from stn.running.preparing import Cell
 from stn.running.restoring import evaluate, restore
 

@@ -15,7 +15,8 @@ from stn.data.mnist_source import load_mnist
 from stn.demo.export import onnx_model
 from stn.files.atomic import write_atomically
 from stn.files.npm import files_of_npm
-from stn.results.records import RESULT, read_record
+from stn.files.run_files import RESULT
+from stn.results.records import read_record
 from stn.running.restoring import restore
 
 PAGE = Path(__file__).with_name("page")

@@ -6,11 +6,11 @@ from pathlib import Path
 from torch import nn
 
 from stn.files.locks import held
-from stn.results.records import RESULT, Record, read_record_of, write_record
+from stn.files.run_files import RESULT, WEIGHTS
+from stn.results.records import Record, read_record_of, write_record
 from stn.results.study import Study
 from stn.results.table import PlannedRun
 from stn.running.building import instantiate
-from stn.running.cell import WEIGHTS
 from stn.running.preparing import build_data, build_task
 from stn.running.restoring import load_network, restore
 

@@ -15,9 +15,10 @@ from stn.drawing.canvas import Canvas
 from stn.drawing.panels import aligned
 from stn.drawing.paper_figures import FRAME_MS, LAST_MS, film, grid_sheet, module_sheet
 from stn.drawing.warps import Warp, at_work, warp
+from stn.files.run_files import METRICS, PANELS
 from stn.inspecting.examples import spread
 from stn.results.records import Record, read_record_of
-from stn.running.preparing import METRICS, build_data
+from stn.running.preparing import build_data
 from stn.running.restoring import restore
 from stn.transformers import SpatialTransformer
 
@@ -126,7 +127,7 @@ def training(folder: Path) -> bytes:
         OSError, ValueError: the run is not finished, or has no panels.
     """
     record = read_record_of(folder)
-    paths = sorted((folder / "panels").glob("step_*.png"))
+    paths = sorted((folder / PANELS).glob("step_*.png"))
     if len(paths) < 2 or not record.steps:
         raise ValueError(f"{folder} has no panels through training")
     config: Any = record.config

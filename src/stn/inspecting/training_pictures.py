@@ -12,6 +12,7 @@ from stn.drawing.canvas import Canvas
 from stn.drawing.panels import STAGES
 from stn.drawing.sheets import training_sheet
 from stn.drawing.tiles import evenly
+from stn.files.run_files import PANELS
 from stn.results.comparison import Comparison
 from stn.results.table import Column
 from stn.results.wording import number
@@ -33,7 +34,7 @@ def draw_training(comparison: Comparison, column: Column, runs: Path) -> Canvas 
     table, rows = comparison.table, []
     for row in table.rows:
         for record in comparison.cell(row.key, column.key).finished[:1]:
-            paths = (runs / record.run_id / "panels").glob("step_*.png")
+            paths = (runs / record.run_id / PANELS).glob("step_*.png")
             panels = {int(path.stem[5:]): path for path in paths}
             value = f"{number(record.metrics[table.metric.name], table.metric.digits)} "
             rows += _rows(row.label, f"{table.metric.label} {value}{table.metric.unit}", panels)

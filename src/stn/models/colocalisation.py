@@ -1,7 +1,5 @@
 """Co-localisation: transformers that crop, and the encoder that compares crops (Appendix A.2)."""
 
-import hashlib
-import io
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -13,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from stn.files.regular import regular
+from stn.files.run_files import RESULT
+from stn.files.saved import load_weights
 from stn.models.mnist import Cnn, Shape
 from stn.transformers import Attention, SpatialTransformer, Translation
 from stn.transformers.localisation import regression_layer
@@ -242,7 +242,7 @@ def weights_of_run(folder: Path, wanted: dict[str, Tensor]) -> dict[str, Tensor]
         ValueError: there is no such run; it is not finished, or of another data set or network.
     """
     try:
-        record = json.loads(regular(folder / "result.json").read_text())
+        record = json.loads(regular(folder / RESULT).read_text())
         status, data, size = record["status"], record["data"], record["config"]["data"]
         image = [size["channels"], *size["image_size"], size["num_classes"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -255,11 +255,8 @@ def weights_of_run(folder: Path, wanted: dict[str, Tensor]) -> dict[str, Tensor]
             " classes; wanted is a run on digits of [1, 28, 28] of 10 classes, such as data=mnist"
         )
     try:
-        content = regular(folder / "weights.pt").read_bytes()
-        if record.get("weights_sha256") not in (None, hashlib.sha256(content).hexdigest()):
-            raise ValueError("they are not those that its record tells of")
-        found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:  # of whatever kind: torch raises many
+        found = load_weights(folder, record.get("weights_sha256"))
+    except (OSError, ValueError) as error:
         raise ValueError(f"encoder_run: the weights of {folder} cannot be read: {error}") from error
     if {k: v.shape for k, v in found.items()} != {k: v.shape for k, v in wanted.items()}:
         raise ValueError(

@@ -8,16 +8,13 @@ from typing import Any
 import yaml
 
 from stn.callbacks.metrics import MetricsFile
+from stn.files.run_files import CONFIG, METRICS, PANELS, WEIGHTS
 from stn.files.scrubbing import scrub
 from stn.pages.charts import Chart, Rows, charts
 from stn.pages.pictures import Images, Picture, Run, gallery, look_at
 from stn.results.comparison import Cell, Comparison
 from stn.results.costs import costs
 from stn.results.records import Record
-from stn.running.cell import CONFIG, WEIGHTS
-from stn.running.preparing import METRICS
-
-PANELS = "panels"
 
 
 @dataclass(frozen=True)

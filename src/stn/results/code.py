@@ -16,11 +16,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from stn.results.identity import of_cell
+
 PACKAGE = "stn"
 SOURCE = Path(__file__).parents[1]
 SAME_CODE = Path(__file__).with_name("same_code.json")
 TRAINING = ("stn.running.preparing.prepare", "stn.running.cell.train_and_measure")
-# Rooms and modules that watch, keep and show what a cell gives, and decide nothing of it.
+# Rooms and modules that watch, keep and show what a cell gives, and decide nothing of it, but for
+# the notes `val_collapsed_<how>` of callbacks, which stand in records and in no table.
 WATCHING = (
     *("stn.callbacks", "stn.drawing", "stn.files", "stn.results", "stn.sweeping"),
     *("stn.running.building", "stn.running.checkpoints", "stn.running.recording"),
@@ -40,8 +43,7 @@ def code_id(config: Mapping[str, Any]) -> str:
     Args:
         config: the resolved configuration of the cell.
     """
-    own = {key: value for key, value in config.items() if key not in ("study", "table")}
-    return _hash(frozenset({*TRAINING, *_targets(own)}))
+    return _hash(frozenset({*TRAINING, *_targets(of_cell(config))}))
 
 
 def made_by_this_code(code: str | None, config: Mapping[str, Any]) -> bool:

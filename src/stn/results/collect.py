@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from stn.files.run_files import PANELS, RESULT
 from stn.results.records import (
-    RESULT,
     Record,
     RecordError,
     read_record,
@@ -16,7 +16,7 @@ from stn.results.records import (
 )
 
 RUN_ID_FILE = re.compile(r".+-[0-9a-f]{10}\.json")
-NOT_RECORDS = {"wandb", "checkpoints", "panels", "__pycache__"}
+NOT_RECORDS = {"wandb", "checkpoints", PANELS, "__pycache__"}
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,11 @@ def cell_id(config: Mapping[str, Any]) -> str:
     return run_id([str(name) for name in names if name is not None], decisive(config))
 
 
+def of_cell(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration without the table or study that the cell is run for."""
+    return {key: value for key, value in config.items() if key not in ("study", "table")}
+
+
 def decisive(config: Mapping[str, Any], place: str = "") -> dict[str, Any]:
     """Return a resolved configuration without what changes no result."""
     return {

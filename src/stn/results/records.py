@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from stn.files.atomic import write_atomically
 from stn.files.regular import regular
+from stn.files.run_files import RESULT
 from stn.files.scrubbing import scrub
 from stn.results.checks import (
     Checked,
@@ -28,7 +29,6 @@ from stn.results.checks import (
     shown,
 )
 
-RESULT = "result.json"
 SCHEMA = 2
 # Metrics that stand beside the others in result.json, too, where those who read it look for them.
 AT_TOP = ("test_error_percent", "val_error_percent")

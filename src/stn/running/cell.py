@@ -21,20 +21,20 @@ from stn.files.atomic import remove_parts, write_atomically
 from stn.files.locks import held
 from stn.files.plain_yaml import read_yaml
 from stn.files.regular import regular
+from stn.files.run_files import CONFIG, METRICS, RESULT, WEIGHTS
+from stn.files.saved import save
 from stn.models.matching import num_parameters
 from stn.results import provenance
 from stn.results.code import code_id
 from stn.results.records import (
-    RESULT,
     NewerRecordError,
     Record,
     RecordError,
     read_record_of,
     write_record,
 )
-from stn.running.checkpoints import last_good, pass_over_strangers, save
+from stn.running.checkpoints import last_good, pass_over_strangers
 from stn.running.preparing import (
-    METRICS,
     Cell,
     TrainerError,
     build_data,
@@ -46,8 +46,6 @@ from stn.running.recording import build_loggers, make_record
 from stn.running.settings import check
 from stn.tasks.task import DivergedError, Task
 from stn.transformers import NonFiniteThetaError
-
-CONFIG, WEIGHTS = "config.yaml", "weights.pt"
 
 
 def run_cell(cell: Cell) -> Record:

@@ -6,21 +6,17 @@ Lightning's own files are written to the system's temporary folder and moved: if
 file system, a kill or a full disk in the midst leaves half a checkpoint in the place of a good one.
 """
 
-import io
 import sys
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from stn.files.atomic import write_atomically
-from stn.files.regular import regular
+from stn.files.run_files import LAST, PREVIOUS
+from stn.files.saved import load, save
 from stn.results.checks import shown
 
-LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 ORIGIN = "origin"  # the key under which a checkpoint says whose it is
 NEEDED = {"state_dict", "global_step", "optimizer_states", "callbacks", "loops"}
 
@@ -40,13 +36,6 @@ class CheckpointFiles(TorchCheckpointIO):
         if path.exists():
             path.replace(path.with_name(PREVIOUS))
         new.replace(path)
-
-
-def save(content: Any, path: Path) -> None:
-    """Write what torch can save as a file that is there as a whole or not at all."""
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    write_atomically(path, buffer.getvalue())
 
 
 def pass_over_strangers(folder: Path, network: Mapping[str, Any]) -> None:
@@ -117,23 +106,6 @@ def last_good(
                 file=sys.stderr,
             )
     return None
-
-
-def load(path: Path) -> Any:
-    """Return the content of a file that `save` wrote, or Lightning.
-
-    Raises:
-        OSError: the system does not let it be read.
-        ValueError: it is damaged; says how.
-    """
-    content = regular(path).read_bytes()
-    try:
-        if torn := zipfile.ZipFile(io.BytesIO(content)).testzip():  # torch checks no checksum
-            raise ValueError(f"wrong checksum of {torn}")
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:  # of whatever kind: the file was read, so its content is wrong
-        reason = str(error) if isinstance(error, ValueError) else type(error).__name__
-        raise ValueError(f"{path} is damaged ({reason})") from error
 
 
 def _read(path: Path) -> dict[str, Any] | str:

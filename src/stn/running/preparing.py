@@ -20,11 +20,10 @@ from stn.callbacks.progress import ProgressFile, Stopwatch
 from stn.data.randomness import stream
 from stn.fast import accelerate
 from stn.fast.memory import keep_freed_memory
+from stn.files.run_files import METRICS, PANELS, PROGRESS
 from stn.running.building import instantiate
 from stn.running.checkpoints import CheckpointFiles
 from stn.tasks.task import Task
-
-METRICS = "metrics.csv"
 
 
 class TrainerError(ValueError):
@@ -109,8 +108,8 @@ def build_trainer(cell: Cell, stopwatch: Stopwatch, loggers: list[Logger]) -> pl
     """
     recipe, trainer = cell.config["recipe"], cell.config["trainer"]
     metrics = MetricsFile(cell.folder / METRICS)
-    panels = Panels(cell.folder / "panels", recipe["watch"]["panels_every_n_epochs"])
-    progress = ProgressFile(cell.folder / "progress.json", cell.config["task"]["metric"])
+    panels = Panels(cell.folder / PANELS, recipe["watch"]["panels_every_n_epochs"])
+    progress = ProgressFile(cell.folder / PROGRESS, cell.config["task"]["metric"])
     callbacks: list[pl.Callback] = [stopwatch, metrics, panels, progress]
     callbacks += [logger for logger in loggers if isinstance(logger, pl.Callback)]
     if recipe["averaging"] is not None:  # after the panels, which show the averaged network

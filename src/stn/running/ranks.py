@@ -27,6 +27,7 @@ from stn.callbacks.progress import Stopwatch
 
 HOST = "127.0.0.1"
 GRACE_S = 10.0  # for the other ranks, when one has failed, to close what they have open
+KILLED_S = 1.0  # by then the death of a rank is seen, after others felt it
 
 
 class RankError(RuntimeError):
@@ -93,10 +94,18 @@ def run_ranks(
 
 
 def _first_failure(ranks: dict[Connection, BaseProcess]) -> Ended:
-    """Wait until a rank fails or all have ended; return how that one, or rank zero, ended."""
+    """Wait until a rank fails or all have ended; return how that one, or rank zero, ended.
+
+    What the others say when one was killed, of a lost connection, is not why the run failed.
+    """
     ended: dict[Connection, Ended] = {}
+    failed: Ended | None = None
     while len(ended) < len(ranks):
-        for reader in wait([reader for reader in ranks if reader not in ended]):
+        running = [reader for reader in ranks if reader not in ended]
+        ready = wait(running, None if failed is None else KILLED_S)
+        if not ready:
+            break
+        for reader in ready:
             assert isinstance(reader, Connection)
             try:
                 ended[reader] = reader.recv()
@@ -104,9 +113,9 @@ def _first_failure(ranks: dict[Connection, BaseProcess]) -> Ended:
                 ranks[reader].join()
                 rank, code = list(ranks).index(reader), ranks[reader].exitcode
                 raise RankError(f"rank {rank} ended with exit code {code}") from None
-            if ended[reader].error is not None:
-                return ended[reader]
-    return ended[next(iter(ranks))]
+            if failed is None and ended[reader].error is not None:
+                failed = ended[reader]
+    return failed or ended[next(iter(ranks))]
 
 
 def _run_rank(

@@ -12,6 +12,7 @@ from pytorch_lightning.loggers import Logger
 
 from stn.callbacks.progress import Stopwatch
 from stn.results import provenance
+from stn.results.identity import of_cell
 from stn.results.records import Record
 from stn.running.preparing import Cell
 
@@ -57,7 +58,7 @@ def make_record(
         wall_s=stopwatch.wall_s,
         cpu_s=stopwatch.cpu_s,
         peak_rss_mib=resource.getrusage(who).ru_maxrss / RSS_UNITS_PER_MIB,
-        config={key: value for key, value in config.items() if key not in ("study", "table")},
+        config=of_cell(config),
         git_sha=git_sha,
         git_dirty=git_dirty,
         code=stopwatch.code,

@@ -1,6 +1,5 @@
 """A finished run brought back: its network, and its test once more."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,12 @@ from pydantic import ValidationError
 from torch import nn
 
 from stn.files.plain_yaml import read_yaml
-from stn.files.regular import regular
+from stn.files.run_files import CONFIG, RESULT, WEIGHTS
+from stn.files.saved import load_weights
 from stn.files.scrubbing import scrub
 from stn.results.checks import reason
 from stn.results.identity import decisive
-from stn.results.records import RESULT, read_record, read_record_of
-from stn.running.cell import CONFIG, WEIGHTS
-from stn.running.checkpoints import load
+from stn.results.records import read_record, read_record_of
 from stn.running.preparing import Cell, build_data, build_task
 from stn.running.settings import Trainer
 from stn.tasks.task import Task
@@ -79,10 +77,7 @@ def restore(
     if fast is not None:
         config["trainer"] = config["trainer"] | {"fast": fast}
     cell = Cell(config | {"data_dir": str(data_dir)}, folder.name, record.command, tuple(packages))
-    weights = load(folder / WEIGHTS)
-    found = hashlib.sha256(regular(folder / WEIGHTS).read_bytes()).hexdigest()
-    if found != (record.weights_sha256 or found):  # records of older code do not tell
-        raise ValueError(f"{folder / WEIGHTS} is not what the run ended with, by its {RESULT}")
+    weights = load_weights(folder, record.weights_sha256)
     try:
         task = build_task(cell)
         task.network.load_state_dict(weights)

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from stn.results.checks import Checked, Count, Json, Line, Name, Positive, reason
+from stn.results.identity import of_cell
 
 
 def _has_target(value: dict[str, Any]) -> dict[str, Any]:
@@ -295,10 +296,9 @@ def check(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> None:
     recipe, data = config.get("recipe"), config.get("data")
     if isinstance(recipe, Mapping) and isinstance(data, Mapping) and "max_steps" not in recipe:
         raise NoRecipeError(f"there is no recipe {recipe.get('name')} for data={data.get('name')}")
-    told = {key: value for key, value in config.items() if key != "table"}
     try:
         Settings(**config)
-        TypeAdapter(Json).validate_python(told)  # as the record will
+        TypeAdapter(Json).validate_python(of_cell(config))  # as the record will
         TypeAdapter(list[Line]).validate_python([*overrides])
     except ValidationError as error:
         raise ValueError(reason(error)) from error

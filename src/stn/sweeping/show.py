@@ -24,6 +24,7 @@ from rich.progress import (
 )
 
 from stn.files.regular import regular
+from stn.files.run_files import PROGRESS, RESULT
 from stn.results.records import Record
 from stn.results.table import PlannedRun
 from stn.sweeping.run import POLL_S, record_of
@@ -57,7 +58,7 @@ class SweepDisplay:
         self.runs_dir = runs_dir
         self.console = console
         self.on_end = on_end
-        self._before = {run_id: _mtime(runs_dir / run_id / "result.json") for run_id in self.jobs}
+        self._before = {run_id: _mtime(runs_dir / run_id / RESULT) for run_id in self.jobs}
         self._bars: dict[str, TaskID] = {}
         self._ended: dict[str, float] = {}
         self._start = time.monotonic()
@@ -94,10 +95,10 @@ class SweepDisplay:
             if run_id in self._ended:
                 continue
             folder = self.runs_dir / run_id
-            if _mtime(folder / "result.json") != self._before[run_id]:
+            if _mtime(folder / RESULT) != self._before[run_id]:
                 self._end(job, record_of(folder))
             else:
-                self._advance(run_id, _progress(folder / "progress.json"))
+                self._advance(run_id, _progress(folder / PROGRESS))
         self._progress.update(self._total, completed=len(self._ended), note=self._time_left())
         if len(self._ended) > num_before:
             self.on_end()

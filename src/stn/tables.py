@@ -1,0 +1,65 @@
+"""The table or study that a command is asked for, and how it is filled with records."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from hydra import compose
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from stn.configuration import CONF
+from stn.results.collect import Collection
+from stn.results.comparison import Comparison, compare
+from stn.results.study import Study
+from stn.results.table import Table, parse_table
+from stn.running.settings import OfTable
+from stn.sweeping.planning import plan
+
+
+def table_of(told: OfTable) -> Table:
+    """Return the study or else the table that a command was asked for, called as its file.
+
+    Raises:
+        ValueError: it is not as it should be.
+    """
+    choices = HydraConfig.get().runtime.choices
+    if told.study is not None:
+        return parse_table(choices["study"], told.study, Study)
+    assert told.table is not None
+    return parse_table(choices["table"], told.table, Table)
+
+
+def chosen_recipe() -> str:
+    """Return the name of the recipe that a command was asked for."""
+    return str(HydraConfig.get().runtime.choices["recipe"])
+
+
+def composed(overrides: Sequence[str]) -> DictConfig:
+    """Compose the configuration of a cell, which takes a tenth of a second."""
+    return compose("train", [*overrides])
+
+
+def filled(
+    overrides: Sequence[str],
+    table: Table,
+    found: Collection,
+    recipe: str,
+    composed: Callable[[Sequence[str]], DictConfig] = composed,
+) -> Comparison:
+    """Fill a table, run with these overrides, with the records found, of whatever seeds."""
+    records = [record for record in found.records if record.recipe == recipe]
+
+    def may_have_one(own: Mapping[str, Any]) -> bool:
+        """Tell so by the names of network and data, as far as they are those of files here.
+
+        Overrides are tried on all cells, for a mistake in them to be said.
+        """
+        named = {key: own[key] for key in ("model", "data") if key in own}
+        known = {k: v for k, v in named.items() if (CONF / k / f"{v}.yaml").is_file()}
+        return len(chosen) > 1 or any(known.items() <= vars(r).items() for r in records)
+
+    seeds = sorted({record.seed for record in records})
+    chosen = [f"recipe={recipe}", *overrides]
+    chosen += [o for o in HydraConfig.get().overrides.task if o.lstrip("+~").startswith("recipe.")]
+    runs = plan(table, chosen, composed, seeds, may_have_one)
+    return compare(table, recipe, runs, found.records)
