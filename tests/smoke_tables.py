@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stn import pictures, train
+from stn import looks, pictures, train
 from stn.results.collect import collect
 from stn.results.records import Record
 
@@ -31,3 +31,13 @@ def reproduce(
     report = (folder / f"reports/{'study_' * (group == 'study')}{table}_smoke.md").read_text()
     assert "missing" not in report.split("Where there is no number")[0]
     return collect(folder / "runs").records, report
+
+
+def looked_at(run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Say and draw where the transformers of a run look; return the page."""
+    argv = ["stn.looks", f"run={run}", f"out={folder}/looks", "num_images=3"]
+    monkeypatch.setattr(sys, "argv", argv)
+    looks.main()
+    page = folder / f"looks/{run.name}_looks.md"
+    assert all(page.with_suffix(ending).stat().st_size > 1000 for ending in (".png", ".svg"))
+    return page.read_text()

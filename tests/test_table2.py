@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.smoke_tables import reproduce
+from tests.smoke_tables import looked_at, reproduce
 from tests.svhn_files import made_up, write
 
 
@@ -24,3 +24,6 @@ def test_a_smoke_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "| Maxout CNN | 4.0 / – |" in report
     multi = next(tmp_path.glob("runs/svhn_st_cnn_multi-*"))
     assert [*multi.glob("panels/*.png")]
+    page = looked_at(multi, tmp_path, monkeypatch)
+    assert "| number | " in page
+    assert "| 4: in the crop |" in page

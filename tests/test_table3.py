@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cub_files import write
-from tests.smoke_tables import reproduce
+from tests.smoke_tables import looked_at, reproduce
 
 
 def test_a_smoke_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,3 +22,6 @@ def test_a_smoke_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (tmp_path / "pictures/table3_smoke_accuracy_cub_cnn_alignment.png").exists()
     (parallel,) = tmp_path.glob("runs/cub_st_cnn-half-cub-*")
     assert [*(parallel / "panels").glob("*.png")]
+    page = looked_at(parallel, tmp_path, monkeypatch)
+    assert "| beak | " in page
+    assert "| 2: in the crop |" in page

@@ -1,12 +1,10 @@
 """Appendix A.3 from its command to its pictures: the table of digits in volumes."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
-from stn import looks
-from tests.smoke_tables import reproduce
+from tests.smoke_tables import looked_at, reproduce
 
 
 def test_a_smoke_table(mnist_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,9 +18,5 @@ def test_a_smoke_table(mnist_dir: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert (tmp_path / "pictures/volumes_smoke_30px_projection_cnn_alignment.png").exists()
     (run,) = tmp_path.glob("runs/st_projection_cnn-affine3d-mnist3d_half-*")
     assert [*(run / "panels").glob("*.png")]
-    argv = ["stn.looks", f"run={run}", f"out={tmp_path}/looks", "num_images=3"]
-    monkeypatch.setattr(sys, "argv", argv)
-    looks.main()
-    page = (tmp_path / f"looks/{run.name}_looks.md").read_text()
+    page = looked_at(run, tmp_path, monkeypatch)
     assert "| agreement of the projection with the upright digit |" in page
-    assert (tmp_path / f"looks/{run.name}_looks.png").exists()

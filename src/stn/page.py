@@ -84,6 +84,7 @@ def comparisons(told: PageSettings, found: Collection) -> Iterator[Comparison]:
             with suppress(MissingConfigException, NoRecipeError):  # that of a record, and none here
                 some.append(filled(told.overrides, table, found, recipe, once))
         some = [comparison for comparison in some if comparison.records]
+        some.sort(key=lambda comparison: -len(comparison.records))  # the fullest first
         recipe = (told.recipes or [BUDGET])[0]
         yield from some or [filled(told.overrides, table, found, recipe, once)]
 

@@ -14,6 +14,7 @@ from torch import Tensor
 import stn.demo
 from stn.data.distortions import (
     DIGIT_PX,
+    Clutter,
     ElasticDistortion,
     ProjectiveDistortion,
     Rotate,
@@ -114,6 +115,39 @@ def test_elastic_distortion(side: int, points: tuple[int, int]) -> None:
     scale = 0.75 + 0.25 * uniform(~KEY, INDEX, 1)[:, 0]
     call = f"spline({{ points: regular({[*points]}, HALF_IMAGE), ...p }}, HALF_IMAGE)"
     found = on_the_page(call, named(moves=moves, scale=scale), side)
+    assert_alike(found, distortion(POOL, INDEX, KEY))
+
+
+@pytest.mark.parametrize("side", [60, 45])
+def test_clutter(side: int) -> None:
+    num, width = 4, 6
+    distortion = Clutter(num_patches=num, patch_px=width, overlap="add", size=(side, side))
+    digit_at, cut_from, patch_at = (
+        pixels.view(NUM, -1, square)
+        for pixels, square in zip(
+            distortion._pixels(len(POOL), INDEX, KEY),
+            (DIGIT_PX**2, width**2, width**2),
+            strict=True,
+        )
+    )
+    first = torch.stack([digit_at[:, 0, 0] % side**2 % side, digit_at[:, 0, 0] % side**2 // side])
+    x, y = first - (side - DIGIT_PX) / 2
+    patches = [
+        [
+            {"pixels": (POOL.flatten()[cut] / 255).tolist(), "left": at % side, "top": at // side}
+            for cut, at in zip(cuts, (places[:, 0] % side**2).tolist(), strict=True)
+        ]
+        for cuts, places in zip(cut_from, patch_at, strict=True)
+    ]
+    given = [
+        [digit, {**place, "patches": of_image}]
+        for digit, place, of_image in zip(
+            (POOL.flatten(1) / 255).tolist(), named(x=x, y=y, angle=0 * x), patches, strict=True
+        )
+    ]
+    digit = f"distorted(digit, similarity(p), {side})"
+    call = f"given.map(([digit, p]) => Array.from(cluttered({digit}, p.patches, {side})))"
+    found = torch.tensor(in_node(call, given)).view(-1, 1, side, side)
     assert_alike(found, distortion(POOL, INDEX, KEY))
 
 

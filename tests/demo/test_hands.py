@@ -18,7 +18,8 @@ BAND_PX = 3
 SCRIPT = f"""
 import {{ HANDS }} from "./hands.js";
 const {{ kind, distortion, side }} = GIVEN;
-const hand = HANDS[kind](distortion, side);
+const digits = [5, 7].map((a) => Float32Array.from({{ length: 784 }}, (_, i) => (a * i) % 256));
+const hand = HANDS[kind](distortion, side, digits);
 const far = () => (Math.random() - 0.5) * 4 * side;
 const states = [hand.start, hand.neutral];
 for (let i = 0; i < {TRIES}; i++) {{
@@ -57,7 +58,11 @@ def told(name: str, side: int, tmp_path: Path) -> tuple[dict[str, Any], list[dic
 
 
 @pytest.mark.parametrize(
-    ("name", "side"), [("mnist_r", 28), ("mnist_rts", 42), ("mnist_p", 28), ("mnist_e", 31)]
+    ("name", "side"),
+    [
+        *(("mnist_r", 28), ("mnist_rts", 42), ("mnist_p", 28), ("mnist_e", 31)),
+        *(("mnist_tc", 60), ("mnist_tc", 61), ("mnist", 28)),
+    ],
 )
 def test_handles_can_be_reached_and_stay_where_they_are_put(
     name: str, side: int, tmp_path: Path
@@ -101,3 +106,29 @@ def test_control_points_move_no_further_than_draws(tmp_path: Path) -> None:
         moves = [abs(v) for move in at["state"]["moves"] for v in move]
         assert max(moves) <= 3 * distortion["point_px"]
         assert len(at["lines"]) == sum(distortion["points"])
+
+
+@pytest.mark.parametrize("side", [60, 61])
+def test_digit_and_patches_are_where_the_training_puts_them(side: int, tmp_path: Path) -> None:
+    distortion, states = told("mnist_tc", side, tmp_path)
+    width, sources = distortion["patch_px"], [[a * i % 256 for i in range(784)] for a in (5, 7)]
+    for at in states:
+        corner = [at["state"][axis] + (side - 28) / 2 for axis in "xy"]
+        assert all(0 <= place == round(place) <= side - 28 for place in corner)
+        for patch in at["state"]["patches"]:
+            assert all(0 <= patch[edge] <= side - width for edge in ("left", "top"))
+            rows = [patch["pixels"][i : i + width] for i in range(0, width**2, width)]
+            assert any(  # a window of a digit
+                all(row == digit[i + 28 * y : i + 28 * y + width] for y, row in enumerate(rows))
+                for digit in sources
+                for i in range(784)
+                if i % 28 <= 28 - width
+            )
+    assert states[1]["state"]["patches"] == []  # the neutral one
+    assert {len(at["state"]["patches"]) for at in states} == {0, distortion["num_patches"]}
+
+
+def test_of_undistorted_digits_it_is_said_that_turned_ones_are_new(tmp_path: Path) -> None:
+    _, states = told("mnist", 28, tmp_path)
+    assert states[0]["state"] == states[1]["state"] == {"angle": 0}
+    assert max(abs(at["state"]["angle"]) for at in states) <= 90

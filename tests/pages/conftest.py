@@ -54,6 +54,8 @@ def trained(mnist_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     folder = tmp_path_factory.mktemp("page")
     (folder / "mine/table").mkdir(parents=True)
     (folder / "mine/table/digits.yaml").write_text(yaml.safe_dump(DIGITS))
+    of_ours = {key: DIGITS[key] for key in DIGITS if key != "paper"} | {"title": "Ours"}
+    (folder / "mine/table/ours.yaml").write_text(yaml.safe_dump(of_ours))
     with accepted(mnist_files):
         for model in ("cnn", "st_cnn"):
             chosen = ("recipe=smoke", "logger=csv", "data=mnist_r", "transform=affine", *SHORT)

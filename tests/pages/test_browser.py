@@ -80,6 +80,20 @@ def test_an_address_with_a_view_opens_it(tab: Page, page: Path) -> None:
     tab.wait_for_function("location.hash === ''")  # an event of its own, a moment later
 
 
+def test_long_paths_and_commands_are_wrapped(tab: Page, write: Write, runs: Path) -> None:
+    (runs / ("long" * 20)).mkdir()
+    (runs / ("long" * 20) / "result.json").write_text("{}")
+    tab.set_viewport_size({"width": 320, "height": 700})
+    tab.goto(write(runs).as_uri())
+    fits = "element => element.scrollWidth <= element.clientWidth"
+    assert tab.get_by_role("heading", name="Records that cannot be used").is_visible()
+    assert tab.locator("html").evaluate(fits)
+    tab.locator(f"[data-opens={VIEW}]").click()
+    command = tab.locator(f"#{VIEW} .command")
+    command.evaluate("element => { element.textContent += ' ' + 'more'.repeat(50) }")
+    assert command.evaluate(fits)
+
+
 def test_what_records_say_does_nothing(tab: Page, write: Write, runs: Path) -> None:
     spoil(runs)
     tab.goto(write(runs).as_uri())

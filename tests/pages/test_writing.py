@@ -27,6 +27,16 @@ def test_numbers_of_paper_and_ours_stand_side_by_side(page: Path) -> None:
     assert "Digits &lt;i&gt;at an angle&lt;/i&gt;" in text
 
 
+def test_a_table_that_is_not_the_papers_has_no_column_of_its_numbers(
+    write: Write, trained: Path
+) -> None:
+    page = write(trained / "runs", tables="[ours]").read_text()
+    heads = re.findall(r'<th scope="col"[^>]*><button>([^<]+)', page)
+    assert heads == ["Column", "Network", "Ours ± sd (n)", "Status"]
+    assert page.count("<dialog") == 2
+    assert "<dt>Paper" not in page
+
+
 def test_without_records_the_page_says_so(write: Write, tmp_path: Path) -> None:
     page = write(tmp_path / "nothing").read_text()
     assert "There is no record of a table's cell in" in page

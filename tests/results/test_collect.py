@@ -56,6 +56,21 @@ def test_copies_count_once_and_contradictions_are_named(tmp_path, make_record):
     assert "the same run" in found.problems[c / "result.json"]
 
 
+def test_copies_that_were_measured_further_are_one_with_all_metrics(tmp_path, make_record):
+    error, more = {"test_error_percent": 1.25}, {"test_fooled_percent": 7.0}
+    copies = [error, error | more, error | {"test_turn_deg": 3.0}]
+    for name, metrics in zip("abc", copies, strict=True):
+        record = make_record(metrics=metrics)
+        write_record(tmp_path / name / f"{record.run_id}.json", record)
+    found = collect(tmp_path)
+    assert found.problems == {}
+    assert [record.metrics for record in found.records] == [copies[2] | more]
+    write_record(
+        tmp_path / f"d/{record.run_id}.json", make_record(metrics=error | {"test_turn_deg": 4.0})
+    )
+    assert list(collect(tmp_path).problems) == [tmp_path / f"d/{record.run_id}.json"]
+
+
 def test_a_record_in_the_folder_of_another_run_is_named_and_not_counted(tmp_path, make_record):
     path = tmp_path / make_record(seed=1).run_id / "result.json"
     write_record(path, make_record(seed=0))

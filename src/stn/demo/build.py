@@ -30,7 +30,10 @@ RUNTIME_FILES = (
     "ort-wasm-simd-threaded.wasm",
 )
 # The distortions that the page can do by hand: geometry.js restates them.
-BY_HAND = ("Rotate", "RotateTranslateScale", "ProjectiveDistortion", "ElasticDistortion")
+BY_HAND = (
+    *("Rotate", "RotateTranslateScale", "ProjectiveDistortion", "ElasticDistortion"),
+    *("Clutter", "Undistorted"),
+)
 MODELS = ("cnn", "st_cnn")
 PER_CLASS = 2  # test digits on offer
 
@@ -67,9 +70,9 @@ def build(runs: Path, recipe: str, seed: int, data_dir: Path, out: Path) -> list
             columns.append({"label": f"{column.label} ({column.key})", **described})
     if not columns:
         raise ValueError(
-            f"{runs} has no finished runs of a CNN and an ST-CNN (recipe {recipe}, seed {seed}) on"
-            " R, RTS, P or E. This makes them: make reproduce-table1 COLUMNS=R,RTS,P,E"
-            f" RECIPE={recipe}; and this takes them: python -m stn.demo --runs runs"
+            f"{runs} has no finished runs of a CNN and an ST-CNN (recipe {recipe}, seed {seed}) of"
+            f" Table 1. This makes them: make reproduce-table1 RECIPE={recipe}; and this takes"
+            " them: python -m stn.demo --runs runs"
         )
     write_atomically(out / "networks.json", json.dumps(columns, indent=1).encode())
     write_digits(data_dir, out / "digits.png")

@@ -45,7 +45,8 @@ def report_looks(
     lines = [f"# Where {cell.run_id} looks", ""]
     lines += [f"{len(places.boxes):,} test images; 95 % intervals; an image is 2 wide.", ""]
     lines += _crops(before, after, places) + _parts(before, after, places)
-    return "\n".join(lines) + "\n", _sheet(after, data, num_images)
+    heading = f"{cell.run_id}: what is read; above, what is right: the answer, how sure it is"
+    return "\n".join(lines) + "\n", _sheet(after, data, num_images, heading)
 
 
 def _crops(before: Looks, after: Looks, places: Places) -> list[str]:
@@ -111,7 +112,7 @@ def _change(before: Tensor, after: Tensor) -> str:
     return f"{before.mean():.2f} → {mean(after)}"
 
 
-def _sheet(looks: Looks, data: Any, num_images: int) -> Figure:
+def _sheet(looks: Looks, data: Any, num_images: int, heading: str) -> Figure:
     """Draw some test images with what is read, what is right, what is answered, and how surely."""
     numbers = data.order("test")[:: max(1, len(data.order("test")) // num_images)][:num_images]
     U, targets = data.drawn("test", numbers)
@@ -120,4 +121,4 @@ def _sheet(looks: Looks, data: Any, num_images: int) -> Figure:
         f"{written(target)}: {written(answer)}, {100 * chances.prod():.0f} %"
         for target, answer, chances in zip(targets, answers.indices, answers.values, strict=True)
     ]
-    return crop_sheet(U, looks.A[:, numbers], titles)
+    return crop_sheet(U, looks.A[:, numbers], titles, heading)

@@ -31,6 +31,7 @@ def collect(source: Path | str) -> Collection:
     """Read all records below a folder: of runs (`<run>/result.json`) or of `export`.
 
     A folder that does not exist has none. The outcome does not depend on the order of the files.
+    Of copies of a record, those of which some have more metrics than others are one with all.
     """
     found: dict[str, tuple[Record, Path]] = {}
     problems = {}
@@ -45,9 +46,14 @@ def collect(source: Path | str) -> Collection:
         if path.name not in (RESULT, f"{record.run_id}.json"):
             problems[path] = f"holds the record of another run, {record.run_id}"
             continue
-        other = found.setdefault(record.run_id, (record, path))
-        if other[0] != record:
-            problems[path] = f"differs from {other[1]}, which is the same run"
+        first, at = found.setdefault(record.run_id, (record, path))
+        metrics = {"metrics": record.metrics | first.metrics}
+        if first.model_copy(update=metrics) == record.model_copy(update=metrics) and (
+            record.metrics.items() <= metrics["metrics"].items()  # common ones are the same
+        ):
+            found[record.run_id] = first.model_copy(update=metrics), at
+        else:
+            problems[path] = f"differs from {at}, which is the same run"
     return Collection(tuple(found[run][0] for run in sorted(found)), problems)
 
 

@@ -3,7 +3,7 @@
 
 import * as ort from "./runtime/ort.wasm.min.mjs";
 import { listenToPad, offerDigits, pointed } from "./digits.js";
-import { DIGIT, distorted, nearestSimilarity } from "./geometry.js";
+import { cluttered, DIGIT, distorted, nearestSimilarity } from "./geometry.js";
 import { HANDS, lattice } from "./hands.js";
 
 const STEP_PX = 0.5; // of an arrow key
@@ -12,6 +12,7 @@ const NUM_LINES = 10; // of the sampling grid, each way
 const $ = (id) => document.getElementById(id);
 const sessions = new Map(); // promises, by file
 const now = { digit: new Float32Array(DIGIT * DIGIT) }; // column, network, hand, state, digit
+let digits = []; // those on offer
 let isStale = false;
 let isAnswering = false;
 let numAnswers = 0;
@@ -44,7 +45,7 @@ async function answer() {
   const both = await Promise.all([column.networks[0], network].map(({ file }) => session(file)));
   const start = performance.now();
   const toDigit = hand.toDigit(state);
-  const image = distorted(digit, toDigit, side);
+  const image = cluttered(distorted(digit, toDigit, side), state.patches ?? [], side);
   const U = new ort.Tensor("float32", image, [1, 1, side, side]);
   const plain = await both[0].run({ U });
   const told = await both[1].run({ U });
@@ -180,11 +181,12 @@ function say(text) {
 // ---- what can be chosen ----
 
 function choose(column) {
-  const hand = HANDS[column.kind](column.distortion, column.side);
+  const hand = HANDS[column.kind](column.distortion, column.side, digits);
   Object.assign(now, { column, hand, state: hand.start });
   const [, ...transforms] = column.networks;
   const same = transforms.find(({ label }) => label === now.network?.label);
   offer($("transforms"), transforms, same ?? transforms[0], chooseNetwork);
+  $("note").textContent = hand.note ?? "";
   makeHandles();
   makeSliders();
 }
@@ -285,7 +287,7 @@ async function start() {
     if (now.network) changed();
   };
   listenToPad(take);
-  await offerDigits(take);
+  digits = await offerDigits(take);
   offer($("columns"), columns, columns[0], choose);
   $("reset").addEventListener("click", () => move(now.hand.neutral));
   $("random").addEventListener("click", () => move(now.hand.any()));

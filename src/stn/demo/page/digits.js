@@ -14,13 +14,15 @@ export function pointed(picture, { clientX, clientY }, side) {
   return [((clientX - left) / width - 0.5) * side, ((clientY - top) / height - 0.5) * side];
 }
 
-// Offer the test digits of MNIST, the first of each class in a row, and take one of them.
+// Offer the test digits of MNIST, the first of each class in a row, and take one of them; return all.
 export async function offerDigits(take) {
   const picture = new Image();
   picture.src = "digits.png";
   await picture.decode();
   const num = picture.width / DIGIT;
+  const digits = [];
   for (let i = 0; i < num; i++) {
+    digits.push(inkOf((context) => context.drawImage(picture, -i * DIGIT, 0)));
     const button = document.createElement("button");
     button.type = "button";
     button.ariaLabel = `Digit ${i % 10}`;
@@ -32,11 +34,12 @@ export async function offerDigits(take) {
       pad.imageSmoothingEnabled = false;
       pad.drawImage(picture, i * DIGIT, 0, DIGIT, DIGIT, 0, 0, $("pad").width, $("pad").height);
       press(button);
-      take(inkOf((context) => context.drawImage(picture, -i * DIGIT, 0)));
+      take(digits[i]);
     });
     $("digits").append(button);
   }
   $("digits").children[4].click();
+  return digits;
 }
 
 function press(button) {

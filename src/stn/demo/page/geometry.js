@@ -68,6 +68,19 @@ export function spline({ points, moves, scale }, half) {
   };
 }
 
+// TC: patches are added to an image, cut off at white. Each is a square of pixels in a row, and where
+// its top left pixel is, in pixels of the image from its corner.
+export function cluttered(image, patches, side) {
+  for (const { pixels, left, top } of patches) {
+    const width = Math.sqrt(pixels.length);
+    pixels.forEach((value, i) => {
+      const at = (top + Math.floor(i / width)) * side + left + (i % width);
+      image[at] = Math.min(image[at] + value, 1);
+    });
+  }
+  return image;
+}
+
 // A regular grid of rows x columns over the image, borders included, row by row.
 export function regular([rows, columns], half) {
   return Array.from({ length: rows * columns }, (_, i) => [

@@ -3,7 +3,7 @@
 // A hand has: start and neutral, states; ranges, of what a slider can set; handles(state), where in
 // the image they are; drag(state, i, point), the state with handle i taken there; any(), a state at
 // random; kept(state), the nearest that the training knows; toDigit(state), see geometry.js;
-// lines(state), what moves with the digit.
+// lines(state), what moves with the digit. A state may have `patches`, see `cluttered`; a hand a `note`.
 
 import { DIGIT, isConvex, placed, projection, regular, similarity, spline } from "./geometry.js";
 
@@ -16,15 +16,23 @@ const SIMILARITY = {
   lines: (state) => [closed(SQUARE.map((corner) => placed(corner, state)))],
 };
 
+const turned = ({ max_deg }) => ({
+  ...SIMILARITY,
+  start: { angle: max_deg / 2 },
+  neutral: { angle: 0 },
+  ranges: { angle: [-max_deg, max_deg] },
+  handles: (state) => [placed([0, -HALF], state)],
+  drag: (state, i, point) => ({ angle: clamp(angleTo(point), max_deg) }),
+  any: () => ({ angle: between(-max_deg, max_deg) }),
+});
+
 export const HANDS = {
-  Rotate: ({ max_deg }) => ({
-    ...SIMILARITY,
-    start: { angle: max_deg / 2 },
-    neutral: { angle: 0 },
-    ranges: { angle: [-max_deg, max_deg] },
-    handles: (state) => [placed([0, -HALF], state)],
-    drag: (state, i, point) => ({ angle: clamp(angleTo(point), max_deg) }),
-    any: () => ({ angle: between(-max_deg, max_deg) }),
+  Rotate: turned,
+
+  Undistorted: () => ({
+    ...turned({ max_deg: 90 }),
+    start: { angle: 0 },
+    note: "Turned digits are new to these networks.",
   }),
 
   RotateTranslateScale: ({ max_deg, scale_range }, side) => {
@@ -51,6 +59,37 @@ export const HANDS = {
         const angle = between(-max_deg, max_deg);
         return { angle, scale, x: between(-room, room), y: between(-room, room) };
       },
+    };
+  },
+
+  // Patches are cut out of `digits`, of 28 x 28 pixels each.
+  Clutter: ({ num_patches, patch_px }, side, digits) => {
+    const room = (side - DIGIT) / 2;
+    const onPixel = (value) => clamp(Math.round(value + room) - room, room);
+    const patch = () => {
+      const digit = digits[below(digits.length)];
+      const [x, y] = [below(DIGIT - patch_px + 1), below(DIGIT - patch_px + 1)];
+      const pixels = Array.from({ length: patch_px ** 2 }, (_, i) =>
+        digit[(y + Math.floor(i / patch_px)) * DIGIT + x + (i % patch_px)],
+      );
+      return { pixels, left: below(side - patch_px + 1), top: below(side - patch_px + 1) };
+    };
+    const any = () => ({
+      x: below(2 * room + 1) - room,
+      y: below(2 * room + 1) - room,
+      patches: Array.from({ length: num_patches }, patch),
+    });
+    const of = ({ x, y }) => ({ angle: 0, x, y });
+    return {
+      start: any(),
+      neutral: { x: onPixel(0), y: onPixel(0), patches: [] },
+      ranges: {},
+      handles: ({ x, y }) => [[x, y]],
+      drag: (state, i, [x, y]) => ({ ...state, x: onPixel(x), y: onPixel(y) }),
+      any,
+      kept: (state) => state,
+      toDigit: (state) => similarity(of(state)),
+      lines: (state) => SIMILARITY.lines(of(state)),
     };
   },
 
@@ -117,5 +156,6 @@ export function lattice(points, columns) {
 const angleTo = ([x, y]) => (Math.atan2(-x, -y) * 180) / Math.PI; // of an arm that points up at 0
 const clamp = (value, most) => Math.min(Math.max(value, -most), most);
 const closed = (points) => [...points, points[0]];
+const below = (whole) => Math.floor(whole * Math.random());
 const between = (low, high) => low + (high - low) * Math.random();
 const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
