@@ -15,14 +15,16 @@ from stn.running.settings import LooksSettings, settings_of
 
 @command("looks")
 def main(cfg: DictConfig) -> None:
-    """Write `<out>/<run_id>_looks.md` and a figure beside it, as PNG and SVG."""
+    """Write `<out>/<run_id>_looks.md` and figures beside it, as PNG and SVG."""
     told = settings_of(cfg, LooksSettings)
     folder, out = Path(told.run), Path(told.out)
-    page, figure = report_looks(folder, Path(told.data_dir), told.packages, told.num_images)
+    page, figures = report_looks(folder, Path(told.data_dir), told.packages, told.num_images)
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{folder.resolve().name}_looks.md"
     write_atomically(path, page.encode())
-    written = [path, *write_figure(figure, path.with_suffix(""))]
+    written = [path]
+    for name, figure in figures.items():
+        written += write_figure(figure, path.with_name(f"{path.stem}{name}"))
     print(page)
     print(*(f"wrote {path}" for path in written), sep="\n")
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from stn.inspecting.looks import Looks, look
+from stn.data.contract import Places
+from stn.inspecting.looks import Looks, canonical, look
 from stn.transformers import Affine, Attention, ConvLocalisation, SpatialTransformer
 from stn.transformers import ThinPlateSpline as Spline
 
@@ -86,3 +87,21 @@ def test_what_cannot_be_told_is_said() -> None:
     data.U = torch.rand(2, 1, 30, 30)
     with pytest.raises(ValueError, match="not affine"):
         look(spline, data, "test")
+
+
+def test_images_that_face_the_other_way_are_mirrored_into_the_canonical_frame() -> None:
+    left = torch.tensor([[-0.4, -0.1], [0.1, 0.2], [0.4, 0.0]])  # beak, belly, tail
+    right = left * torch.tensor([-1, 1])
+    boxes = torch.tensor([[-0.5, -0.25, 0.5, 0.25]]).repeat(3, 1)
+    shift = torch.tensor([0.2, 0.3])
+    points = torch.stack([left, right, left + shift])
+    boxes[2] += shift.repeat(2)
+    is_seen = torch.tensor([[True, True, True], [True, False, True], [False, True, True]])
+    places = Places(("beak", "belly", "tail"), points, is_seen, boxes)
+    A = torch.stack([attention(0.25, -0.25, 0), attention(0.25, 0.25, 0), attention(0.5, 0.2, 0.3)])
+    found = canonical(Looks(A[None], torch.zeros(3, 2)), places)
+    torch.testing.assert_close(
+        found.points, torch.stack([left[:, 0] + 0.5, left[:, 1] * 2 + 0.5], 1)
+    )
+    wanted = torch.tensor([[0.0, 0, 0.5, 1], [0, 0, 0.5, 1], [0, -0.5, 1, 1.5]])
+    torch.testing.assert_close(found.edges[0], wanted)

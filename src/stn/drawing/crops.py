@@ -1,8 +1,11 @@
 """Images with what transformers read of them."""
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
@@ -28,18 +31,9 @@ def crop_sheet(U: Tensor, A: Tensor, titles: Sequence[str], heading: str) -> Fig
     all_axes = [*figure.subplots(rows, columns, squeeze=False).flat]
     for axes in all_axes:
         axes.axis("off")
-    looks = [
-        {"color": COLOURS[t % len(COLOURS)], "linewidth": 1.5 * (len(A) - t)} for t in range(len(A))
-    ]
+    looks = _looks(len(A))
     figure.suptitle(heading, fontsize=9)
-    figure.legend(
-        [Line2D([], [], **look) for look in looks],
-        [f"transformer {t + 1}" for t in range(len(A))],
-        loc="outside lower center",
-        ncols=len(A),
-        fontsize=8,
-        frameon=False,
-    )
+    _explain(figure, looks)
     size = torch.tensor([U.shape[3], U.shape[2]])
     for i, (image, axes) in enumerate(zip(U, all_axes, strict=False)):
         low, high = image.amin(), image.amax()
@@ -51,3 +45,55 @@ def crop_sheet(U: Tensor, A: Tensor, titles: Sequence[str], heading: str) -> Fig
         axes.set(xlim=(-0.5, size[0] - 0.5), ylim=(size[1] - 0.5, -0.5))
         axes.set_title(titles[i], fontsize=7)
     return figure
+
+
+def mean_crop_sheet(
+    names: Sequence[str], points: Tensor, before: Tensor, after: Tensor, heading: str
+) -> Figure:
+    """Draw the mean crop of each transformer over the mean places of parts.
+
+    Args:
+        names: of K parts.
+        points: their mean places (K, 2), relative to the box of what images show; NaN for none.
+        before: edges of crops (T, N, 4) before training: dotted.
+        after: the same behind it: a line, and a cross for how much the middle moves (one standard
+            deviation either way).
+        heading: of the whole.
+    """
+    figure = Figure(figsize=(6, 6.4), layout="constrained", dpi=150)
+    figure.suptitle(heading, fontsize=9)
+    axes, looks = figure.subplots(), _looks(len(after))
+    axes.fill([0, 1, 1, 0], [0, 0, 1, 1], color="#f0f0f0", zorder=0)
+    for (x, y), name in zip(points.tolist(), names, strict=True):
+        if math.isfinite(x):
+            axes.plot(x, y, ".", color="black", markersize=4)
+            axes.annotate(name, (x, y), (3, 2), textcoords="offset points", fontsize=6)
+    for look, *edges in zip(looks, before, after, strict=True):
+        for line, found in zip((":", "-"), edges, strict=True):
+            left, top, right, bottom = found.mean(dim=0).tolist()
+            x, y = [left, right, right, left, left], [top, top, bottom, bottom, top]
+            axes.plot(x, y, line, **look | {"linewidth": 1.5})
+        middles = edges[1].unflatten(1, (2, 2)).mean(dim=1)
+        x, y = middles.mean(dim=0).tolist()
+        xerr, yerr = middles.std(dim=0).tolist()
+        axes.errorbar(x, y, xerr=xerr, yerr=yerr, color=look["color"])
+    axes.set_aspect("equal")
+    axes.invert_yaxis()
+    axes.set_xticks([0, 1])
+    axes.set_yticks([0, 1])
+    axes.set_xlabel("grey: the box of what is shown; dotted: before training", fontsize=7)
+    _explain(figure, looks)
+    return figure
+
+
+def _looks(num: int) -> list[dict[str, Any]]:
+    """How the outlines of transformers are drawn, earlier ones with broader lines."""
+    return [{"color": COLOURS[t % len(COLOURS)], "linewidth": 1.5 * (num - t)} for t in range(num)]
+
+
+def _explain(figure: Figure, looks: Sequence[dict[str, Any]]) -> None:
+    lines: list[Artist] = [Line2D([], [], **look) for look in looks]
+    names = [f"transformer {t + 1}" for t in range(len(looks))]
+    figure.legend(
+        lines, names, loc="outside lower center", ncols=len(looks), fontsize=8, frameon=False
+    )

@@ -1,11 +1,12 @@
 """Where the transformers of a network look, measured (Sections 4.2, 4.3)."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from stn.data.contract import Places
 from stn.drawing.warps import at_work
 
 BATCH = 100
@@ -45,6 +46,43 @@ class Looks:
         y = torch.lerp(boxes[:, 1:2], boxes[:, 3:], steps)
         points = torch.stack([x[:, None].expand(-1, num, -1), y[..., None].expand(-1, -1, num)], 3)
         return self.contains(points.flatten(1, 2)).float().mean(dim=2)
+
+
+class Canonical(NamedTuple):
+    """Where crops and parts lie relative to the boxes of what images show, all facing one way.
+
+    The boxes' left and top are 0, their right and bottom 1.
+
+    Attributes:
+        points: (K, 2), the mean places of the parts that are visible; NaN of one that never is.
+        edges: (T, N, 4), left, top, right and bottom of the crops.
+    """
+
+    points: Tensor
+    edges: Tensor
+
+
+def canonical(looks: Looks, places: Places) -> Canonical:
+    """Put all images into one frame, those mirrored that are nearer to the rest so."""
+    corner = places.boxes[:, None, :2]
+    extent = places.boxes[:, None, 2:] - corner
+    points = (places.points - corner) / extent
+    seen = places.is_seen[..., None]
+    mirrored = torch.stack([1 - points[..., 0], points[..., 1]], dim=2)
+    mean = points[0]
+    for _ in range(10):
+        off, off_mirrored = (
+            torch.where(seen, p - mean, 0).square().sum((1, 2)) for p in (points, mirrored)
+        )
+        turned = off_mirrored < off
+        facing = torch.where(turned[:, None, None], mirrored, points)
+        mean = torch.where(seen, facing, 0).sum(0) / seen.sum(0)
+    corners = torch.tensor([[-1.0, -1, 1], [1, -1, 1], [1, 1, 1], [-1, 1, 1]])
+    ends = ((looks.A @ corners.T).mT[..., :2] - corner) / extent  # (T, N, 4, 2)
+    low, high = ends.amin(dim=2), ends.amax(dim=2)
+    x = torch.stack([low[..., 0], high[..., 0]], dim=2)
+    x = torch.where(turned[:, None], 1 - x.flip(2), x)
+    return Canonical(mean, torch.stack([x[..., 0], low[..., 1], x[..., 1], high[..., 1]], dim=2))
 
 
 @torch.no_grad()

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from stn.data.contract import Places
 from stn.data.randomness import stream
-from stn.drawing.crops import crop_sheet
-from stn.inspecting.looks import Looks, look
+from stn.drawing.crops import crop_sheet, mean_crop_sheet
+from stn.inspecting.looks import Looks, canonical, look
 from stn.inspecting.turns import mean, report_turns
 from stn.running.preparing import build_data, build_task
 from stn.running.restoring import restore
@@ -21,13 +21,14 @@ from stn.tasks.house_numbers import written
 
 def report_looks(
     folder: Path, data_dir: Path, packages: Sequence[str], num_images: int
-) -> tuple[str, Figure]:
+) -> tuple[str, dict[str, Figure]]:
     """Say and draw where the transformers of a finished run look on the test images.
 
     Of a run on volumes: how it turns them (`stn.inspecting.turns`).
 
     Returns:
-        A page of Markdown, and a figure.
+        A page of Markdown; and figures, by what is added to the page's name: of images, and where
+        these show things of several parts, of the mean crop on the mean thing.
 
     Raises:
         OSError, ValueError: the run is not finished, its data do not say where things are, or it
@@ -36,7 +37,8 @@ def report_looks(
     cell, task = restore(folder, data_dir, packages, fast=False)
     data = build_data(cell)
     if hasattr(data, "solids"):
-        return report_turns(cell.run_id, task.network, data, num_images)
+        page, figure = report_turns(cell.run_id, task.network, data, num_images)
+        return page, {"": figure}
     if not hasattr(data, "places"):
         raise ValueError(f"{cell.config['data']['name']} does not say where things are")
     places: Places = data.places("test")
@@ -46,7 +48,12 @@ def report_looks(
     lines += [f"{len(places.boxes):,} test images; 95 % intervals; an image is 2 wide.", ""]
     lines += _crops(before, after, places) + _parts(before, after, places)
     heading = f"{cell.run_id}: what is read; above, what is right: the answer, how sure it is"
-    return "\n".join(lines) + "\n", _sheet(after, data, num_images, heading)
+    figures = {"": _sheet(after, data, num_images, heading)}
+    if len(places.names) > 2:
+        (points, end), (_, start) = canonical(after, places), canonical(before, places)
+        heading = f"{cell.run_id}: the mean crop"
+        figures["_mean"] = mean_crop_sheet(places.names, points, start, end, heading)
+    return "\n".join(lines) + "\n", figures
 
 
 def _crops(before: Looks, after: Looks, places: Places) -> list[str]:
