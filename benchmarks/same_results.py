@@ -6,8 +6,9 @@ Each cell is trained by its command, with the package as it is at each COMMIT an
 working tree, and both leave the same training losses, statistics of theta, weights (in order:
 names may differ), validation and test errors, or the differences are listed and the exit status
 is 1. What COMMIT gave is kept in `--kept`, and is not computed again. With `--write`, and if all
-cells are the same, the committed records that COMMIT's code made are no longer marked as of other
-code: `src/stn/results/same_code.json` gets the hash of each one's code, then and now.
+cells are the same, the committed records that COMMIT's code made, or older code that was shown to
+be the same, are not marked as of other code: `src/stn/results/same_code.json` gets the hash of each
+one's code at COMMIT, and now.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from typing import Any
 
 import torch
 
-from stn.results.code import SAME_CODE, code_id
+from stn.results.code import SAME_CODE, code_id, same_as
 
 ROOT = Path(__file__).parents[1]
 NETWORKS = ("fcn/-", "cnn/-", "st_fcn/affine", "st_fcn/tps", "st_cnn/affine", "st_cnn/tps")
@@ -98,7 +99,10 @@ print(json.dumps([code_id(config) for config in json.load(sys.stdin)]))
 
 
 def same_code(tree: Path) -> dict[str, str]:
-    """Return the code hashes of the committed records that a checkout's code made, then and now."""
+    """Return the code hashes of committed records at a checkout, and now.
+
+    Of those that its code made, or older code that was shown to be the same.
+    """
     paths = sorted(ROOT.glob("results/*/*/*.json"))
     records = [json.loads(path.read_text()) for path in paths]
     configs = json.dumps([record["config"] for record in records])
@@ -108,11 +112,12 @@ def same_code(tree: Path) -> dict[str, str]:
         command, input=configs, env=environment, check=True, capture_output=True, text=True
     )
     then = json.loads(done.stdout)
-    return {
-        record["code"]: code_id(record["config"])
-        for record, code in zip(records, then, strict=True)
-        if record["code"] == code != code_id(record["config"])
-    }
+    found = {}
+    for record, old in zip(records, then, strict=True):
+        new = code_id(record["config"])
+        if record["code"] and old in same_as(record["code"]) and old != new:
+            found[old] = new
+    return found
 
 
 def compare(

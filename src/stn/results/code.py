@@ -49,13 +49,21 @@ def code_id(config: Mapping[str, Any]) -> str:
 def made_by_this_code(code: str | None, config: Mapping[str, Any]) -> bool:
     """Tell whether code gives the same result for a cell as the code that is here.
 
-    It does if it is the same, or if `same_code.json` says so, which lists changes that were shown
-    to leave every bit as it was (`benchmarks/same_results.py`).
+    It does if it is the same, or if `same_code.json` says so (`same_as`).
     """
-    known = {code} if code else set()
+    return code is not None and code_id(config) in same_as(code)
+
+
+def same_as(code: str) -> set[str]:
+    """Return the code and all that came after it and gives the same results.
+
+    `same_code.json` lists the changes that were shown to leave every bit as it was, the oldest
+    first (`benchmarks/same_results.py`).
+    """
+    known = {code}
     for proof in json.loads(SAME_CODE.read_text()):
         known |= {new for old, new in proof["codes"].items() if old in known}
-    return code_id(config) in known
+    return known
 
 
 def _targets(value: Any) -> Iterator[str]:
