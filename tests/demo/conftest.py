@@ -13,7 +13,10 @@ from stn.data import mnist_source
 from tests.browser import chromium_path, in_node_path
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
-SHOWN = ("cnn-mnist_p-", "st_cnn-affine-mnist_p-", "cnn-mnist_e-", "st_cnn-tps-mnist_e-")
+SHOWN = (
+    *("cnn-mnist_p-", "st_cnn-affine-mnist_p-", "cnn-mnist_e-", "st_cnn-tps-mnist_e-"),
+    *("cnn-mnist-", "st_cnn-affine-mnist-"),
+)
 
 
 class Quiet(SimpleHTTPRequestHandler):

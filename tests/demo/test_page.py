@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +102,44 @@ def test_the_page_answers_as_pytorch_does(page: Page) -> None:
     assert page.tab.locator("main").is_visible()
     assert not page.tab.locator("#message").is_visible()
     page.click("#reset")  # undistorted: of P, the image is the digit itself
+    compare(page, SHOWN[:2])
+
+
+def test_clutter_comes_at_random_and_goes_at_reset(
+    chromium: Any, demo_folder: Path, tmp_path: Path
+) -> None:
+    column = json.loads((demo_folder / "networks.json").read_text())[0]
+    column |= {"kind": "Clutter", "distortion": {"num_patches": 6, "patch_px": 6}}
+    for address in served(copied(demo_folder, tmp_path / "demo", [column])):
+        page = Page(chromium, address).answered()
+        page.click("#reset")
+        alone = page.pixels("#input")
+        page.click("#random")
+        assert (page.pixels("#input") >= alone).all()
+        assert page.pixels("#input").sum() > alone.sum()
+        compare(page, SHOWN[:2])
+        page.click("#reset")
+        assert torch.equal(page.pixels("#input"), alone)
+        page.context.close()
+        assert page.said == []
+
+
+def test_undistorted_digits_are_turned_and_it_is_said_that_this_is_new(page: Page) -> None:
+    note = page.tab.locator("#note")
+    assert not note.is_visible()
+    page.tab.get_by_label("undistorted (MNIST)").check(force=True)
+    page.answered()
+    assert note.inner_text() == "Turned digits are new to these networks."
+    upright = page.pixels("#input")
+    page.does(lambda: page.tab.get_by_role("slider").press("End"))
+    assert torch.equal(page.pixels("#input"), upright.rot90())
+
+
+def compare(page: Page, names: Sequence[str]) -> None:
+    """Compare what a CNN and an ST-CNN tell of the page's image with what PyTorch computes."""
     U = page.pixels("#input")[None, None] / 255
     assert U.std() > 0.1
-    for i, name in enumerate(SHOWN[:2]):
+    for i, name in enumerate(names):
         network = stn.load(next(WEIGHTS.glob(f"{name}*")))
         with torch.no_grad():
             wanted = 100 * network(U).softmax(1)[0]
