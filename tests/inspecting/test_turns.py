@@ -71,6 +71,7 @@ def test_size_and_place_in_the_image_do_not_matter() -> None:
     found = turns(sample(U, affine_grid(A, (40, 60, 55))), A, solids(given))
     assert found.tilt_deg.max() < 1e-3
     assert (found.agreement > 0.98).all()
+    torch.testing.assert_close(found.depth, torch.full((3,), 0.7))
 
 
 def test_seen_from_behind_is_mirrored() -> None:

@@ -35,6 +35,11 @@ def test_every_cell_once_per_seed(runs: list[PlannedRun]) -> None:
     assert set(Counter((run.row, run.column, run.seed) for run in runs).values()) == {1}
 
 
+def test_what_nothing_reads_is_refused_without_a_seed_too() -> None:
+    with pytest.raises(ValueError, match=r"\+data\.nope: nothing reads this key"):
+        runs_of(PART, "recipe=smoke", "+data.nope=1", seeds=[])
+
+
 def test_cells_are_called_what_training_calls_them(runs: list[PlannedRun]) -> None:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         for run in runs[::7]:

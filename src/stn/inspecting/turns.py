@@ -27,12 +27,15 @@ class Turns:
         is_mirrored: (N,), whether it is seen from behind.
         agreement: (N,), correlation of the volume's projection with the digit itself, as large and
             as turned, at the place where it is seen.
+        depth: (N,), of what is summed, relative to the volume's: near 0 where a slice is read, of
+            which the angles of the line of sight say nothing.
     """
 
     tilt_deg: Tensor
     turn_deg: Tensor
     is_mirrored: Tensor
     agreement: Tensor
+    depth: Tensor
 
 
 def turns(V: Tensor, A: Tensor, solids: Solids) -> Turns:
@@ -64,6 +67,7 @@ def turns(V: Tensor, A: Tensor, solids: Solids) -> Turns:
         torch.rad2deg(turn),
         is_mirrored,
         (shown * known).sum(dim=1) / (shown.norm(dim=1) * known.norm(dim=1)).clamp(min=1e-12),
+        A[:, :, 2].norm(dim=1),
     )
 
 
@@ -106,6 +110,8 @@ def report_turns(run_id: str, network: nn.Module, data: Any, num: int) -> tuple[
              lambda t: t.tilt_deg),
         _row("agreement of the projection with the upright digit", "", mean, before, after,
              lambda t: t.agreement),
+        _row("depth that is summed, relative to the volume's", "", mean, before, after,
+             lambda t: t.depth),
         _row("turn in the image: spread about the mean pose", "°", _spread, before, after,
              lambda t: t.turn_deg[~t.is_mirrored]),
         _row("seen from behind", " %", mean, before, after, lambda t: 100.0 * t.is_mirrored),
