@@ -89,6 +89,13 @@ def test_further_overrides_make_other_runs_unless_they_say_what_is_so(
     assert not {run.run_id for run in others} & ids
 
 
+def test_what_nothing_reads_is_refused_though_there_be_no_seed() -> None:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        for override, says in (("+foo=1", "foo"), ("+recipe.foo=1", "foo"), ("+data.foo=1", "foo")):
+            with pytest.raises(ValueError, match=says):
+                plan(PART, [override], lambda chosen: compose("train", [*chosen]), seeds=[])
+
+
 @pytest.mark.parametrize("override", ["seed=1", "data=mnist", "recipe.optimizer.lr=1", "+model=a"])
 def test_what_the_table_sets_cannot_be_set(override: str) -> None:
     with pytest.raises(ValueError, match=r"a table sets model, recipe\.optimizer\.lr, data, seed"):

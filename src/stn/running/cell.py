@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from omegaconf import OmegaConf
 
 from stn.callbacks.metrics import MetricsFile
@@ -88,6 +89,9 @@ def _train_and_record(cell: Cell) -> Record:
     build_data(cell).prepare_data()  # a download is no part of the run's time
     stopwatch, started_at = Stopwatch(code_id(cell.config)), datetime.now(UTC)
     task, data = prepare(cell)  # what goes wrong before this line is no fault of the cell's
+    on_processor = cell.config["trainer"]["accelerator"] == "cpu" or not torch.cuda.is_available()
+    if cell.config["recipe"].get("precision") == "16-mixed" and on_processor:
+        raise TrainerError("recipe.precision=16-mixed: a processor trains in bf16-mixed instead")
     pass_over_strangers(cell.folder, task.state_dict())
     record = partial(
         make_record,
@@ -117,6 +121,11 @@ def _train_and_record(cell: Cell) -> Record:
     except (OSError, RankError, TrainerError):  # no fault of the cell's: the same command goes on
         raise
     except Exception as error:
+        if (
+            stopwatch.steps == 0
+        ):  # there is nothing to keep: the cell cannot be, and is not recorded
+            reason = (str(error).strip() or "no reason").splitlines()[0]
+            raise ValueError(f"no step can be made: {type(error).__name__}: {reason}") from error
         write_record(cell.folder / RESULT, record(status="failed", message=repr(error)))
         raise
     weights = hashlib.sha256(regular(cell.folder / WEIGHTS).read_bytes()).hexdigest()

@@ -53,10 +53,10 @@ def plan(
                 continue
             of_cell = [*overrides, *(f"{key}={written(value)}" for key, value in chosen.items())]
             config = compose(of_cell)  # once a cell: seeds differ in what comes from `seed` alone
+            check(OmegaConf.to_container(config, resolve=True), of_cell)  # also where no seed is
             for seed in seeds:
                 config.seed = seed
                 plain: Any = OmegaConf.to_container(config, resolve=True)
-                check(plain, of_cell)
                 of_run, cost = (*of_cell, f"seed={seed}"), row.cost * column.cost
                 run_id = cell_id(plain)
                 runs.append(PlannedRun(run_id, row.key, column.key, seed, of_run, cost, plain))
