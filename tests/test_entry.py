@@ -24,6 +24,7 @@ from stn.entry import said
         (["nothing=1"], "Could not override 'nothing'."),
         (["seed='${nothing}'"], "Interpolation key 'nothing' not found"),
         (["seed=[1"], "seed=[1: no viable alternative"),
+        (["runs_dir=~/x"], "runs_dir=~/x: text with such characters has quotes"),
         (["hydra/launcher=null"], "hydra/launcher: expected a name of conf/hydra/launcher"),
         (["+table=5"], "table: expected a name of conf/table, found 5"),
     ],

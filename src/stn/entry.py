@@ -48,6 +48,8 @@ def said(error: Exception) -> str:
     line = (str(error).strip() or type(error).__name__).splitlines()[0]
     if isinstance(error, OverrideParseException):
         line = f"{error.override}: {line}"
+        if "Lexer" in line:
+            line = f"{error.override}: text with such characters has quotes, as in key=\"'a~b'\""
     if isinstance(error, MissingConfigException) and error.options:
         line += f"; there are {', '.join(error.options)}"
     return line

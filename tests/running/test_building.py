@@ -55,6 +55,26 @@ def test_an_argument_has_the_type_of_its_annotation(config, key: str, value: obj
         instantiate({**config, key: value})
 
 
+@pytest.mark.parametrize("config", [LINEAR, TRANSFORMER, MNIST, ADAM])
+def test_what_is_no_argument_is_refused_by_name(
+    config: dict[str, Any], capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    for wrap in (lambda c: c, lambda c: {"_target_": "torch.nn.Identity", "a": [{"b": c}]}):
+        with pytest.raises(ValueError, match=f"^{config['_target_']}: foo: there is no such"):
+            instantiate(wrap({**config, "foo": 1}))
+        with pytest.raises(ValueError, match=f"^_target_: there is no {config['_target_']}x$"):
+            instantiate(wrap({**config, "_target_": f"{config['_target_']}x"}))
+    assert capfd.readouterr() == ("", "")
+    assert not caplog.records
+
+
+def test_what_a_constructor_refuses_is_one_line() -> None:
+    rotate = {"_target_": "stn.data.distortions.Rotate", "max_deg": 9, "size": [0, 0]}
+    with pytest.raises(ValueError, match=r"distortions\.Rotate': .*size of an image") as refused:
+        instantiate({**MNIST, "distortion": rotate})
+    assert "\n" not in str(refused.value)
+
+
 def test_null_is_taken_where_the_annotation_is_a_protocol() -> None:
     network = {
         **{"_target_": "stn.models.mnist.StFcn", "_partial_": True},

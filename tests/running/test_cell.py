@@ -190,7 +190,10 @@ def test_two_at_once_refuse(make_cell: MakeCell) -> None:
 def test_a_failure_is_recorded_and_raised(make_cell: MakeCell, monkeypatch: Any) -> None:
     cell = make_cell("model=fcn")
 
+    count = Stopwatch.on_train_batch_end
+
     def fail(*args: Any) -> None:
+        count(*args)
         raise RuntimeError("no more paper")
 
     monkeypatch.setattr(Stopwatch, "on_train_batch_end", fail)
@@ -198,6 +201,34 @@ def test_a_failure_is_recorded_and_raised(make_cell: MakeCell, monkeypatch: Any)
         run_cell(cell)
     assert record_of(cell).status == "failed"
     assert "no more paper" in str(record_of(cell).message)
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("recipe.optimizer.lr=-1", "ValueError: Invalid learning rate"),
+        ("~recipe.scheduler.lr_lambda", "TypeError: "),
+        ("data.channels=3", "RuntimeError: mat1 and mat2"),
+        ("model.network.build.num_classes=5", "IndexError: Target"),
+    ],
+)
+def test_a_cell_of_which_no_step_can_be_made_is_refused_and_not_recorded(
+    make_cell: MakeCell, override: str, says: str
+) -> None:
+    cell = make_cell("model=fcn", override)
+    with pytest.raises(ValueError, match=f"^no step can be made: {says}") as refused:
+        run_cell(cell)
+    assert "\n" not in str(refused.value)
+    assert not (cell.folder / "result.json").exists()
+    assert "in training_step" in (cell.folder / "trace.txt").read_text() or "lr" in override
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has 16-mixed")
+def test_a_precision_that_would_not_be_the_one_in_the_record_is_refused(
+    make_cell: MakeCell,
+) -> None:
+    with pytest.raises(ValueError, match="trains in bf16-mixed instead"):
+        run_cell(make_cell("model=fcn", "recipe.precision=16-mixed"))
 
 
 def stop_at(cell: Cell, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -385,7 +416,10 @@ def test_a_record_tells_neither_home_nor_token(
     run_cell(cell)
     failing = replace(cell, run_id="failing", config={**config, "model": plain.config["model"]})
 
+    count = Stopwatch.on_train_batch_end
+
     def fail(*args: Any) -> None:
+        count(*args)
         raise RuntimeError(f"cannot use {home}/x with {token}")
 
     monkeypatch.setattr(Stopwatch, "on_train_batch_end", fail)

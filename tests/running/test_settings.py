@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -135,3 +136,17 @@ def test_a_recipe_need_not_say_whether_labels_are_smoothed(compose_train) -> Non
     config = OmegaConf.to_container(compose_train("~recipe.label_smoothing"), resolve=True)
     check(config)
     assert config["task"]["loss"]["label_smoothing"] == 0
+
+
+@pytest.mark.parametrize("key", ["runs_dir", "data_dir", "reports_dir"])
+@pytest.mark.parametrize("below", ["", "/deep/down"])
+def test_a_link_that_leads_nowhere_is_named(
+    plain: Callable[..., dict[str, Any]], tmp_path: Path, key: str, below: str
+) -> None:
+    link, place = tmp_path / "link", tmp_path / "place"
+    link.symlink_to(place)
+    config = changed(plain("recipe=quick"), key, f"{link}{below}")
+    with pytest.raises(ValueError, match=f"^{key}: {link} is a link to {place}, where nothing is"):
+        check(config)
+    place.mkdir()
+    check(config)

@@ -35,11 +35,6 @@ def test_every_cell_once_per_seed(runs: list[PlannedRun]) -> None:
     assert set(Counter((run.row, run.column, run.seed) for run in runs).values()) == {1}
 
 
-def test_what_nothing_reads_is_refused_without_a_seed_too() -> None:
-    with pytest.raises(ValueError, match=r"\+data\.nope: nothing reads this key"):
-        runs_of(PART, "recipe=smoke", "+data.nope=1", seeds=[])
-
-
 def test_cells_are_called_what_training_calls_them(runs: list[PlannedRun]) -> None:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         for run in runs[::7]:
@@ -92,6 +87,13 @@ def test_further_overrides_make_other_runs_unless_they_say_what_is_so(
     assert {run.run_id for run in same} < ids
     others = runs_of(PART, "recipe=smoke", "recipe.max_steps=9")
     assert not {run.run_id for run in others} & ids
+
+
+def test_what_nothing_reads_is_refused_though_there_be_no_seed() -> None:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        for override, says in (("+foo=1", "foo"), ("+recipe.foo=1", "foo"), ("+data.foo=1", "foo")):
+            with pytest.raises(ValueError, match=says):
+                plan(PART, [override], lambda chosen: compose("train", [*chosen]), seeds=[])
 
 
 @pytest.mark.parametrize("override", ["seed=1", "data=mnist", "recipe.optimizer.lr=1", "+model=a"])

@@ -7,3 +7,4 @@ PROGRESS = "progress.json"
 PANELS = "panels"  # a folder of pictures, step_<step>.png
 WEIGHTS = "weights.pt"  # what training ended with
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"  # to continue from
+TRACE = "trace.txt"  # of an error that no step could be made for

@@ -6,12 +6,12 @@ from the command line, and from `config.yaml` in the folder of a run, which may 
 """
 
 import inspect
+import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_type_hints
 
 import hydra
 from hydra.errors import InstantiationException
-from hydra.utils import get_object
 from omegaconf import OmegaConf
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import SchemaError
@@ -55,7 +55,8 @@ def instantiate(config: Any, packages: Sequence[str] = (), **arguments: Any) -> 
     try:
         return hydra.utils.instantiate(plain, **arguments)
     except InstantiationException as error:
-        raise ValueError(str(error)) from error
+        what = str(error).partition("\nfull_key: ")[0]
+        raise ValueError(" ".join(what.split())) from error
 
 
 def _with_target(value: Any) -> Iterator[Mapping[str, Any]]:
@@ -78,8 +79,8 @@ def _found(target: Any, with_classes: tuple[str, ...], with_functions: tuple[str
     """
     if isinstance(target, str) and _is_in(target, with_classes):
         try:
-            found = get_object(target)
-        except ImportError as error:
+            found = pkgutil.resolve_name(target)
+        except (AttributeError, ImportError, ValueError) as error:
             raise ValueError(f"_target_: there is no {target}") from error
         module = getattr(found, "__module__", None) or ""
         if inspect.isclass(found) and _is_in(module, with_classes):
@@ -93,7 +94,16 @@ def _found(target: Any, with_classes: tuple[str, ...], with_functions: tuple[str
 
 
 def _check_types(target: str, found: Any, arguments: Mapping[str, Any]) -> None:
-    """Refuse a number, text or null where the annotation of an argument has another type."""
+    """Refuse what is no argument, and a number, text or null where its annotation has no such type.
+
+    Raises:
+        ValueError: says which argument.
+    """
+    takes = inspect.signature(found).parameters
+    takes_any = any(parameter.kind == parameter.VAR_KEYWORD for parameter in takes.values())
+    for name in arguments:
+        if not (takes_any or name in takes or name.startswith("_")):  # those are Hydra's
+            raise ValueError(f"{target}: {name}: there is no such argument")
     try:
         hints = get_type_hints(found.__init__ if inspect.isclass(found) else found)
     except NameError:  # of a name that only type checkers import: it checks its own arguments

@@ -7,12 +7,14 @@ from) and the one before, `weights.pt` (to evaluate), `panels/`, and last of all
 import hashlib
 import os
 import sys
+import traceback
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from omegaconf import OmegaConf
 
 from stn.callbacks.metrics import MetricsFile
@@ -21,8 +23,9 @@ from stn.files.atomic import remove_parts, write_atomically
 from stn.files.locks import held
 from stn.files.plain_yaml import read_yaml
 from stn.files.regular import regular
-from stn.files.run_files import CONFIG, METRICS, RESULT, WEIGHTS
+from stn.files.run_files import CONFIG, METRICS, RESULT, TRACE, WEIGHTS
 from stn.files.saved import save
+from stn.files.scrubbing import scrub
 from stn.models.matching import num_parameters
 from stn.results import provenance
 from stn.results.code import code_id
@@ -86,6 +89,9 @@ def _train_and_record(cell: Cell) -> Record:
     build_data(cell).prepare_data()  # a download is no part of the run's time
     stopwatch, started_at = Stopwatch(code_id(cell.config)), datetime.now(UTC)
     task, data = prepare(cell)  # what goes wrong before this line is no fault of the cell's
+    on_processor = cell.config["trainer"]["accelerator"] == "cpu" or not torch.cuda.is_available()
+    if cell.config["recipe"].get("precision") == "16-mixed" and on_processor:
+        raise TrainerError("recipe.precision=16-mixed: a processor trains in bf16-mixed instead")
     pass_over_strangers(cell.folder, task.state_dict())
     record = partial(
         make_record,
@@ -115,6 +121,14 @@ def _train_and_record(cell: Cell) -> Record:
     except (OSError, RankError, TrainerError):  # no fault of the cell's: the same command goes on
         raise
     except Exception as error:
+        if (
+            stopwatch.steps == 0
+        ):  # there is nothing to keep: the cell cannot be, and is not recorded
+            trace = cell.folder / TRACE
+            write_atomically(trace, str(scrub(traceback.format_exc())).encode())
+            reason = (str(error).strip() or "no reason").splitlines()[0]
+            what = f"{type(error).__name__}: {reason} (its trace is in {trace})"
+            raise ValueError(f"no step can be made: {what}") from error
         write_record(cell.folder / RESULT, record(status="failed", message=repr(error)))
         raise
     weights = hashlib.sha256(regular(cell.folder / WEIGHTS).read_bytes()).hexdigest()
