@@ -33,7 +33,8 @@ from stn.results.records import (
     read_record_of,
     write_record,
 )
-from stn.running.checkpoints import last_good, pass_over_strangers, save
+from stn.running.building import check_targets
+from stn.running.checkpoints import LAST, PREVIOUS, last_good, pass_over_strangers, save
 from stn.running.preparing import (
     METRICS,
     Cell,
@@ -64,10 +65,13 @@ def run_cell(cell: Cell) -> Record:
         ValueError: a number of the configuration cannot be.
     """
     check(cell.config)
+    check_targets(cell.config, cell.packages)
     provenance.git_state()  # of the code as it is now
     cell.folder.mkdir(parents=True, exist_ok=True)
     with held(cell.folder):
         remove_parts(cell.folder)
+        for name in (CONFIG, METRICS, LAST, PREVIOUS, WEIGHTS, RESULT):
+            regular(cell.folder / name)  # what is in the way of one is not found out at the end
         try:
             record = read_record_of(cell.folder)
             if record.status == "finished":
