@@ -31,9 +31,10 @@ def test_what_cannot_be_read_is_named(tmp_path, make_record):
     for name, content in (("empty", ""), ("cut", '{"schema": 1, "run'), ("foreign", '{"a": 1}')):
         (tmp_path / name).mkdir()
         (tmp_path / name / "result.json").write_text(content)
+    (tmp_path / "folder/result.json").mkdir(parents=True)
     found = collect(tmp_path)
     assert len(found.records) == 1
-    assert {path.parent.name for path in found.problems} == {"empty", "cut", "foreign"}
+    assert {p.parent.name for p in found.problems} == {"empty", "cut", "foreign", "folder"}
     assert all(str(tmp_path) not in why for why in found.problems.values())
 
 

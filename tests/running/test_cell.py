@@ -1,5 +1,7 @@
+import importlib
 import json
 import shutil
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from filelock import FileLock
+from omegaconf import OmegaConf
 from torch import nn
 
 from stn.callbacks.progress import Stopwatch
@@ -16,6 +19,7 @@ from stn.files.locks import CellBusyError
 from stn.results.code import code_id
 from stn.results.records import Record, RecordError, read_record
 from stn.running import cell as cell_module
+from stn.running import unwanted_warnings
 from stn.running.cell import run_cell
 from stn.running.preparing import Cell
 from stn.tasks.task import DivergedError
@@ -225,6 +229,23 @@ def test_a_cell_of_which_no_step_can_be_made_is_refused_and_not_recorded(
     assert says in trace
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("data.module", "data.module.distortion", "model.network.build", "task.loss"),
+        *("recipe.optimizer", "recipe.scheduler.lr_lambda", "logger.loggers.0"),
+    ],
+)
+def test_what_nothing_takes_is_written_nowhere(make_cell: MakeCell, place: str) -> None:
+    cell = make_cell("model=fcn", "logger=wandb")
+    config = OmegaConf.create(json.loads(json.dumps(cell.config)))
+    OmegaConf.update(config, f"{place}.token", "s3cret", force_add=True)
+    told = replace(cell, config=OmegaConf.to_container(config))
+    with pytest.raises(ValueError, match=": token: there is no such argument"):
+        run_cell(told)
+    assert not cell.folder.exists()
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has 16-mixed")
 def test_a_precision_that_would_not_be_the_one_in_the_record_is_refused(
     make_cell: MakeCell,
@@ -255,6 +276,33 @@ def assert_same(one: Cell, other: Cell) -> None:
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
     metrics = [(c.folder / "metrics.csv").read_bytes() for c in (one, other)]
     assert metrics[0] == metrics[1]
+
+
+@pytest.mark.parametrize(
+    "name", ["config.yaml", "metrics.csv", "last.ckpt", "weights.pt", "result.json"]
+)
+def test_what_is_in_the_way_of_a_file_is_named_before_the_run(
+    make_cell: MakeCell, name: str
+) -> None:
+    cell = make_cell("model=fcn")
+    (cell.folder / name).mkdir(parents=True)
+    with pytest.raises(OSError, match=f"a folder, not a file.*{name}"):
+        run_cell(cell)
+    assert {path.name for path in cell.folder.iterdir()} == {name, ".lock"}
+
+
+def test_a_run_goes_on_in_another_folder_without_a_warning(
+    make_cell: MakeCell, finished: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell, moved = make_cell("model=fcn"), make_cell("model=fcn", f"runs_dir={tmp_path}/moved")
+    stop_at(cell, 13, monkeypatch)
+    shutil.copytree(cell.folder, moved.folder)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        importlib.reload(unwanted_warnings)
+        run_cell(moved)
+    assert [str(warning.message) for warning in caught] == []
+    assert_same(moved, finished("model=fcn"))
 
 
 def torn(content: bytes) -> bytes:

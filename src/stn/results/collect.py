@@ -72,7 +72,7 @@ def _candidates(source: Path) -> Iterator[Path]:
     for folder, subfolders, files in os.walk(source):
         subfolders[:] = [n for n in subfolders if not n.startswith(".") and n not in NOT_RECORDS]
         at_top = Path(folder) == source and RESULT not in files
-        for name in files:
+        for name in (*files, *({RESULT} & {*subfolders})):
             is_loose = at_top and name.endswith(".json") and not name.startswith(".")
             if name == RESULT or RUN_ID_FILE.fullmatch(name) or is_loose:
                 yield Path(folder) / name

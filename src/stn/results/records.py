@@ -206,7 +206,9 @@ def read_record(path: Path | str) -> Record:
         raise
     except NewerRecordError as error:
         raise NewerRecordError(f"{path}: {error}") from error
-    except (OSError, RecordError) as error:
+    except OSError as error:  # which names the file itself
+        raise RecordError(f"{path}: {error.strerror}") from error
+    except RecordError as error:
         raise RecordError(f"{path}: {error}") from error
 
 

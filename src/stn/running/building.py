@@ -46,10 +46,7 @@ def instantiate(config: Any, packages: Sequence[str] = (), **arguments: Any) -> 
     """
     node = config if OmegaConf.is_config(config) else OmegaConf.create(config)
     plain: Any = OmegaConf.to_container(node, resolve=True)
-    for node in _with_target(plain):
-        target = node["_target_"]
-        found = _found(target, (*WITH_CLASSES, *packages), (*WITH_FUNCTIONS, *packages))
-        _check_types(target, found, node)
+    check_targets(plain, packages)
     if twice := sorted(arguments.keys() & plain.keys()):
         raise ValueError(f"{plain['_target_']}: {', '.join(twice)} is the cell's, and not set here")
     try:
@@ -57,6 +54,18 @@ def instantiate(config: Any, packages: Sequence[str] = (), **arguments: Any) -> 
     except InstantiationException as error:
         what = str(error).partition("\nfull_key: ")[0]
         raise ValueError(" ".join(what.split())) from error
+
+
+def check_targets(config: Any, packages: Sequence[str] = ()) -> None:
+    """Refuse, in a resolved configuration, what `instantiate` would, and build nothing.
+
+    Raises:
+        ValueError: as of `instantiate`, as far as names and annotations tell it.
+    """
+    for node in _with_target(config):
+        target = node["_target_"]
+        found = _found(target, (*WITH_CLASSES, *packages), (*WITH_FUNCTIONS, *packages))
+        _check_types(target, found, node)
 
 
 def _with_target(value: Any) -> Iterator[Mapping[str, Any]]:

@@ -23,7 +23,7 @@ from stn.files.atomic import remove_parts, write_atomically
 from stn.files.locks import held
 from stn.files.plain_yaml import read_yaml
 from stn.files.regular import regular
-from stn.files.run_files import CONFIG, METRICS, RESULT, TRACE, WEIGHTS
+from stn.files.run_files import CONFIG, LAST, METRICS, PREVIOUS, RESULT, TRACE, WEIGHTS
 from stn.files.saved import save
 from stn.files.scrubbing import scrub
 from stn.models.matching import num_parameters
@@ -36,6 +36,7 @@ from stn.results.records import (
     read_record_of,
     write_record,
 )
+from stn.running.building import check_targets
 from stn.running.checkpoints import last_good, pass_over_strangers
 from stn.running.preparing import (
     Cell,
@@ -64,10 +65,13 @@ def run_cell(cell: Cell) -> Record:
         ValueError: a number of the configuration cannot be.
     """
     check(cell.config)
+    check_targets(cell.config, cell.packages)
     provenance.git_state()  # of the code as it is now
     cell.folder.mkdir(parents=True, exist_ok=True)
     with held(cell.folder):
         remove_parts(cell.folder)
+        for name in (CONFIG, METRICS, LAST, PREVIOUS, WEIGHTS, RESULT):
+            regular(cell.folder / name)  # what is in the way of one is not found out at the end
         try:
             record = read_record_of(cell.folder)
             if record.status == "finished":
