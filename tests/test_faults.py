@@ -1,6 +1,9 @@
 """Real faults: no room on the disk, folders that cannot be written, a service that is not there."""
 
+import os
 import resource
+import shutil
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -177,3 +180,24 @@ def test_a_service_of_wandb_that_dies_does_not_stop_training(
         "training goes on without W&B, which failed: ConnectionResetError('Connection lost')"
     ]
     assert_same(cell, whole)
+
+
+@pytest.mark.integration
+def test_without_a_network_and_from_an_empty_folder_it_is_said_what_to_do(tmp_path: Path) -> None:
+    alone = ["unshare", "--map-root-user", "--net"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"]).returncode:
+        pytest.skip("no network namespace can be made here")
+    folders = {"HOME": str(tmp_path), "STN_DATA_DIR": str(tmp_path / "data")}
+    ended = subprocess.run(
+        [*alone, sys.executable, "-m", "stn.train", "recipe=smoke", "logger=csv", "model=fcn"],
+        env=os.environ | folders | {"STN_RUNS_DIR": str(tmp_path / "runs")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("DataError: MNIST is incomplete")
+    assert "Provide it in one of three ways" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert {path.name for path in (tmp_path / "data/mnist").iterdir()} == {".lock"}
+    assert not collect(tmp_path / "runs").records
