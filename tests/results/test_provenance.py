@@ -1,3 +1,4 @@
+import os
 import subprocess
 from pathlib import Path
 
@@ -31,7 +32,10 @@ def test_new_files_are_changes_where_they_can_matter(
     if name is not None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("changed")
+    os.utime(tmp_path / "README.md", (1, 1))  # git would note that nothing else has changed
+    index = (tmp_path / ".git/index").read_bytes()
     sha, found = provenance.git_state.__wrapped__()
+    assert (tmp_path / ".git/index").read_bytes() == index  # so it took no lock
     assert len(sha) == 40
     assert found is is_dirty
 
