@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from stn.data.contract import Places
+from stn.drawing.crops import CORNERS
 from stn.drawing.warps import at_work
 
 BATCH = 100
@@ -77,8 +78,7 @@ def canonical(looks: Looks, places: Places) -> Canonical:
         turned = off_mirrored < off
         facing = torch.where(turned[:, None, None], mirrored, points)
         mean = torch.where(seen, facing, 0).sum(0) / seen.sum(0)
-    corners = torch.tensor([[-1.0, -1, 1], [1, -1, 1], [1, 1, 1], [-1, 1, 1]])
-    ends = ((looks.A @ corners.T).mT[..., :2] - corner) / extent  # (T, N, 4, 2)
+    ends = ((looks.A @ CORNERS.T).mT[..., :2] - corner) / extent  # (T, N, 4, 2)
     low, high = ends.amin(dim=2), ends.amax(dim=2)
     x = torch.stack([low[..., 0], high[..., 0]], dim=2)
     x = torch.where(turned[:, None], 1 - x.flip(2), x)

@@ -125,9 +125,7 @@ def _train_and_record(cell: Cell) -> Record:
     except (OSError, RankError, TrainerError):  # no fault of the cell's: the same command goes on
         raise
     except Exception as error:
-        if (
-            stopwatch.steps == 0
-        ):  # there is nothing to keep: the cell cannot be, and is not recorded
+        if stopwatch.steps == 0:  # nothing to keep: the cell cannot be, and is not recorded
             trace = cell.folder / TRACE
             write_atomically(trace, str(scrub(traceback.format_exc())).encode())
             reason = (str(error).strip() or "no reason").splitlines()[0]
