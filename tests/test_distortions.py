@@ -9,14 +9,15 @@ from stn import distortions as sheet
 CONF = Path(__file__).parents[1] / "conf/data"
 
 
-def test_the_sheet_shows_every_distortion(mnist_dir, tmp_path, monkeypatch):
+def test_the_sheet_shows_every_distortion(mnist_dir, tmp_path, monkeypatch, capsys):
     configs = sheet.distorted_columns(CONF)
     for config in configs:
         config.module.num_val = 100
     monkeypatch.setattr(sheet, "distorted_columns", lambda conf: configs)
     path = tmp_path / "new/sheet.png"
-    monkeypatch.setattr(sys, "argv", ["sheet", "--out", str(path), "--seed", "1"])
+    monkeypatch.setattr(sys, "argv", ["sheet", "--out", str(path.with_suffix("")), "--seed", "1"])
     sheet.main()
+    assert capsys.readouterr().out.startswith(f"{path}: {len(configs)} distortions")
     with Image.open(path) as image:
         assert image.height > len(configs) * sheet.CELL_PX
         assert image.width > 10 * sheet.CELL_PX

@@ -76,10 +76,11 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         columns = distorted_columns(arguments.conf)
-        write_sheet(columns, arguments.data_dir, arguments.seed, arguments.out)
+        out = arguments.out.with_suffix(".png")
+        write_sheet(columns, arguments.data_dir, arguments.seed, out)
     except (OSError, ValueError) as error:
         parser.exit(1, f"{type(error).__name__}: {error}\n")
-    print(f"{arguments.out}: {len(columns)} distortions of {NUM_CLASSES} digits")
+    print(f"{out}: {len(columns)} distortions of {NUM_CLASSES} digits")
 
 
 if __name__ == "__main__":

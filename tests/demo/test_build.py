@@ -90,6 +90,12 @@ def test_damaged_weights_are_named(tmp_path: Path) -> None:
         build(tmp_path / "runs", "quick", 0, tmp_path, tmp_path / "demo")
 
 
+def test_a_folder_that_is_a_link_to_where_nothing_is_is_named(tmp_path: Path) -> None:
+    (tmp_path / "demo").symlink_to(tmp_path / "gone")
+    with pytest.raises(ValueError, match=r"demo is a link to .*gone, where nothing is"):
+        build(WEIGHTS, "quick", 0, tmp_path, tmp_path / "demo")
+
+
 def test_runs_of_the_recipe_and_the_seed_are_taken() -> None:
     found = finished(WEIGHTS, "quick", 0)
     assert {model for _, model, _ in found} == {"cnn", "st_cnn"}

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pytest
 from matplotlib.figure import Figure
 
 from stn.files.figures import write_figure
@@ -16,3 +17,10 @@ def test_a_figure_is_written_twice_with_the_same_bytes_and_tells_no_date(tmp_pat
     assert contents[0] == contents[1]
     assert contents[0][0].startswith(b"\x89PNG")
     assert b"<dc:date>" not in contents[0][1]
+
+
+def test_a_folder_that_is_a_link_to_where_nothing_is_is_named(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    with pytest.raises(ValueError, match=r"link is a link to .*gone, where nothing is"):
+        write_figure(Figure(), tmp_path / "link" / "below" / "figure")
+    assert not (tmp_path / "gone").exists()

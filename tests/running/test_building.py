@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -120,6 +121,14 @@ def test_nothing_else_is_built(
     with pytest.raises(ValueError, match=r"is not built"):
         instantiate(config)
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("package", ["nope", "tests.nope", "nope.tests", "", ".", "a b"])
+def test_a_package_that_is_not_there_is_named(package: str) -> None:
+    config = {"_target_": "torch.nn.Flatten"}
+    with pytest.raises(ValueError, match=f"packages: there is no {re.escape(package)} "):
+        instantiate(config, ["tests", package])
+    assert isinstance(instantiate(config, ["tests", "tests.sweeps"]), torch.nn.Flatten)
 
 
 def test_text_that_becomes_a_configuration_is_checked_too(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from stn.data.mnist_source import load_mnist
 from stn.demo.export import onnx_model
 from stn.files.atomic import write_atomically
 from stn.files.npm import files_of_npm
+from stn.files.regular import leads_somewhere
 from stn.files.run_files import RESULT
 from stn.results.records import read_record
 from stn.running.restoring import restore
@@ -56,7 +57,7 @@ def build(runs: Path, recipe: str, seed: int, data_dir: Path, out: Path) -> list
         OSError: a file cannot be written or read.
         ValueError: there are no such runs, or one is damaged.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    leads_somewhere(out).mkdir(parents=True, exist_ok=True)
     table = OmegaConf.load(CONF / "table/table1.yaml")
     found = finished(runs, recipe, seed)
     columns = []

@@ -7,6 +7,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from stn.files.atomic import write_atomically
+from stn.files.regular import leads_somewhere
 
 
 def write_figure(figure: Figure, path: Path) -> list[Path]:
@@ -15,8 +16,12 @@ def write_figure(figure: Figure, path: Path) -> list[Path]:
     Args:
         figure: to be written, at its own resolution.
         path: without an ending.
+
+    Raises:
+        OSError: a file cannot be written.
+        ValueError: the folder is a link to where nothing is.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    leads_somewhere(path.parent).mkdir(parents=True, exist_ok=True)
     written = []
     for ending, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
         content = io.BytesIO()

@@ -8,6 +8,7 @@ from the command line, and from `config.yaml` in the folder of a run, which may 
 import inspect
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any, get_type_hints
 
 import hydra
@@ -60,12 +61,23 @@ def check_targets(config: Any, packages: Sequence[str] = ()) -> None:
     """Refuse, in a resolved configuration, what `instantiate` would, and build nothing.
 
     Raises:
-        ValueError: as of `instantiate`, as far as names and annotations tell it.
+        ValueError: as of `instantiate`, as far as names and annotations tell it; or a package is
+            not there.
     """
+    for package in packages:
+        if not _is_there(package):
+            raise ValueError(f"packages: there is no {package} that could be imported")
     for node in _with_target(config):
         target = node["_target_"]
         found = _found(target, (*WITH_CLASSES, *packages), (*WITH_FUNCTIONS, *packages))
         _check_types(target, found, node)
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except (ImportError, ValueError):  # of a package that is not there; no name
+        return False
 
 
 def _with_target(value: Any) -> Iterator[Mapping[str, Any]]:

@@ -5,7 +5,6 @@ transforms may have further keys, which their files in `conf/` read; a key that 
 command line and that nothing reads is refused.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -22,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from stn.files.regular import leads_somewhere
 from stn.results.checks import Checked, Count, Json, Line, Name, Positive, reason
 from stn.results.identity import of_cell
 
@@ -35,9 +35,7 @@ def _has_target(value: dict[str, Any]) -> dict[str, Any]:
 def _folder(value: str) -> str:
     if not value.strip() or value.startswith("~") or "\0" in value:
         raise ValueError("expected the path of a folder, written out, without ~")
-    for path in (Path(value), *Path(value).parents):
-        if os.path.islink(path) and not os.path.exists(path):
-            raise ValueError(f"{path} is a link to {os.readlink(path)}, where nothing is")
+    leads_somewhere(Path(value))
     return value
 
 
