@@ -75,8 +75,15 @@ def test_a_study_without_its_thoughts_is_none(key: str) -> None:
 
 
 def test_a_verdict_says_how_sure_it_is() -> None:
-    with pytest.raises(ValueError, match="verdict and confidence"):
-        parse_table("priors", SMALL | {"verdict": "Yes.", "confidence": None}, Study)
+    for missing in ("confidence", "found"):
+        with pytest.raises(ValueError, match="verdict, confidence and found"):
+            parse_table("priors", SMALL | {missing: None}, Study)
+
+
+@pytest.mark.parametrize("verdict", ["Yes. No.", "Is it? Yes.", "x" * 161])
+def test_a_verdict_is_a_sentence(verdict: str) -> None:
+    with pytest.raises(ValueError, match="verdict: "):
+        parse_table("priors", SMALL | {"verdict": verdict}, Study)
 
 
 def test_a_budget_of_a_recipe_is_that_of_every_cell_and_of_no_other_recipe() -> None:
@@ -111,7 +118,7 @@ def filled(num_rows: int, **changes: Any) -> Comparison:
 
 
 def test_a_page_has_question_prediction_and_verdict_around_its_table(tmp_path: Path) -> None:
-    comparison = filled(2, verdict="It *does*.", confidence="high")
+    comparison = filled(2, verdict="It *does*.", confidence="high", found="By _much_.")
     page = to_markdown(comparison)
     places = [
         page.index(text)
@@ -157,11 +164,13 @@ def test_the_overview_says_what_the_studies_say() -> None:
 
 
 def test_studies_with_a_verdict_come_first_in_the_overview_with_a_link_to_their_page() -> None:
-    open_one = parse_table("a", SMALL | {"title": "A", "verdict": None, "confidence": None}, Study)
+    open_one = parse_table(
+        "a", SMALL | {"title": "A"} | dict.fromkeys(["verdict", "confidence", "found"]), Study
+    )
     judged = SMALL | {"title": "B", "verdict": "It does.", "confidence": "low"}
     lines = overview([open_one, parse_table("b", judged, Study)], ["study_b"]).splitlines()[-2:]
     assert lines[0].startswith("| [B](../results/study_b/quick/study_b.md)")
-    assert "It does. Confidence: low" in lines[0]
+    assert "It does. *Confidence: low.*" in lines[0]
     assert lines[1].startswith("| A<br>")
     assert "*none yet*" in lines[1]
 

@@ -3,10 +3,11 @@
 The content of `conf/study/<name>.yaml` becomes a `Study`, checked once.
 """
 
+import re
 from collections.abc import Collection, Sequence
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from stn.results.checks import Checked, Count, Line
 from stn.results.records import MetricName
@@ -29,6 +30,15 @@ from three on, without the baseline's own. Left of 1 is better where errors are 
 |:-|:-|:-|-:|
 """
 BUDGET = "quick"  # the recipe that studies are planned for, whose pages have the shortest name
+
+
+def _one_sentence(text: str) -> str:
+    if re.search(r"[.?!] ", text):
+        raise ValueError("expected one sentence; what is more to say stands under `found`")
+    return text
+
+
+Sentence = Annotated[Line, Field(max_length=160), AfterValidator(_one_sentence)]
 
 
 class Inside(Checked):
@@ -55,8 +65,10 @@ class Study(Table):
         said: what the paper's authors or others say of it, in our words.
         source: where they say it.
         prediction: what was expected, written before the first run.
-        verdict: what came out; None until there are runs.
-        confidence: how sure that is, and why; None as long as there is no verdict.
+        verdict: the answer, in a sentence; None until there are runs.
+        confidence: how sure that is: high, middle or low, and of what.
+        found: the numbers behind the verdict, what was predicted otherwise, and why it is as sure
+            as said. Of verdict, confidence and this there are all or none.
         core_hours: estimate for all of its runs that Table 1 and other studies do not have.
         outcomes: what a run is called whose number is worse than this, the worst first.
         measures: what is measured besides, by the name that it has in the metrics of a record.
@@ -66,8 +78,9 @@ class Study(Table):
     said: Line
     source: Line
     prediction: Line
-    verdict: Line | None
-    confidence: Line | None
+    verdict: Sentence | None
+    confidence: Annotated[Line, Field(max_length=70)] | None
+    found: Line | None
     core_hours: float = Field(gt=0, le=12)
     outcomes: dict[Line, float] = Field(default_factory=dict)
     measures: dict[MetricName, Inside] = Field(default_factory=dict)
@@ -89,9 +102,9 @@ class Study(Table):
 
     @model_validator(mode="after")
     def _is_judged(self) -> Self:
-        """Check that a verdict comes with its confidence."""
-        if (self.verdict is None) != (self.confidence is None):
-            raise ValueError("verdict and confidence are given both or not at all")
+        """Check that a verdict comes with its reasons."""
+        if len({part is None for part in (self.verdict, self.confidence, self.found)}) > 1:
+            raise ValueError("verdict, confidence and found are given all or not at all")
         return self
 
 
@@ -108,7 +121,7 @@ def overview(studies: Sequence[Study], rendered: Collection[str]) -> str:
         if study.page in rendered:
             title = f"[{title}](../results/{study.page}/{BUDGET}/{study.page}.md)"
         if study.confidence:
-            verdict += f" Confidence: {study.confidence}"
+            verdict += f" *Confidence: {study.confidence}.*"
         text += f"| {title}<br>`study-{study.name}` | {study.question} | {verdict} "
         text += f"| {study.core_hours:g} |\n"
     return text
