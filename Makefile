@@ -116,7 +116,7 @@ define REPRODUCE
 		hydra/launcher=$(LAUNCHER) $(JOBS_$(LAUNCHER)) $(LAUNCHER_ARGS) \
 		$(if $(RETRY),retry=$(RETRY)) \
 		$(if $(ONLY_COLUMNS),'$(1).only=[$(ONLY_COLUMNS)]') || failed=$$?; \
-	$(if $(filter study,$(1)),$(PY) -m stn.measure study=$* recipe=$(RECIPE) $(SEEDS_$(1)) || failed=$$?;) \
+	$(PY) -m stn.measure $(1)=$* recipe=$(RECIPE) $(SEEDS_$(1)) || failed=$$?; \
 	$(PY) -m stn.report $(1)=$* recipe=$(RECIPE) $(SEEDS_$(1)) || failed=$$?; \
 	$(PY) -m stn.pictures $(1)=$* recipe=$(RECIPE) || failed=$$?; \
 	exit $$failed
@@ -150,10 +150,9 @@ fonts: ## fetch fonts into the data folder, for the house numbers of svhn_recomp
 smoke: ## Table 1 with seconds of training a cell: does everything run?
 	@$(MAKE) --no-print-directory reproduce-table1 RECIPE=smoke
 
-report: $(INSTALLED) ## all tables and studies from the runs there are, and reports/index.html; trains nothing
-	@$(foreach table,$(TABLES),$(PY) -m stn.report table=$(table) recipe=$(RECIPE) &&) \
-	$(foreach study,$(STUDIES),$(PY) -m stn.report study=$(study) recipe=$(RECIPE) &&) \
-	$(PY) -m stn.page
+# One thread: it waits for nobody, where two wait for each other as soon as something else runs.
+report: $(INSTALLED) ## reports/index.html: all tables and studies, from the runs there are; trains nothing
+	@OMP_NUM_THREADS=1 $(PY) -m stn.page
 
 demo: $(INSTALLED) ## a page to drag digits and see what a transformer does: reports/demo, then served
 	@$(PY) -m stn.demo

@@ -59,7 +59,5 @@ def test_a_record_tells_what_was_measured_and_nothing_is_measured_twice(
     assert measure(*study, *few) == ""
 
 
-def test_which_study_is_asked_for(measure: Measure) -> None:
-    with pytest.raises(SystemExit, match="which study"):
-        measure()
-    assert measure("study=channels") == ""  # which asks for nothing
+def test_a_table_that_asks_for_nothing_gets_nothing(measure: Measure) -> None:
+    assert measure("study=channels") == measure("table=table1") == ""

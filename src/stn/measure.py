@@ -1,4 +1,4 @@
-"""`python -m stn.measure study=<name>`: what a study asks of its finished networks besides errors.
+"""`python -m stn.measure table=<name>`: what it asks of its finished networks besides errors.
 
 Reads the runs of `source` with their weights, and writes what is missing into their records, where
 `stn.report` finds it. Trains nothing. Overrides are given as to `stn.report`.
@@ -12,7 +12,6 @@ from omegaconf import DictConfig
 
 from stn.entry import command
 from stn.inspecting.measuring import measure_runs
-from stn.results.study import Study
 from stn.running.settings import MeasureSettings, settings_of
 from stn.sweeping.planning import plan
 from stn.tables import chosen_recipe, composed, table_of
@@ -20,16 +19,14 @@ from stn.tables import chosen_recipe, composed, table_of
 
 @command("measure")
 def main(cfg: DictConfig) -> None:
-    """Measure the runs of the study that `cfg` names, and say what was found."""
+    """Measure the runs of the table or study that `cfg` names, and say what was found."""
     told = settings_of(cfg, MeasureSettings)
-    study = table_of(told)
-    if not isinstance(study, Study):
-        raise ValueError("which study? Say study=<name>")
-    if not study.measures:
+    table = table_of(told)
+    if not table.measures:
         return
-    runs = plan(study, [f"recipe={chosen_recipe()}", *told.overrides], composed)
+    runs = plan(table, [f"recipe={chosen_recipe()}", *told.overrides], composed)
     source, data_dir = Path(told.source), Path(told.data_dir)
-    for line in measure_runs(study, runs, source, data_dir, told.packages):
+    for line in measure_runs(table, runs, source, data_dir, told.packages):
         print(line, flush=True)
 
 

@@ -4,6 +4,7 @@ import math
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,11 +12,19 @@ from torch import Tensor, nn
 
 from stn.data.distortions import RotateAbout
 from stn.models.mnist import Fcn, StFcn
-from stn.tasks.measures import Consistency, Displacement, LearntPose, PoseAttack, ThetaGradient
+from stn.tasks.measures import (
+    Consistency,
+    Displacement,
+    LearntPose,
+    PoseAttack,
+    Specialisation,
+    ThetaGradient,
+)
 from stn.transformers import Affine, Rotation, SpatialTransformer, Translation
 
 SIDE, NUM = 28, 12
-LABELS = torch.arange(NUM) % 2
+ALL = torch.arange(NUM)
+LABELS = ALL % 2
 SQUARES = torch.zeros(NUM, 1, SIDE, SIDE, dtype=torch.uint8)
 SQUARES[:, :, 9:19, 11:17] = 200
 
@@ -58,9 +67,22 @@ def alone(transform: Any, theta: Tensor) -> Any:
     return task(SpatialTransformer(Says(theta), transform))
 
 
-def angles_deg() -> Tensor:
+class Pairs(Data):
+    """Two squares an image, in a channel each."""
+
+    def second(self, split: str, numbers: Tensor, key: int) -> tuple[Tensor, int]:
+        return numbers.flip(0), key + 1
+
+    def drawn(self, split: str, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        key = self.key(split)
+        digits = [(numbers, key), self.second(split, numbers, key)]
+        U = [self.distortion(SQUARES, *digit) for digit in digits]
+        return torch.cat(U, dim=1), LABELS[numbers]
+
+
+def angles_deg(numbers: Tensor = ALL, key: int = 4) -> Tensor:
     """How far each test image is turned: where the point (1, 0) of the image lies in its digit."""
-    right = Data.distortion.grid(torch.arange(NUM), 4)[:, :, -1].mean(dim=1)  # (N, 2), from 0
+    right = Data.distortion.grid(numbers, key)[:, :, -1].mean(dim=1)  # (N, 2), from 0
     return torch.atan2(right[:, 1], right[:, 0]).rad2deg()
 
 
@@ -116,6 +138,29 @@ def test_what_ignores_a_turn_is_as_inconsistent_as_the_turn() -> None:
     )
     assert nothing == 0
     assert 0.1 < some < 2
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_transformers_that_each_undo_the_turn_of_one_digit_are_specialised(swapped: bool) -> None:
+    turns = angles_deg(), angles_deg(ALL.flip(0), 5)
+    thetas = [-torch.deg2rad(turn)[:, None] for turn in (turns[::-1] if swapped else turns)]
+    network = nn.ModuleList(SpatialTransformer(Says(theta), Rotation()) for theta in thetas)
+    # One digit is upright; the other is turned by the difference, which is rarely near its mean.
+    other = np.deg2rad([(turns[1] - turns[0]).numpy(), (turns[0] - turns[1]).numpy()])
+    far = np.abs(np.angle(np.exp(1j * other) / np.exp(1j * other).mean(1, keepdims=True)))
+    measure = Specialisation(max_deg=15, num_images=NUM, untrained=False)
+    expected = 100 * (far > np.deg2rad(15)).mean()
+    assert 50 < expected <= 100
+    assert measure(task(network), Pairs(), None) == pytest.approx(expected)
+    assert not Specialisation(15, NUM, untrained=True)(task(network[:1]), Pairs(), None)
+
+
+def test_transformers_that_turn_alike_are_not_specialised() -> None:
+    theta = -torch.deg2rad(angles_deg())[:, None]
+    network = nn.ModuleList(SpatialTransformer(Says(theta), Rotation()) for _ in range(2))
+    found = Specialisation(15, NUM, untrained=False)(task(network), Pairs(), None)
+    assert found is not None
+    assert found <= 50  # one of them, of which the digit is, and no digit is left for the other
 
 
 def test_there_is_nothing_in_a_network_without_a_transformer() -> None:

@@ -19,10 +19,20 @@ class AdditionDataModule(MnistDataModule):
     def on_after_batch_transfer(self, batch: Samples, dataloader_idx: int) -> tuple[Tensor, Tensor]:
         """Draws both digits where the batch now is, and adds their labels."""
         first, labels = super().on_after_batch_transfer(batch, dataloader_idx)
-        device = batch.numbers.device
-        digits = self._splits[batch.split].targets.to(device)
-        chosen = uniform(stream(batch.key, "second digit"), batch.numbers, 1)[:, 0]
-        partners = (chosen * len(digits)).long().clamp(max=len(digits) - 1)
-        pool = self._pools[batch.split, device]
-        second = self.draw(batch.split, pool, partners, stream(batch.key, "second distortion"))
+        partners, key = self.second(batch.split, batch.numbers, batch.key)
+        pool = self._pools[batch.split, batch.numbers.device]
+        second = self.draw(batch.split, pool, partners, key)
+        digits = self._splits[batch.split].targets.to(labels.device)
         return torch.cat([first, second], dim=1), labels + digits[partners]
+
+    def second(self, split: str, numbers: Tensor, key: int) -> tuple[Tensor, int]:
+        """Tell which digits (B,) are second beside those of `numbers`, and the key of their draws.
+
+        Args:
+            split: of both.
+            numbers: of the first digits (B,).
+            key: of their draws.
+        """
+        chosen = uniform(stream(key, "second digit"), numbers, 1)[:, 0]
+        num = len(self._splits[split].targets)
+        return (chosen * num).long().clamp(max=num - 1), stream(key, "second distortion")

@@ -1,4 +1,4 @@
-"""Measures inside the finished networks of a study, and writes it into their records."""
+"""Measures inside the finished networks of a table or study, and writes it into their records."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,25 +8,24 @@ from torch import nn
 from stn.files.locks import held
 from stn.files.run_files import RESULT, WEIGHTS
 from stn.results.records import Record, read_record_of, write_record
-from stn.results.study import Study
-from stn.results.table import PlannedRun
+from stn.results.table import PlannedRun, Table
 from stn.running.building import instantiate
 from stn.running.preparing import build_data, build_task
 from stn.running.restoring import load_network, restore
 
 
 def measure_runs(
-    study: Study,
+    table: Table,
     runs: Sequence[PlannedRun],
     source: Path,
     data_dir: str | Path,
     packages: Sequence[str] = (),
 ) -> Iterator[str]:
-    """Measure what a study asks for and the records of its runs do not tell yet.
+    """Measure what a table asks for and the records of its runs do not tell yet.
 
     Args:
-        study: with `measures`.
-        runs: of the study.
+        table: with `measures`.
+        runs: of the table.
         source: folder of the runs, with their weights.
         data_dir: where the data are.
         packages: whose classes may be built besides this project's.
@@ -35,7 +34,7 @@ def measure_runs(
         A line for each run that was measured, or could not be.
 
     Raises:
-        OSError, ValueError: as of `restore`; or a measure does not go with the study's networks.
+        OSError, ValueError: as of `restore`; or a measure does not go with the table's networks.
     """
     there = {run.run_id: run for run in runs if (source / run.run_id / RESULT).exists()}
     for run in there.values():
@@ -43,7 +42,7 @@ def measure_runs(
         record = read_record_of(folder)
         missing = {
             name: asked.build
-            for name, asked in study.measures.items()
+            for name, asked in table.measures.items()
             if asked.build is not None and name not in record.metrics
         }
         if record.status != "finished" or not missing:

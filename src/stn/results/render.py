@@ -68,8 +68,7 @@ def write_reports(comparison: Comparison, folder: Path) -> list[Path]:
 
 def to_markdown(comparison: Comparison) -> str:
     """Render for a page on a forge: the table, the claims, every cell, costs and origin."""
-    kind = "study" if isinstance(comparison.table, Study) else "table"
-    return _render(f"{kind}.md.j2", comparison)
+    return _render(f"{comparison.table.kind}.md.j2", comparison)
 
 
 def to_latex(comparison: Comparison) -> str:

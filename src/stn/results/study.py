@@ -5,12 +5,11 @@ The content of `conf/study/<name>.yaml` becomes a `Study`, checked once.
 
 import re
 from collections.abc import Collection, Sequence
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, Field, JsonValue, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from stn.results.checks import Checked, Count, Line
-from stn.results.records import MetricName
+from stn.results.checks import Line
 from stn.results.table import Table
 
 OVERVIEW = """# Studies
@@ -41,22 +40,6 @@ def _one_sentence(text: str) -> str:
 Sentence = Annotated[Line, Field(max_length=160), AfterValidator(_one_sentence)]
 
 
-class Inside(Checked):
-    """What is measured inside the finished networks of a study (`python -m stn.measure`).
-
-    Attributes:
-        label, unit: how it is called.
-        digits: after the point.
-        build: what measures it, by its `_target_`, one of `stn.tasks.measures`; None of what a
-            record has anyway, such as a metric of validation.
-    """
-
-    label: Line
-    unit: Line = ""
-    digits: Count
-    build: dict[str, JsonValue] | None = None
-
-
 class Study(Table):
     """A table, its question, and its answer; see `conf/study/priors.yaml`.
 
@@ -71,9 +54,9 @@ class Study(Table):
             as said. Of verdict, confidence and this there are all or none.
         core_hours: estimate for all of its runs that Table 1 and other studies do not have.
         outcomes: what a run is called whose number is worse than this, the worst first.
-        measures: what is measured besides, by the name that it has in the metrics of a record.
     """
 
+    kind: ClassVar[str] = "study"
     question: Line
     said: Line
     source: Line
@@ -83,7 +66,6 @@ class Study(Table):
     found: Line | None
     core_hours: float = Field(gt=0, le=12)
     outcomes: dict[Line, float] = Field(default_factory=dict)
-    measures: dict[MetricName, Inside] = Field(default_factory=dict)
 
     @property
     def page(self) -> str:

@@ -5,11 +5,12 @@ The content of `conf/table/<name>.yaml` becomes a `Table`, checked once.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from stn.results.checks import Checked, Count, Line, Name, Positive, out_of_range, reason
+from stn.results.records import MetricName
 
 Cost = Annotated[float, Field(gt=0)]
 Overrides = dict[Annotated[str, Field(pattern=r"^\+{0,2}[A-Za-z_][A-Za-z0-9_.@/]*$")], JsonValue]
@@ -39,6 +40,22 @@ class Metric(Checked):
     def sign(self) -> int:
         """What makes a number low where it is good, when multiplied with it."""
         return 1 if self.better == "lower" else -1
+
+
+class Inside(Checked):
+    """What is measured inside the finished networks of a table (`python -m stn.measure`).
+
+    Attributes:
+        label, unit: how it is called.
+        digits: after the point.
+        build: what measures it, by its `_target_`, one of `stn.tasks.measures`; None of what a
+            record has anyway, such as a metric of validation.
+    """
+
+    label: Line
+    unit: Line = ""
+    digits: Count
+    build: dict[str, JsonValue] | None = None
 
 
 class Column(Checked):
@@ -106,8 +123,10 @@ class Table(Checked):
 
     Attributes:
         recipes: what all cells are given with a recipe besides, such as a shorter budget.
+        measures: what is measured besides, by the name that it has in the metrics of a record.
     """
 
+    kind: ClassVar[str] = "table"  # where it stands in `conf/`, and what renders it
     name: Name
     title: Line
     caption: Line
@@ -119,6 +138,7 @@ class Table(Checked):
     mean: Line | None = None  # label of a last line, the mean over all rows; None for no such line
     paper: Paper | None = None
     recipes: dict[Name, Overrides] = Field(default_factory=dict)
+    measures: dict[MetricName, Inside] = Field(default_factory=dict)
 
     @property
     def page(self) -> str:

@@ -21,7 +21,7 @@ from stn.sweeping.run import INTERRUPTED, Sweep, record_of, run_missing, split
 from stn.sweeping.show import SweepDisplay
 
 Compose = Callable[[Sequence[str]], DictConfig]
-KINDS: Mapping[str, type[Table]] = {"table": Table, "study": Study}
+KINDS: Mapping[str, type[Table]] = {kind.kind: kind for kind in (Table, Study)}
 LaunchOverrides = Callable[[Sequence[Sequence[str]]], tuple[list[Any], Exception | None]]
 
 

@@ -1,11 +1,12 @@
-"""What is measured inside a finished network, besides its error: for studies (`conf/study`).
+"""What is measured inside a finished network, besides its error: `measures` of a table or study.
 
 Each is called with the task of a run, its data and, if it asks for one, a reference: the network of
-another row of the study. It returns one number, or None of a network without a transformer. All are
-of the first spatial transformer, which has to read the image itself. What each says of itself:
+another row of the table. It returns one number, or None of a network without a transformer. All but
+`Specialisation` are of the first spatial transformer, which has to read the image itself. What each
+says of itself:
 
 - `untrained`: whether it is of the network as training starts, and not as it ends;
-- `reference`: the row of the study whose network is the reference; None for no reference.
+- `reference`: the row of the table whose network is the reference; None for no reference.
 """
 
 import math
@@ -55,9 +56,9 @@ class Displacement(OfTransformer):
         moves = []
         for _, U, _ in batches(data, self.num_images):
             size = U.shape[2], U.shape[3]
-            grid = transformer.transform.grid(transformer.theta(U), size).clamp(-FAR, FAR)
             px = torch.tensor([(size[1] - 1) / 2, (size[0] - 1) / 2])
-            moves.append(((grid - base_grid(size)) * px).norm(dim=-1).flatten())
+            moved = _grid(transformer, U).clamp(-FAR, FAR) - base_grid(size)
+            moves.append((moved * px).norm(dim=-1).flatten())
         return torch.cat(moves).mean().item()
 
 
@@ -113,17 +114,55 @@ class LearntPose(OfTransformer):
     def of(self, transformer: SpatialTransformer, task: Task, data: Any) -> float:  # noqa: D102
         angles = []
         for numbers, U, _ in batches(data, self.num_images):
-            to_digit = data.distortion.grid(numbers, data.key("test"))  # (B, H, W, 2), affine
-            from_left = (to_digit[:, 0, -1] - to_digit[:, 0, 0]) / 2
-            from_top = (to_digit[:, -1, 0] - to_digit[:, 0, 0]) / 2
-            A = transformer.transform.matrix(transformer.theta(U))[:, :, :2]  # type: ignore[attr-defined]
-            A = torch.stack([from_left, from_top], dim=2) @ A  # from the output to the digit
-            angles.append(torch.atan2(A[:, 1, 0] - A[:, 0, 1], A[:, 0, 0] + A[:, 1, 1]))
+            to_digit = data.distortion.grid(numbers, data.key("test"))
+            angles.append(_turn(to_digit, _grid(transformer, U)))
         angle = torch.cat(angles).double()
         x, y = angle.cos().mean(), angle.sin().mean()
         if self.quantity == "mean":
             return math.degrees(torch.atan2(y, x).item())
         return math.degrees((-2 * torch.hypot(x, y).log()).clamp(min=0).sqrt().item())
+
+
+@dataclass
+class Specialisation:
+    """Do two transformers side by side take a digit each? In percent; None of other networks.
+
+    A transformer specialises in a digit of an image where it brings that one upright, and the other
+    not. This is the share of images and transformers with that, in whichever way of giving each
+    transformer one of the two channels has more of it. Upright is an angle within `max_deg` of the
+    mean angle at which the digits of that channel come out of that transformer.
+
+    Args:
+        max_deg: see above.
+        num_images: of the test set of `AdditionDataModule`.
+        untrained: whether as training starts.
+    """
+
+    max_deg: float
+    num_images: int
+    untrained: bool
+    reference: ClassVar[str | None] = None
+
+    @torch.no_grad()
+    def __call__(self, task: Task, data: Any, reference: nn.Module | None) -> float | None:
+        """Measure."""
+        two = [m for m in task.network.modules() if isinstance(m, SpatialTransformer)]
+        if len(two) != 2:
+            return None
+        turns = []
+        for numbers, U, _ in batches(data, self.num_images):
+            key = data.key("test")
+            digits = [(numbers, key), data.second("test", numbers, key)]
+            warps = [data.distortion.grid(*digit) for digit in digits]
+            grids = [_grid(transformer, U) for transformer in two]
+            found = [torch.stack([_turn(warp, grid) for warp in warps]) for grid in grids]
+            turns.append(torch.stack(found))  # (transformer, channel, B)
+        turn = torch.polar(torch.ones(()), torch.cat(turns, dim=2))
+        turn = turn / turn.mean(dim=2, keepdim=True)
+        is_upright = turn.angle().abs() <= math.radians(self.max_deg)
+        alone = (is_upright & ~is_upright.flip(1)).double().mean(dim=2)  # (transformer, channel)
+        ways = alone.trace(), alone.flip(1).trace()
+        return 100 * max(ways).item() / 2
 
 
 @dataclass
@@ -204,6 +243,30 @@ class PoseAttack:
 def first_transformer(network: nn.Module) -> SpatialTransformer | None:
     """Return the first spatial transformer of a network; None if it has none."""
     return next((m for m in network.modules() if isinstance(m, SpatialTransformer)), None)
+
+
+def _grid(transformer: SpatialTransformer, U: Tensor) -> Tensor:
+    """Return the sampling grid (B, H, W, 2) of images U, with as many points as they have."""
+    size = U.shape[2], U.shape[3]
+    return transformer.transform.grid(transformer.theta(U), size)
+
+
+def _turn(to_digit: Tensor, grid: Tensor) -> Tensor:
+    """Return the angle (B,), in radians, at which digits come out of a transformer.
+
+    Args:
+        to_digit: grids (B, H, W, 2) from the image to the digit.
+        grid: of the transformer, from its output to the image. Of both the linear part counts that
+            is nearest, by least squares.
+    """
+    A = _linear(to_digit) @ _linear(grid)
+    return torch.atan2(A[:, 1, 0] - A[:, 0, 1], A[:, 0, 0] + A[:, 1, 1])
+
+
+def _linear(grid: Tensor) -> Tensor:
+    """Return the linear part (B, 2, 2) of the affine map nearest to a grid (B, H, W, 2)."""
+    regular = base_grid((grid.shape[1], grid.shape[2])).flatten(0, 1)  # of mean 0
+    return (torch.linalg.pinv(regular) @ grid.flatten(1, 2)).mT
 
 
 def batches(data: Any, num_images: int) -> Iterator[tuple[Tensor, Tensor, Any]]:
