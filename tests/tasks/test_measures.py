@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stn.data.distortions import RotateAbout
+from stn.data.distortions import RotateAbout, RotateTranslateScale
 from stn.models.mnist import Fcn, StFcn
 from stn.tasks.measures import (
     Consistency,
@@ -148,19 +148,38 @@ def test_transformers_that_each_undo_the_turn_of_one_digit_are_specialised(swapp
     # One digit is upright; the other is turned by the difference, which is rarely near its mean.
     other = np.deg2rad([(turns[1] - turns[0]).numpy(), (turns[0] - turns[1]).numpy()])
     far = np.abs(np.angle(np.exp(1j * other) / np.exp(1j * other).mean(1, keepdims=True)))
-    measure = Specialisation(max_deg=15, num_images=NUM, untrained=False)
+    measure = Specialisation("turn", within=15, num_images=NUM, untrained=False)
     expected = 100 * (far > np.deg2rad(15)).mean()
     assert 50 < expected <= 100
     assert measure(task(network), Pairs(), None) == pytest.approx(expected)
-    assert not Specialisation(15, NUM, untrained=True)(task(network[:1]), Pairs(), None)
+    assert not Specialisation("turn", 15, NUM, untrained=True)(task(network[:1]), Pairs(), None)
 
 
 def test_transformers_that_turn_alike_are_not_specialised() -> None:
     theta = -torch.deg2rad(angles_deg())[:, None]
     network = nn.ModuleList(SpatialTransformer(Says(theta), Rotation()) for _ in range(2))
-    found = Specialisation(15, NUM, untrained=False)(task(network), Pairs(), None)
+    found = Specialisation("turn", 15, NUM, untrained=False)(task(network), Pairs(), None)
     assert found is not None
     assert found <= 50  # one of them, of which the digit is, and no digit is left for the other
+
+
+def test_transformers_that_each_undo_the_shift_of_one_digit_are_specialised() -> None:
+    class Shifted(Pairs):
+        distortion = RotateTranslateScale(max_deg=0, scale_range=(0.7, 0.7), size=(SIDE, 2 * SIDE))
+
+    data, size = Shifted(), torch.tensor([(2 * SIDE - 1) / 2, (SIDE - 1) / 2])
+    digits = (ALL, 4), (ALL.flip(0), 5)
+    # Where the middle of each digit is: x where A x + t = 0, with what the corners tell of A and t.
+    grids = [data.distortion.grid(*digit) for digit in digits]
+    slopes = [(grid[:, -1, -1] - grid[:, 0, 0]) / 2 for grid in grids]
+    middles = [-grid.mean(dim=(1, 2)) / slope for grid, slope in zip(grids, slopes, strict=True)]
+    network = nn.ModuleList(SpatialTransformer(Says(m), Translation()) for m in middles)
+    other = torch.stack([middles[1] - middles[0], middles[0] - middles[1]]) * size
+    far = (other - other.mean(dim=1, keepdim=True)).norm(dim=-1)
+    expected = 100 * (far > 3).double().mean().item()
+    assert expected > 50
+    found = Specialisation("place", 3, NUM, untrained=False)(task(network), data, None)
+    assert found == pytest.approx(expected)
 
 
 def test_there_is_nothing_in_a_network_without_a_transformer() -> None:

@@ -115,7 +115,7 @@ class LearntPose(OfTransformer):
         angles = []
         for numbers, U, _ in batches(data, self.num_images):
             to_digit = data.distortion.grid(numbers, data.key("test"))
-            angles.append(_turn(to_digit, _grid(transformer, U)))
+            angles.append(_turn(_affine(to_digit) @ _affine(_grid(transformer, U))))
         angle = torch.cat(angles).double()
         x, y = angle.cos().mean(), angle.sin().mean()
         if self.quantity == "mean":
@@ -127,18 +127,20 @@ class LearntPose(OfTransformer):
 class Specialisation:
     """Do two transformers side by side take a digit each? In percent; None of other networks.
 
-    A transformer specialises in a digit of an image where it brings that one upright, and the other
-    not. This is the share of images and transformers with that, in whichever way of giving each
-    transformer one of the two channels has more of it. Upright is an angle within `max_deg` of the
-    mean angle at which the digits of that channel come out of that transformer.
+    A transformer specialises in a digit of an image where it brings that one to its pose, and the
+    other not. This is the share of images and transformers with that, in whichever way of giving
+    each transformer one of the two channels has more of it. The pose is the mean over images of how
+    the digits of that channel come out of that transformer.
 
     Args:
-        max_deg: see above.
+        quantity: of the pose: `turn`, the angle; or `place`, where the digit's middle is.
+        within: how far from the mean a digit may be: degrees, or pixels of the image.
         num_images: of the test set of `AdditionDataModule`.
         untrained: whether as training starts.
     """
 
-    max_deg: float
+    quantity: Literal["turn", "place"]
+    within: float
     num_images: int
     untrained: bool
     reference: ClassVar[str | None] = None
@@ -149,18 +151,23 @@ class Specialisation:
         two = [m for m in task.network.modules() if isinstance(m, SpatialTransformer)]
         if len(two) != 2:
             return None
-        turns = []
+        found = []
         for numbers, U, _ in batches(data, self.num_images):
             key = data.key("test")
             digits = [(numbers, key), data.second("test", numbers, key)]
-            warps = [data.distortion.grid(*digit) for digit in digits]
-            grids = [_grid(transformer, U) for transformer in two]
-            found = [torch.stack([_turn(warp, grid) for warp in warps]) for grid in grids]
-            turns.append(torch.stack(found))  # (transformer, channel, B)
-        turn = torch.polar(torch.ones(()), torch.cat(turns, dim=2))
-        turn = turn / turn.mean(dim=2, keepdim=True)
-        is_upright = turn.angle().abs() <= math.radians(self.max_deg)
-        alone = (is_upright & ~is_upright.flip(1)).double().mean(dim=2)  # (transformer, channel)
+            warps = torch.stack([_affine(data.distortion.grid(*digit)) for digit in digits])
+            grids = torch.stack([_affine(_grid(transformer, U)) for transformer in two])
+            found.append(warps @ grids[:, None])  # from outputs to digits
+        A = torch.cat(found, dim=2)  # (transformer, channel, N, 3, 3)
+        if self.quantity == "turn":
+            turn = torch.polar(torch.ones(()), _turn(A))
+            far = (turn / turn.mean(dim=2, keepdim=True)).angle().abs().rad2deg()
+        else:
+            px = torch.tensor([(side - 1) / 2 for side in (U.shape[3], U.shape[2])])
+            place = torch.linalg.inv(A)[..., :2, 2] * px
+            far = (place - place.mean(dim=2, keepdim=True)).norm(dim=-1)
+        is_there = far <= self.within
+        alone = (is_there & ~is_there.flip(1)).double().mean(dim=2)  # (transformer, channel)
         ways = alone.trace(), alone.flip(1).trace()
         return 100 * max(ways).item() / 2
 
@@ -251,22 +258,18 @@ def _grid(transformer: SpatialTransformer, U: Tensor) -> Tensor:
     return transformer.transform.grid(transformer.theta(U), size)
 
 
-def _turn(to_digit: Tensor, grid: Tensor) -> Tensor:
-    """Return the angle (B,), in radians, at which digits come out of a transformer.
-
-    Args:
-        to_digit: grids (B, H, W, 2) from the image to the digit.
-        grid: of the transformer, from its output to the image. Of both the linear part counts that
-            is nearest, by least squares.
-    """
-    A = _linear(to_digit) @ _linear(grid)
-    return torch.atan2(A[:, 1, 0] - A[:, 0, 1], A[:, 0, 0] + A[:, 1, 1])
+def _turn(A: Tensor) -> Tensor:
+    """Return the angle (...), in radians, at which digits are seen through maps A (..., 3, 3)."""
+    return torch.atan2(A[..., 1, 0] - A[..., 0, 1], A[..., 0, 0] + A[..., 1, 1])
 
 
-def _linear(grid: Tensor) -> Tensor:
-    """Return the linear part (B, 2, 2) of the affine map nearest to a grid (B, H, W, 2)."""
+def _affine(grid: Tensor) -> Tensor:
+    """Return the affine maps (B, 3, 3), homogeneous, that are nearest to grids (B, H, W, 2)."""
     regular = base_grid((grid.shape[1], grid.shape[2])).flatten(0, 1)  # of mean 0
-    return (torch.linalg.pinv(regular) @ grid.flatten(1, 2)).mT
+    linear = (torch.linalg.pinv(regular) @ grid.flatten(1, 2)).mT
+    rows = torch.cat([linear, grid.mean(dim=(1, 2))[:, :, None]], dim=2)
+    last = torch.tensor([0.0, 0.0, 1.0]).expand(len(grid), 1, 3)
+    return torch.cat([rows, last], dim=1)
 
 
 def batches(data: Any, num_images: int) -> Iterator[tuple[Tensor, Tensor, Any]]:
