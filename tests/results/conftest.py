@@ -13,6 +13,7 @@ from stn.results.table import PlannedRun, Table, parse_table
 
 MakeRecord = Callable[..., Record]
 COMMIT, CODE = "c0ffee0" * 5, "c0de" * 3
+STARTED_AT = "2015-06-05T12:00:00+00:00"
 ROOT = Path(__file__).parents[2]
 
 # Accuracy, high is good; a row of the paper's alone; one column; no budget of the paper's.
@@ -132,8 +133,8 @@ def synthetic_record(error: float | None = 1.25, **fields: Any) -> Record:
         "num_params": 118_961,
         "steps": 2140,
         "batch_size": 256,
-        "step_ms": 12.5,
-        "wall_s": 41.0,
+        "step_ms": 0.0 if "wall_s" in fields else 12.5,
+        "wall_s": max(41.0, (fields.get("steps") or 0) * (fields.get("step_ms") or 12.5) / 1000),
         "config": {"note": "synthetic", "recipe": {"lr": 0.002, "milestones": [1, 2]}},
         "git_sha": COMMIT,
         "git_dirty": False,
@@ -142,8 +143,8 @@ def synthetic_record(error: float | None = 1.25, **fields: Any) -> Record:
         "data_sha256": "5" * 64,
         "device": "a synthetic processor",
         "command": "python -m stn.train -m +table=table1 recipe=quick",
-        "started_at": "2015-06-05T12:00:00+00:00",
-        "finished_at": "2015-06-05T12:00:41+00:00",
+        "started_at": STARTED_AT,
+        "finished_at": "2015-06-05T12:00:41+00:00" if "wall_s" not in fields else STARTED_AT,
         "peak_rss_mib": 612.5,
     } | fields
     if values["status"] != "finished":

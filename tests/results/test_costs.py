@@ -29,9 +29,13 @@ def test_the_order_of_runs_changes_nothing(make_record):
 
 def test_first_and_last_are_of_all_runs(make_record):
     late = make_record(
-        seed=1, started_at="2015-06-05T20:00:00+00:00", finished_at="2015-06-06T01:00:00+00:00"
+        seed=1,
+        started_at="2015-06-05T20:00:00+00:00",
+        finished_at="2015-06-06T01:00:00+00:00",
+        wall_s=5 * 3600.0,
     )
-    total = costs([late, make_record(finished_at="2015-06-05T23:59:59+00:00")])
+    early = make_record(finished_at="2015-06-05T23:59:59+00:00", wall_s=12 * 3600.0)
+    total = costs([late, early])
     assert (total["first"], total["last"]) == ("2015-06-05 12:00", "2015-06-06 01:00")
 
 

@@ -268,6 +268,21 @@ def test_write_hides_home_and_secrets(tmp_path, make_record, monkeypatch):
         ({"config": {"recipe": {"max_steps": 2141}}}, "steps: a finished run must have"),
         ({"config": {"recipe": {"batch_size": 255}}}, "batch_size: is not what config says"),
         ({"config": {"seed": 7}}, "seed: is not what config says"),
+        ({"config": {"task": {"name": "other"}}}, "task: is not what config says"),
+        ({"config": {"model": {"name": "fcn"}}}, "model: is not what config says"),
+        ({"config": {"model": {"transform": "tps"}}}, "transform: is not what config says"),
+        ({"config": {"data": {"name": "mnist_rts"}}}, "data: is not what config says"),
+        ({"config": {"recipe": {"name": "paper"}}}, "recipe: is not what config says"),
+        ({"num_images": {"test": 100}}, "num_test: is not what num_images says"),
+        (
+            {
+                "metrics": {"test_error_percent": 1.0, "val_error_percent": 33.3},
+                "num_images": {"test": 10_000, "val": 5},
+            },
+            "val_error_percent: is no share",
+        ),
+        ({"finished_at": "2015-06-05T12:01:00+00:00"}, "finished_at: is later than"),
+        ({"step_ms": 25.0}, "step_ms: the steps took longer than wall_s"),
     ],
 )
 def test_contradictions_are_not_believed(make_record, fields, reason):

@@ -446,7 +446,7 @@ def test_a_record_of_the_future_counts_as_any_other(
     run_cell(cell)
     path = cell.folder / "result.json"
     told = json.loads(path.read_text())
-    dates = {"started_at": "2099-12-31T00:00:00+00:00", "finished_at": "2099-12-31T00:00:09+00:00"}
+    dates = {"started_at": "2099-12-31T00:00:00+00:00", "finished_at": "2099-12-31T00:00:01+00:00"}
     path.write_text(json.dumps(told | dates))
     run_cell(cell)
     assert "already done" in capsys.readouterr().out

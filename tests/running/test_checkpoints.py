@@ -11,7 +11,33 @@ STATE = dict.fromkeys(NEEDED, 0)
 
 
 def state(step: int) -> dict:
-    return {**STATE, "global_step": step, "state_dict": {"weight": torch.full((3, 2), step)}}
+    """What Lightning writes of a network with one weight, as far as it is looked at."""
+    watch = {"steps": step, "samples": 8 * step, "train_s": 1.0, "wall_s": 2.0, "cpu_s": None}
+    return {
+        **STATE,
+        "global_step": step,
+        "state_dict": {"weight": torch.full((3, 2), step)},
+        "optimizer_states": [
+            {
+                "state": {0: {"step": torch.tensor(1.0), "exp_avg": torch.zeros(3, 2)}},
+                "param_groups": [{"params": [0]}],
+            }
+        ],
+        "lr_schedulers": [{"base_lrs": [0.1]}],
+        "callbacks": {"Stopwatch": watch, "MetricsFile": {}, "EMAWeightAveraging": {}},
+        "loops": {"fit_loop": {}},
+        "averaging_state": {},
+        "current_model_state": {"weight": torch.full((3, 2), step)},
+    }
+
+
+def changed(part: str, **values: object) -> dict:
+    """One part of the second state, with other values."""
+    found = state(2)[part]
+    return {part: [found[0] | values] if isinstance(found, list) else found | values}
+
+
+WATCH = state(2)["callbacks"]["Stopwatch"]
 
 
 @pytest.fixture
@@ -91,6 +117,18 @@ def test_a_write_that_fails_leaves_both(two: Path, monkeypatch: pytest.MonkeyPat
         ({"state_dict": {"weight": torch.zeros(2, 3)}}, "does not fit the network"),
         ({"state_dict": {}}, "does not fit the network"),
         ({"state_dict": None}, "does not fit the network"),
+        ({"optimizer_states": []}, "has parts of another form"),
+        ({"lr_schedulers": []}, "has parts of another form"),
+        ({"callbacks": {}}, "has parts of another form"),
+        ({"global_step": "2", "origin": {"run_id": "run", "step": "2"}}, "has steps that do not"),
+        (changed("callbacks", Stopwatch=WATCH | {"samples": 10**6 + 1}), "has steps that do not"),
+        (changed("callbacks", Stopwatch=WATCH | {"steps": 7}), "has steps that do not"),
+        (changed("callbacks", Stopwatch=WATCH | {"train_s": 1e9}), "has times that do not"),
+        (changed("callbacks", Stopwatch={}), "has parts of another form"),
+        (changed("optimizer_states", param_groups=[{"params": [0]}] * 2), "has parameter groups"),
+        (changed("optimizer_states", state={0: {"exp_avg": torch.zeros(2)}}), "has optimiser st"),
+        ({"current_model_state": {}}, "has averaged weights that do not"),
+        ({"loops": {}}, "has loops that do not"),
     ],
 )
 def test_a_stranger_is_named_and_passed_over_down_to_the_start(

@@ -6,7 +6,7 @@ and never becomes a wrong number.
 """
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -34,6 +34,7 @@ SCHEMA = 2
 AT_TOP = ("test_error_percent", "val_error_percent")
 MAX_CORES = 1024  # of the largest machine a cell is run on: no run takes more processor time
 WHOLE = 1e-3  # how far a number of images may be from a whole one, by rounding
+ROUNDING_S = 2.0  # both times are whole seconds; wall_s is taken a moment before the end
 YEARS = range(2015, 2101)
 
 
@@ -135,8 +136,13 @@ class Record(Checked):
         for name, value in self.metrics.items():
             if why := out_of_range(name, value):
                 raise ValueError(f"metrics.{name}: {why}")
-        if datetime.fromisoformat(self.finished_at) < datetime.fromisoformat(self.started_at):
+        took = datetime.fromisoformat(self.finished_at) - datetime.fromisoformat(self.started_at)
+        if took < timedelta():
             raise ValueError("finished_at: is before started_at")
+        if took.total_seconds() > self.wall_s + ROUNDING_S:
+            raise ValueError("finished_at: is later than started_at and wall_s say")
+        if (self.step_ms or 0) * self.steps / 1000 > self.wall_s + ROUNDING_S:
+            raise ValueError("step_ms: the steps took longer than wall_s")
         if self.cpu_s is not None and self.cpu_s > MAX_CORES * (self.wall_s + 1):
             raise ValueError(f"cpu_s: is more than {MAX_CORES} cores have in wall_s")
         recipe = self.config.get("recipe")
@@ -145,6 +151,13 @@ class Record(Checked):
             raise ValueError("batch_size: is not what config says")
         if self.seed != self.config.get("seed", self.seed):
             raise ValueError("seed: is not what config says")
+        for field in ("task", "model", "data", "recipe"):
+            part = self.config.get(field)
+            if isinstance(part, dict) and part.get("name", own := getattr(self, field)) != own:
+                raise ValueError(f"{field}: is not what config says")
+        network = self.config.get("model")
+        if isinstance(network, dict) and network.get("transform", self.transform) != self.transform:
+            raise ValueError("transform: is not what config says")
         if self.status != "finished":
             if self.metrics:
                 raise ValueError(f"metrics: must be empty in a {self.status} run")
@@ -160,9 +173,13 @@ class Record(Checked):
             raise ValueError("samples: must be steps x batch_size in a finished run")
         if self.steps != told.get("max_steps", self.steps):
             raise ValueError("steps: a finished run must have as many as config says")
-        wrong = self.metrics.get("test_error_percent", 0.0) * (self.num_test or 0) / 100
-        if abs(wrong - round(wrong)) > WHOLE:
-            raise ValueError("metrics.test_error_percent: is no share of num_test images")
+        images = {"test": self.num_test, **(self.num_images or {})}
+        if images["test"] != self.num_test:
+            raise ValueError("num_test: is not what num_images says")
+        for split in ("test", "val"):
+            wrong = self.metrics.get(f"{split}_error_percent", 0.0) * (images.get(split) or 0) / 100
+            if abs(wrong - round(wrong)) > WHOLE:
+                raise ValueError(f"metrics.{split}_error_percent: is no share of the images")
         return self
 
 

@@ -12,13 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from torch import Tensor
 
 from stn.files.run_files import LAST, PREVIOUS
 from stn.files.saved import load, save
 from stn.results.checks import shown
 
 ORIGIN = "origin"  # the key under which a checkpoint says whose it is
-NEEDED = {"state_dict", "global_step", "optimizer_states", "callbacks", "loops"}
+NEEDED = {"state_dict", "global_step", "optimizer_states", "lr_schedulers", "callbacks", "loops"}
+NEEDED |= {"pytorch-lightning_version"}
+LIKE_WEIGHTS = ("exp_avg", "exp_avg_sq", "momentum_buffer")  # what optimisers keep in their shape
+OF_AVERAGING = {"averaging_state", "current_model_state"}
 
 
 class CheckpointFiles(TorchCheckpointIO):
@@ -41,8 +45,9 @@ class CheckpointFiles(TorchCheckpointIO):
 def pass_over_strangers(folder: Path, network: Mapping[str, Any]) -> None:
     """Move aside, as `<name>.stranger`, each checkpoint that this run cannot be continued from.
 
-    It is of another run, of another step than it says, or does not fit the network, whose code
-    has changed. Each is named on standard error; what is damaged is left to `last_good`.
+    It is of another run, of another step than it says, does not fit the network, whose code has
+    changed, or its parts do not fit each other: Lightning would stop at them, or go on without.
+    Each is named on standard error; what is damaged is left to `last_good`.
 
     Args:
         folder: of the run.
@@ -68,7 +73,40 @@ def _strange(state: dict[str, Any], run_id: str, network: Mapping[str, Any]) -> 
     if origin.get("step") != state["global_step"]:
         steps = f"{shown(state['global_step'])}, and was written at {shown(origin.get('step'))}"
         return f"says step {steps}"
-    return None if _shapes(state["state_dict"]) == _shapes(network) else "does not fit the network"
+    if _shapes(state["state_dict"]) != _shapes(network):
+        return "does not fit the network"
+    try:
+        part = next((name for name, fits in _parts(state).items() if not fits), None)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return "has parts of another form"
+    return None if part is None else f"has {part} that do not fit the rest"
+
+
+def _parts(state: dict[str, Any]) -> dict[str, bool]:
+    """Tell of the parts that Lightning takes without a look whether they fit the others."""
+    (optimizer,), (scheduler,) = state["optimizer_states"], state["lr_schedulers"]
+    groups, watch = optimizer["param_groups"], state["callbacks"]["Stopwatch"]
+    numbers = [number for group in groups for number in group["params"]]
+    shapes = {value.shape for value in state["state_dict"].values()}
+    moments = [of_one.get(name) for of_one in optimizer["state"].values() for name in LIKE_WEIGHTS]
+    averaged = {key for key in state["callbacks"] if key.endswith("WeightAveraging")}
+    return {
+        "steps": type(state["global_step"]) is int
+        and watch["steps"] == state["global_step"] > 0
+        and watch["samples"] > 0 == watch["samples"] % watch["steps"],
+        "times": 0 <= watch["train_s"] <= watch["wall_s"] and (watch.get("cpu_s") or 0) >= 0,
+        "parameter groups": numbers == [*range(len(numbers))]
+        and len(groups) == len(scheduler.get("base_lrs", groups)),
+        "optimiser states": optimizer["state"].keys() <= {*numbers}
+        and {value.shape for value in moments if isinstance(value, Tensor)} <= shapes,
+        "averaged weights": not averaged
+        or (
+            state.keys() >= OF_AVERAGING
+            and _shapes(state["current_model_state"]) == _shapes(state["state_dict"])
+        ),
+        "metrics": "MetricsFile" in state["callbacks"],
+        "loops": "fit_loop" in state["loops"],
+    }
 
 
 def _shapes(state: Any) -> dict[str, Any] | None:
