@@ -2,10 +2,11 @@
 
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from stn import train
+from stn import evaluate, report, train
 from stn.entry import said
 
 
@@ -39,6 +40,30 @@ def test_what_cannot_be_composed_is_said_in_one_line(
     assert str(stop.value.code).startswith(answer)
     assert "\n" not in str(stop.value.code)
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "answer"),
+    [
+        (train, ["+foo=1"], "'foo': there is no such key"),
+        (train, ["reports_dir=/dev/null"], "reports_dir: /dev/null is there, and no folder"),
+        (report, ["out=/dev/null"], "out: /dev/null is there, and no folder"),
+        (evaluate, ["run=5"], "run: "),
+    ],
+)
+def test_what_a_command_refuses_is_all_that_it_says(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: ModuleType,
+    arguments: list[str],
+    answer: str,
+) -> None:
+    monkeypatch.setattr(sys, "argv", [command.__name__, *arguments])
+    with pytest.raises(SystemExit) as stop:
+        command.main()
+    assert str(stop.value.code).startswith(answer)
+    assert "\n" not in str(stop.value.code)
+    assert capsys.readouterr().err == ""
 
 
 def test_instructions_of_several_lines_are_kept() -> None:

@@ -7,13 +7,17 @@ from functools import wraps
 from typing import Any
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from stn.configuration import CONF, show_what_can_be_shown
 
 Main = Callable[..., Any]
+MISTAKES = (HydraException, OSError, ValueError)
 
 
 def command(name: str) -> Callable[[Main], Main]:
@@ -24,7 +28,16 @@ def command(name: str) -> Callable[[Main], Main]:
     """
 
     def decorate(main: Main) -> Main:
-        composed = hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(main)
+        @wraps(main)
+        def job(cfg: DictConfig) -> Any:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:  # the sweeper says it of each cell
+                return main(cfg)
+            try:
+                return main(cfg)
+            except MISTAKES as error:  # before Hydra names the overrides, too
+                sys.exit(said(error))
+
+        composed = hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)
 
         @wraps(main)
         def run() -> Any:
@@ -33,7 +46,7 @@ def command(name: str) -> Callable[[Main], Main]:
             try:
                 _refuse_groups_without_a_name(sys.argv[1:])
                 return composed()
-            except (HydraException, OSError, ValueError) as error:
+            except MISTAKES as error:
                 sys.exit(said(error))
 
         return run

@@ -115,6 +115,7 @@ def test_a_write_that_fails_leaves_both(two: Path, monkeypatch: pytest.MonkeyPat
         ({"origin": None}, "does not say which run it is of"),
         ({"global_step": 7}, "says step 7, and was written at 2"),
         ({"state_dict": {"weight": torch.zeros(2, 3)}}, "does not fit the network"),
+        ({"state_dict": {"weight": torch.full((3, 2), torch.nan)}}, "has weights that do not"),
         ({"state_dict": {}}, "does not fit the network"),
         ({"state_dict": None}, "does not fit the network"),
         ({"optimizer_states": []}, "has parts of another form"),
@@ -135,13 +136,14 @@ def test_a_stranger_is_named_and_passed_over_down_to_the_start(
     two: Path, capsys: pytest.CaptureFixture[str], change: dict, says: str
 ) -> None:
     network = state(0)["state_dict"]
-    pass_over_strangers(two, network)
+    optimizer = torch.optim.AdamW([torch.zeros(3, 2)])
+    pass_over_strangers(two, network, optimizer)
     assert capsys.readouterr().err == ""
     save(load(two / LAST) | change, two / LAST)
-    pass_over_strangers(two, network)
+    pass_over_strangers(two, network, optimizer)
     assert f"{two / LAST} {says}" in capsys.readouterr().err
     assert last_good(two)[0].name == PREVIOUS  # type: ignore[index]
     assert (two / f"{LAST}.stranger").exists()
     save(load(two / PREVIOUS) | {"origin": {}}, two / PREVIOUS)
-    pass_over_strangers(two, network)
+    pass_over_strangers(two, network, optimizer)
     assert last_good(two) is None

@@ -13,6 +13,7 @@ from typing import Any
 
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
+from torch.optim import Optimizer
 
 from stn.files.run_files import LAST, PREVIOUS
 from stn.files.saved import load, save
@@ -42,28 +43,31 @@ class CheckpointFiles(TorchCheckpointIO):
         new.replace(path)
 
 
-def pass_over_strangers(folder: Path, network: Mapping[str, Any]) -> None:
+def pass_over_strangers(folder: Path, network: Mapping[str, Any], optimizer: Optimizer) -> None:
     """Move aside, as `<name>.stranger`, each checkpoint that this run cannot be continued from.
 
-    It is of another run, of another step than it says, does not fit the network, whose code has
-    changed, or its parts do not fit each other: Lightning would stop at them, or go on without.
-    Each is named on standard error; what is damaged is left to `last_good`.
+    It is of another run, of another step than it says, does not fit the network or its optimiser,
+    whose code has changed, or its parts do not fit each other: Lightning would stop at them, or go
+    on without. Each is named on standard error; what is damaged is left to `last_good`.
 
     Args:
         folder: of the run.
         network: the state that the run begins with, as in a checkpoint's `state_dict`.
+        optimizer: of the network, as the run begins.
 
     Raises:
         OSError: as of `last_good`.
     """
     for path in (folder / LAST, folder / PREVIOUS):
         found = _read(path) if path.exists() else ""
-        if isinstance(found, dict) and (reason := _strange(found, folder.name, network)):
+        if isinstance(found, dict) and (reason := _strange(found, folder.name, network, optimizer)):
             path.replace(path.with_name(f"{path.name}.stranger"))
             print(f"{path} {reason}: moved aside and passed over", file=sys.stderr)
 
 
-def _strange(state: dict[str, Any], run_id: str, network: Mapping[str, Any]) -> str | None:
+def _strange(
+    state: dict[str, Any], run_id: str, network: Mapping[str, Any], optimizer: Optimizer
+) -> str | None:
     """Say why a whole checkpoint is not one of this run and network, if it is not."""
     origin = state.get(ORIGIN)
     if not isinstance(origin, dict):
@@ -76,29 +80,34 @@ def _strange(state: dict[str, Any], run_id: str, network: Mapping[str, Any]) -> 
     if _shapes(state["state_dict"]) != _shapes(network):
         return "does not fit the network"
     try:
-        part = next((name for name, fits in _parts(state).items() if not fits), None)
+        parts = _parts(state, optimizer)
+        part = next((name for name, fits in parts.items() if not fits), None)
     except (AttributeError, KeyError, TypeError, ValueError):
         return "has parts of another form"
     return None if part is None else f"has {part} that do not fit the rest"
 
 
-def _parts(state: dict[str, Any]) -> dict[str, bool]:
+def _parts(state: dict[str, Any], optimizer: Optimizer) -> dict[str, bool]:
     """Tell of the parts that Lightning takes without a look whether they fit the others."""
-    (optimizer,), (scheduler,) = state["optimizer_states"], state["lr_schedulers"]
-    groups, watch = optimizer["param_groups"], state["callbacks"]["Stopwatch"]
-    numbers = [number for group in groups for number in group["params"]]
-    shapes = {value.shape for value in state["state_dict"].values()}
-    moments = [of_one.get(name) for of_one in optimizer["state"].values() for name in LIKE_WEIGHTS]
+    (kept,), (scheduler,) = state["optimizer_states"], state["lr_schedulers"]
+    groups, watch = optimizer.param_groups, state["callbacks"]["Stopwatch"]
+    parameters = [parameter for group in groups for parameter in group["params"]]
+    moments = [(n, s.get(name)) for n, s in kept["state"].items() for name in LIKE_WEIGHTS]
     averaged = {key for key in state["callbacks"] if key.endswith("WeightAveraging")}
     return {
         "steps": type(state["global_step"]) is int
         and watch["steps"] == state["global_step"] > 0
-        and watch["samples"] > 0 == watch["samples"] % watch["steps"],
+        and watch["samples"] > 0
+        and watch["samples"] % watch["steps"] == 0,
         "times": 0 <= watch["train_s"] <= watch["wall_s"] and (watch.get("cpu_s") or 0) >= 0,
-        "parameter groups": numbers == [*range(len(numbers))]
-        and len(groups) == len(scheduler.get("base_lrs", groups)),
-        "optimiser states": optimizer["state"].keys() <= {*numbers}
-        and {value.shape for value in moments if isinstance(value, Tensor)} <= shapes,
+        "weights": all(value.isfinite().all() for value in state["state_dict"].values()),
+        "parameter groups": [len(group["params"]) for group in kept["param_groups"]]
+        == [len(group["params"]) for group in groups]
+        and len(scheduler.get("base_lrs", groups)) == len(groups),
+        "optimiser states": kept["state"].keys() <= {*range(len(parameters))}
+        and all(
+            value.shape == parameters[n].shape for n, value in moments if isinstance(value, Tensor)
+        ),
         "averaged weights": not averaged
         or (
             state.keys() >= OF_AVERAGING

@@ -35,7 +35,8 @@ def _has_target(value: dict[str, Any]) -> dict[str, Any]:
 def _folder(value: str) -> str:
     if not value.strip() or value.startswith("~") or "\0" in value:
         raise ValueError("expected the path of a folder, written out, without ~")
-    leads_somewhere(Path(value))
+    if leads_somewhere(Path(value)).exists() and not Path(value).is_dir():
+        raise ValueError(f"{value} is there, and no folder")
     return value
 
 
