@@ -46,8 +46,8 @@ def test_what_cannot_be_composed_is_said_in_one_line(
     ("command", "arguments", "answer"),
     [
         (train, ["+foo=1"], "'foo': there is no such key"),
-        (train, ["reports_dir=/dev/null"], "reports_dir: /dev/null is there, and no folder"),
-        (report, ["out=/dev/null"], "out: /dev/null is there, and no folder"),
+        (train, ["reports_dir=/dev/null"], "reports_dir: /dev/null is no folder"),
+        (report, ["out=/dev/null"], "out: /dev/null is no folder"),
         (evaluate, ["run=5"], "run: "),
     ],
 )

@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -136,7 +137,7 @@ def test_a_stranger_is_named_and_passed_over_down_to_the_start(
     two: Path, capsys: pytest.CaptureFixture[str], change: dict, says: str
 ) -> None:
     network = state(0)["state_dict"]
-    optimizer = torch.optim.AdamW([torch.zeros(3, 2)])
+    optimizer = partial(torch.optim.AdamW, [torch.zeros(3, 2)])
     pass_over_strangers(two, network, optimizer)
     assert capsys.readouterr().err == ""
     save(load(two / LAST) | change, two / LAST)

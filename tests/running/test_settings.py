@@ -105,6 +105,12 @@ def test_what_is_built_says_of_what(plain, key: str, value: Any) -> None:
         check(changed(plain(), key, value))
 
 
+@pytest.mark.parametrize("seed", [-1, 1.5, True, "0", None])
+def test_the_seed_of_data_is_a_whole_number(plain, seed: Any) -> None:
+    with pytest.raises(ValueError, match=r"^data\.module: .*data_seed: expected a whole number"):
+        check(changed(plain(), "data.module.data_seed", seed))
+
+
 def test_devices_share_every_batch(plain) -> None:
     config = changed(plain(), "recipe.batch_size", 64)
     check(changed(config, "trainer.devices", 4))

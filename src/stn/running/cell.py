@@ -96,8 +96,8 @@ def _train_and_record(cell: Cell) -> Record:
     on_processor = cell.config["trainer"]["accelerator"] == "cpu" or not torch.cuda.is_available()
     if cell.config["recipe"].get("precision") == "16-mixed" and on_processor:
         raise TrainerError("recipe.precision=16-mixed: a processor trains in bf16-mixed instead")
-    optimizer = task.configure_optimizers()["optimizer"]
-    pass_over_strangers(cell.folder, task.state_dict(), optimizer)
+    fresh = task.state_dict()
+    pass_over_strangers(cell.folder, fresh, lambda: task.configure_optimizers()["optimizer"])
     record = partial(
         make_record,
         config=cell.config,

@@ -43,7 +43,9 @@ class CheckpointFiles(TorchCheckpointIO):
         new.replace(path)
 
 
-def pass_over_strangers(folder: Path, network: Mapping[str, Any], optimizer: Optimizer) -> None:
+def pass_over_strangers(
+    folder: Path, network: Mapping[str, Any], optimizer: Callable[[], Optimizer]
+) -> None:
     """Move aside, as `<name>.stranger`, each checkpoint that this run cannot be continued from.
 
     It is of another run, of another step than it says, does not fit the network or its optimiser,
@@ -53,7 +55,7 @@ def pass_over_strangers(folder: Path, network: Mapping[str, Any], optimizer: Opt
     Args:
         folder: of the run.
         network: the state that the run begins with, as in a checkpoint's `state_dict`.
-        optimizer: of the network, as the run begins.
+        optimizer: builds that of the network, as the run begins.
 
     Raises:
         OSError: as of `last_good`.
@@ -66,7 +68,10 @@ def pass_over_strangers(folder: Path, network: Mapping[str, Any], optimizer: Opt
 
 
 def _strange(
-    state: dict[str, Any], run_id: str, network: Mapping[str, Any], optimizer: Optimizer
+    state: dict[str, Any],
+    run_id: str,
+    network: Mapping[str, Any],
+    optimizer: Callable[[], Optimizer],
 ) -> str | None:
     """Say why a whole checkpoint is not one of this run and network, if it is not."""
     origin = state.get(ORIGIN)
@@ -80,7 +85,7 @@ def _strange(
     if _shapes(state["state_dict"]) != _shapes(network):
         return "does not fit the network"
     try:
-        parts = _parts(state, optimizer)
+        parts = _parts(state, optimizer())
         part = next((name for name, fits in parts.items() if not fits), None)
     except (AttributeError, KeyError, TypeError, ValueError):
         return "has parts of another form"

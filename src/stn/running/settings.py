@@ -32,15 +32,27 @@ def _has_target(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def _folder(value: str) -> str:
+def _of_data(value: dict[str, Any]) -> dict[str, Any]:
+    if type(seed := value.get("data_seed", 0)) is not int or seed < 0:
+        raise ValueError(f"data_seed: expected a whole number from 0 up, found {seed!r}")
+    return value
+
+
+def _path(value: str) -> str:
     if not value.strip() or value.startswith("~") or "\0" in value:
-        raise ValueError("expected the path of a folder, written out, without ~")
-    if leads_somewhere(Path(value)).exists() and not Path(value).is_dir():
-        raise ValueError(f"{value} is there, and no folder")
+        raise ValueError("expected a path, written out, without ~")
+    leads_somewhere(Path(value))
+    return value
+
+
+def _folder(value: str) -> str:
+    if Path(_path(value)).exists() and not Path(value).is_dir():
+        raise ValueError(f"{value} is no folder")
     return value
 
 
 Built = Annotated[dict[str, JsonValue], AfterValidator(_has_target)]
+PathOfFile = Annotated[str, AfterValidator(_path)]
 Folder = Annotated[str, AfterValidator(_folder)]
 Few = Annotated[int, Field(ge=1, le=100)]  # images of a picture
 Percentage = Annotated[float, Field(ge=0, lt=1)]  # as a share
@@ -66,7 +78,7 @@ class Data(_Open):
 
     name: Name
     label: Line
-    module: Built
+    module: Annotated[Built, AfterValidator(_of_data)]
 
 
 class TaskSettings(_Open):
@@ -215,7 +227,7 @@ class PageSettings(Checked):
     images: bool
     packages: list[Line]
     data_dir: Folder
-    out: Folder
+    out: PathOfFile
 
 
 class EvaluateSettings(Checked):
