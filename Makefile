@@ -36,6 +36,10 @@ unexport COLUMNS
 SEEDS_table := table.seeds=$(SEEDS)
 SEEDS_study := $(if $(filter file,$(origin SEEDS)),,study.seeds=$(SEEDS))
 
+# Tensors are small: a second thread waits for the first, and both for whatever else runs. Cells have
+# trainer.threads of their own.
+export OMP_NUM_THREADS := $(or $(OMP_NUM_THREADS),1)
+
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
@@ -90,9 +94,8 @@ $(INSTALLED): pyproject.toml constraints.txt $(REBUILD)
 	@rm -rf $(VENV) && mkdir $(VENV) && touch $(INSTALLING)
 	@"$(PYTHON)" -m venv $(VENV)
 
-# One thread: the tests' tensors are small, and a second thread only waits for the first.
 test: $(INSTALLED) ## run the test suite
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not integration" -n 2 --dist loadfile
+	$(PY) -m pytest -m "not integration" -n 2 --dist loadfile
 
 check: $(INSTALLED) ## what CI runs: format, lint, types, then the test suite
 	$(PY) -m ruff format --check
@@ -102,7 +105,7 @@ check: $(INSTALLED) ## what CI runs: format, lint, types, then the test suite
 
 # Fails at any warning, such as a link that leads nowhere; runs the notebooks as they stand.
 docs: $(INSTALLED) ## build the documentation into build/site/index.html, every link checked
-	OMP_NUM_THREADS=1 $(PY) -m sphinx -W --keep-going -q -c docs . build/site
+	$(PY) -m sphinx -W --keep-going -q -c docs . build/site
 	@echo "open build/site/index.html"
 
 TABLES := $(patsubst conf/table/%.yaml,%,$(wildcard conf/table/*.yaml))
@@ -150,9 +153,8 @@ fonts: ## fetch fonts into the data folder, for the house numbers of svhn_recomp
 smoke: ## Table 1 with seconds of training a cell: does everything run?
 	@$(MAKE) --no-print-directory reproduce-table1 RECIPE=smoke
 
-# One thread: it waits for nobody, where two wait for each other as soon as something else runs.
 report: $(INSTALLED) ## reports/index.html: all tables and studies, from the runs there are; trains nothing
-	@OMP_NUM_THREADS=1 $(PY) -m stn.page
+	@$(PY) -m stn.page
 
 demo: $(INSTALLED) ## a page to drag digits and see what a transformer does: reports/demo, then served
 	@$(PY) -m stn.demo
@@ -162,7 +164,7 @@ wandb-report: $(INSTALLED) ## lay out a report of the runs that are in Weights &
 	@$(PY) -m stn.wandb_report recipe=$(RECIPE)
 
 bench: $(INSTALLED) ## measure speed against targets and other libraries: reports/bench.md
-	OMP_NUM_THREADS=1 $(PY) -m benchmarks
+	$(PY) -m benchmarks
 
 clean: ## remove reports and build products; runs/, data/ and .venv stay
 	rm -rf reports build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
