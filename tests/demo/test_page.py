@@ -135,6 +135,21 @@ def test_undistorted_digits_are_turned_and_it_is_said_that_this_is_new(page: Pag
     assert torch.equal(page.pixels("#input"), upright.rot90())
 
 
+def test_a_column_chosen_while_another_loads_is_answered(page: Page) -> None:
+    loading: list[Any] = []
+    page.tab.route("**/st_cnn-tps-mnist_e-*.onnx", lambda route: loading.append(route))
+    page.tab.get_by_label("elastic (E)").check(force=True)
+    while not loading:
+        page.tab.wait_for_timeout(20)
+    page.tab.get_by_label("projected (P)").check(force=True)
+    before = page.answers()
+    loading[0].continue_()
+    page.answered(after=before)
+    page.click("#reset")
+    assert not page.tab.locator("#message").is_visible()
+    compare(page, SHOWN[:2])
+
+
 def compare(page: Page, names: Sequence[str]) -> None:
     """Compare what a CNN and an ST-CNN tell of the page's image with what PyTorch computes."""
     U = page.pixels("#input")[None, None] / 255

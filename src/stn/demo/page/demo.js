@@ -32,6 +32,7 @@ async function changed() {
       isStale = false;
       await answer();
     }
+    say(""); // what failed before
   } catch (error) {
     say(`A network could not be run: ${error.message}`);
   }
@@ -49,6 +50,7 @@ async function answer() {
   const U = new ort.Tensor("float32", image, [1, 1, side, side]);
   const plain = await both[0].run({ U });
   const told = await both[1].run({ U });
+  if (now.hand !== hand) return; // another column was chosen meanwhile: its answer is next
   paint($("input"), image, side);
   paint($("output"), told.V.data, told.V.dims[3]);
   drawHandles(hand.handles(state), side);
@@ -61,7 +63,11 @@ async function answer() {
 }
 
 function session(file) {
-  if (!sessions.has(file)) sessions.set(file, ort.InferenceSession.create(file));
+  if (!sessions.has(file)) {
+    const made = ort.InferenceSession.create(file);
+    made.catch(() => sessions.delete(file)); // so that the next answer tries again
+    sessions.set(file, made);
+  }
   return sessions.get(file);
 }
 
