@@ -42,10 +42,11 @@ def main(cfg: DictConfig) -> None:
     by_id = {r.run_id: r for one in reversed(found) for r in one.records}
     problems = {str(path): why for one in found for path, why in one.problems.items()}
     everything = Collection(tuple(by_id[run] for run in sorted(by_id)), {})
-    sheets = [
-        Sheet(c, views(c, sources, told.data_dir, told.packages, told.images, seen))
-        for c in comparisons(told, everything)
-    ]
+    sheets = []
+    for c in comparisons(told, everything):
+        print(f"{c.table.title}, {c.recipe}", flush=True)  # for networks take their time
+        cells = views(c, sources, told.data_dir, told.packages, told.images, seen)
+        sheets.append(Sheet(c, cells))
     shown = {r.run_id for sheet in sheets for r in sheet.comparison.records}
     write_page(
         Path(told.out),

@@ -19,6 +19,7 @@ from stn.configuration import CONF
 from stn.entry import command
 from stn.results.table import Column, Table, parse_table
 from stn.running.settings import WandbReportSettings, settings_of
+from stn.sweeping.sweep import KINDS
 from stn.transformers import Affine
 
 OFFLINE = (
@@ -36,15 +37,21 @@ def main(cfg: DictConfig) -> None:
     if not logged_in():
         sys.exit(OFFLINE)
     try:
-        names = sorted(path.stem for path in (CONF / "table").glob("*.yaml"))
-        composed = {name: compose("train", [f"+table={name}"]).table for name in names}
-        content: dict[str, Any] = {n: OmegaConf.to_container(composed[n]) for n in names}
-        tables: list[Table] = [parse_table(name, content[name]) for name in names]
+        tables = [*_tables()]
         of_runs = told.logger.loggers[0]
         entity = of_runs["entity"] or wandb.Api().default_entity
         report_on(tables, told.recipe, str(of_runs["project"]), str(entity)).save()
     except (OSError, ValueError, wandb.Error) as error:
         sys.exit(f"no report was built: {type(error).__name__}: {error}")
+
+
+def _tables() -> Iterator[Table]:
+    """Yield all tables, and then all studies, by name."""
+    for kind in KINDS.values():
+        for name in sorted(path.stem for path in (CONF / kind.kind).glob("*.yaml")):
+            composed = compose("train", [f"+{kind.kind}={name}"])[kind.kind]
+            content: Any = OmegaConf.to_container(composed)
+            yield parse_table(name, content, kind)
 
 
 def report_on(tables: list[Table], recipe: str, project: str, entity: str) -> wr.Report:

@@ -67,6 +67,8 @@ def build(runs: Path, recipe: str, seed: int, data_dir: Path, out: Path) -> list
             for row in table.rows
         }
         networks = {name: found[place] for name, place in places.items() if place in found}
+        if len(networks) > 1:
+            print(f"exporting {', '.join(networks)} of {column.key}", flush=True)
         if len(networks) > 1 and (described := exported(networks, out)):
             columns.append({"label": f"{column.label} ({column.key})", **described})
     if not columns:

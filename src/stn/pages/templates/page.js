@@ -28,7 +28,7 @@ for (const button of all("[data-opens]")) {
 for (const dialog of all("dialog")) {
   dialog.querySelector(".close").addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
-  dialog.addEventListener("close", () => history.replaceState(null, "", location.pathname));
+  dialog.addEventListener("close", () => history.replaceState(null, "", location.pathname + location.search));
 }
 const named = document.getElementById(decodeURIComponent(location.hash.slice(1)));
 if (named instanceof HTMLDialogElement) open(named);
