@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import initialize_config_dir
 from omegaconf import OmegaConf
 
 from stn.callbacks.wandb import STEP, group_of, in_file_only
@@ -60,13 +59,6 @@ def test_lines_have_the_step_of_the_optimiser_for_an_axis_and_show_what_is_logge
     logged = {f"warp/{name}" for name in telling(family, family.identity()[None])}
     assert {name for name in shown if name.startswith("warp/")} == logged
     assert not any(in_file_only(name) for name in shown)
-
-
-def test_all_tables_and_studies_have_their_place() -> None:
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        pages = [table.page for table in wandb_report._tables()]
-    studies = [f"study_{path.stem}" for path in sorted((ROOT / "conf/study").glob("*.yaml"))]
-    assert pages == [*(p.stem for p in sorted((ROOT / "conf/table").glob("*.yaml"))), *studies]
 
 
 def test_without_a_login_it_ends_with_one_line(tmp_path: Path, monkeypatch) -> None:

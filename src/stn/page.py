@@ -11,12 +11,9 @@ import stn.extra  # noqa: F401  # isort: skip
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from hydra import compose
-from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import MissingConfigException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from stn.entry import command
 from stn.files.scrubbing import scrub
@@ -26,10 +23,8 @@ from stn.pages.writing import Sheet, write_page
 from stn.results.collect import Collection, collect
 from stn.results.comparison import Comparison
 from stn.results.study import BUDGET, Study
-from stn.results.table import Table, parse_table
 from stn.running.settings import NoRecipeError, PageSettings, settings_of
-from stn.sweeping.sweep import KINDS
-from stn.tables import composed, filled
+from stn.tables import composed, filled, tables_of
 
 
 @command("page")
@@ -75,7 +70,7 @@ def comparisons(told: PageSettings, found: Collection) -> Iterator[Comparison]:
             known[key] = composed(overrides)
         return known[key]
 
-    for table in tables(told):
+    for table in tables_of(told.tables):
         data = {part.overrides.get("data") for part in (*table.columns, *table.rows)}
         recipes = told.recipes or sorted({r.recipe for r in found.records if r.data in data})
         if isinstance(table, Study) and not told.recipes:
@@ -88,18 +83,6 @@ def comparisons(told: PageSettings, found: Collection) -> Iterator[Comparison]:
         some.sort(key=lambda comparison: -len(comparison.records))  # the fullest first
         recipe = (told.recipes or [BUDGET])[0]
         yield from some or [filled(told.overrides, table, found, recipe, once)]
-
-
-def tables(told: PageSettings) -> Iterator[Table]:
-    """Yield the tables that were asked for; else the paper's, those of its appendix, all others."""
-    loader = GlobalHydra.instance().config_loader()
-    known = {name: group for group in KINDS for name in loader.get_group_options(group)}
-    place = {name: (group == "study", not name.startswith("table"), name)
-             for name, group in known.items()}  # fmt: skip
-    for name in told.tables or sorted(known, key=lambda name: place[name]):
-        group = known.get(name, "table")
-        content: Any = OmegaConf.to_container(compose("report", [f"{group}={name}"])[group])
-        yield parse_table(name, content, KINDS[group])
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """The table or study that a command is asked for, and how it is filled with records."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from stn.configuration import CONF
 from stn.results.collect import Collection
@@ -14,6 +15,7 @@ from stn.results.study import Study
 from stn.results.table import Table, parse_table
 from stn.running.settings import OfTable
 from stn.sweeping.planning import plan
+from stn.sweeping.sweep import KINDS
 
 
 def table_of(told: OfTable) -> Table:
@@ -27,6 +29,23 @@ def table_of(told: OfTable) -> Table:
         return parse_table(choices["study"], told.study, Study)
     assert told.table is not None
     return parse_table(choices["table"], told.table, Table)
+
+
+def tables_of(names: Sequence[str] | None) -> Iterator[Table]:
+    """Yield tables and studies by name; of None the paper's, those of its appendix, all others.
+
+    Raises:
+        HydraException: there is no such table.
+        ValueError: one is not as it should be.
+    """
+    loader = GlobalHydra.instance().config_loader()
+    known = {name: group for group in KINDS for name in loader.get_group_options(group)}
+    place = {name: (group == "study", not name.startswith("table"), name)
+             for name, group in known.items()}  # fmt: skip
+    for name in names or sorted(known, key=lambda name: place[name]):
+        group = known.get(name, "table")
+        content: Any = OmegaConf.to_container(compose("report", [f"{group}={name}"])[group])
+        yield parse_table(name, content, KINDS[group])
 
 
 def chosen_recipe() -> str:

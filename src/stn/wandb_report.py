@@ -8,18 +8,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import wandb
-from hydra import compose
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from wandb_workspaces import expr
 from wandb_workspaces.reports import v2 as wr
 
 from stn.callbacks.wandb import STEP, group_of, logged_in
 from stn.callbacks.warp_statistics import telling
-from stn.configuration import CONF
 from stn.entry import command
-from stn.results.table import Column, Table, parse_table
+from stn.results.table import Column, Table
 from stn.running.settings import WandbReportSettings, settings_of
-from stn.sweeping.sweep import KINDS
+from stn.tables import tables_of
 from stn.transformers import Affine
 
 OFFLINE = (
@@ -37,21 +35,12 @@ def main(cfg: DictConfig) -> None:
     if not logged_in():
         sys.exit(OFFLINE)
     try:
-        tables = [*_tables()]
+        tables = [*tables_of(None)]
         of_runs = told.logger.loggers[0]
         entity = of_runs["entity"] or wandb.Api().default_entity
         report_on(tables, told.recipe, str(of_runs["project"]), str(entity)).save()
     except (OSError, ValueError, wandb.Error) as error:
         sys.exit(f"no report was built: {type(error).__name__}: {error}")
-
-
-def _tables() -> Iterator[Table]:
-    """Yield all tables, and then all studies, by name."""
-    for kind in KINDS.values():
-        for name in sorted(path.stem for path in (CONF / kind.kind).glob("*.yaml")):
-            composed = compose("train", [f"+{kind.kind}={name}"])[kind.kind]
-            content: Any = OmegaConf.to_container(composed)
-            yield parse_table(name, content, kind)
 
 
 def report_on(tables: list[Table], recipe: str, project: str, entity: str) -> wr.Report:

@@ -158,12 +158,16 @@ class Record(Checked):
         network = self.config.get("model")
         if isinstance(network, dict) and network.get("transform", self.transform) != self.transform:
             raise ValueError("transform: is not what config says")
-        if self.status != "finished":
-            if self.metrics:
-                raise ValueError(f"metrics: must be empty in a {self.status} run")
-            if not self.message:
-                raise ValueError(f"message: a {self.status} run must say why")
-            return self
+        if self.status == "finished":
+            self._check_finished(told)
+        elif self.metrics:
+            raise ValueError(f"metrics: must be empty in a {self.status} run")
+        elif not self.message:
+            raise ValueError(f"message: a {self.status} run must say why")
+        return self
+
+    def _check_finished(self, recipe: dict[str, Any]) -> None:
+        """Check that nothing is missing, and that what was counted is what was asked for."""
         for field in ("num_test", "num_params", "data_sha256"):
             if getattr(self, field) is None:
                 raise ValueError(f"{field}: must not be null in a finished run")
@@ -171,7 +175,7 @@ class Record(Checked):
             raise ValueError("metrics: a finished run must have one of the test set")
         if self.samples != self.steps * self.batch_size:
             raise ValueError("samples: must be steps x batch_size in a finished run")
-        if self.steps != told.get("max_steps", self.steps):
+        if self.steps != recipe.get("max_steps", self.steps):
             raise ValueError("steps: a finished run must have as many as config says")
         images = {"test": self.num_test, **(self.num_images or {})}
         if images["test"] != self.num_test:
@@ -180,7 +184,6 @@ class Record(Checked):
             wrong = self.metrics.get(f"{split}_error_percent", 0.0) * (images.get(split) or 0) / 100
             if abs(wrong - round(wrong)) > WHOLE:
                 raise ValueError(f"metrics.{split}_error_percent: is no share of the images")
-        return self
 
 
 def write_record(path: Path | str, record: Record) -> None:
