@@ -11,11 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 from stn.configuration import CONF
 from stn.results.collect import Collection
 from stn.results.comparison import Comparison, compare
-from stn.results.study import Study
+from stn.results.study import KINDS, Study
 from stn.results.table import Table, parse_table
 from stn.running.settings import OfTable
 from stn.sweeping.planning import plan
-from stn.sweeping.sweep import KINDS
 
 
 def table_of(told: OfTable) -> Table:

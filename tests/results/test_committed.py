@@ -12,9 +12,9 @@ from omegaconf import OmegaConf
 from stn.results.collect import collect
 from stn.results.comparison import Comparison, compare
 from stn.results.render import to_csv, to_latex, to_markdown
+from stn.results.study import KINDS
 from stn.results.table import parse_table
 from stn.sweeping.planning import plan
-from stn.sweeping.sweep import KINDS
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted({path.parent for path in ROOT.glob("results/*/*/*.json")})

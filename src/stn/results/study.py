@@ -4,7 +4,7 @@ The content of `conf/study/<name>.yaml` becomes a `Study`, checked once.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -88,6 +88,9 @@ class Study(Table):
         if len({part is None for part in (self.verdict, self.confidence, self.found)}) > 1:
             raise ValueError("verdict, confidence and found are given all or not at all")
         return self
+
+
+KINDS: Mapping[str, type[Table]] = {kind.kind: kind for kind in (Table, Study)}
 
 
 def overview(studies: Sequence[Study], rendered: Collection[str]) -> str:

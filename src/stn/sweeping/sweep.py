@@ -11,7 +11,7 @@ from rich.console import Console
 from stn.results.comparison import compare
 from stn.results.identity import cell_id
 from stn.results.render import write_reports
-from stn.results.study import Study
+from stn.results.study import KINDS
 from stn.results.table import PlannedRun, Table, parse_table
 from stn.running.preparing import Cell, build_data
 from stn.running.settings import check
@@ -21,7 +21,6 @@ from stn.sweeping.run import INTERRUPTED, Sweep, record_of, run_missing, split
 from stn.sweeping.show import SweepDisplay
 
 Compose = Callable[[Sequence[str]], DictConfig]
-KINDS: Mapping[str, type[Table]] = {kind.kind: kind for kind in (Table, Study)}
 LaunchOverrides = Callable[[Sequence[Sequence[str]]], tuple[list[Any], Exception | None]]
 
 
