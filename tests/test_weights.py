@@ -11,6 +11,7 @@ from torch import Tensor
 
 import stn
 from stn.files.saved import load
+from stn.pages.pictures import frames
 from stn.results.records import read_record
 from stn.running.cell import run_cell
 from stn.running.preparing import Cell
@@ -55,20 +56,25 @@ def test_each_is_the_run_that_the_table_shows(folder: Path) -> None:
     assert all(record.metrics.items() <= metrics.items() for metrics in shown)  # studies have more
 
 
-@pytest.mark.parametrize("is_rough", [False, True])
+@pytest.mark.parametrize(
+    ("is_rough", "model"),
+    [(False, ["model=st_fcn", "transform=affine"]), (True, ["model=fcn"])],
+    ids=["halved", "kept"],
+)
 def test_weights_are_halved_where_the_error_stays(
     make_cell: Callable[..., Cell],
     mnist_dir: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     is_rough: bool,
+    model: list[str],
 ) -> None:
     spec = importlib.util.spec_from_file_location("publish", WEIGHTS / "publish.py")
     assert spec is not None
     assert spec.loader is not None
     publish = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(publish)
-    cell = make_cell("model=fcn", "data=mnist_r")
+    cell = make_cell(*model, "data=mnist_r")
     run_cell(cell)
     if is_rough:  # half precision would change classes
         monkeypatch.setattr(Tensor, "half", lambda weight: (0 * weight).to(torch.float16))
@@ -81,4 +87,7 @@ def test_weights_are_halved_where_the_error_stays(
     assert kinds == {torch.float32 if is_rough else torch.float16}
     assert all(now == recorded for now, recorded in evaluate(published, mnist_dir).values())
     assert (published / "metrics.csv").read_bytes() == (cell.folder / "metrics.csv").read_bytes()
+    panels = [path.name for path in sorted(published.glob("panels/*"))]
+    assert panels == [path.name for path in frames(cell.folder / "panels")]
+    assert bool(panels) != is_rough  # an FCN has no transformer to draw
     assert str(tmp_path) not in (published / "config.yaml").read_text()

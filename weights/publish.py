@@ -2,10 +2,10 @@
 
     python weights/publish.py runs/cnn-mnist_r-quick-s0-c6e2adf4e7 ...
 
-Each becomes a folder here that loads as any run does, `stn.load("weights/<run_id>")`, with the
-metrics that were logged, whose curves the page of all runs shows. Weights are rounded to half
-precision where the network's test error stays what the record says, exactly; where an image changes
-its class, they are kept as they are.
+Each becomes a folder here that loads as any run does, `stn.load("weights/<run_id>")`, with what the
+page of all runs shows of it: the metrics that were logged, and of the pictures those that its
+gallery takes. Weights are rounded to half precision where the network's test error stays what the
+record says, exactly; where an image changes its class, they are kept as they are.
 """
 
 import argparse
@@ -18,10 +18,10 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from stn.configuration import folder
-from stn.results.records import RESULT, read_record, write_record
-from stn.running.cell import CONFIG, WEIGHTS
+from stn.files.run_files import CONFIG, METRICS, PANELS, RESULT, WEIGHTS
+from stn.pages.pictures import frames
+from stn.results.records import read_record, write_record
 from stn.running.checkpoints import load, save
-from stn.running.preparing import METRICS
 from stn.running.restoring import evaluate
 
 HERE = Path(__file__).parent
@@ -41,6 +41,10 @@ def main() -> None:
         out.mkdir(exist_ok=True)
         if (run / METRICS).is_file():
             shutil.copyfile(run / METRICS, out / METRICS)
+        shutil.rmtree(out / PANELS, ignore_errors=True)
+        for panel in frames(run / PANELS):
+            (out / PANELS).mkdir(exist_ok=True)
+            shutil.copyfile(panel, out / PANELS / panel.name)
         OmegaConf.save(OmegaConf.create(config), out / CONFIG)
         weights: dict[str, Any] = load(run / WEIGHTS)
         half = {name: value.half() for name, value in weights.items()}

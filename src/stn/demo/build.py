@@ -79,9 +79,9 @@ def build(runs: Path, recipe: str, seed: int, data_dir: Path, out: Path) -> list
         )
     write_atomically(out / "networks.json", json.dumps(columns, indent=1).encode())
     write_digits(data_dir, out / "digits.png")
-    for path in PAGE.iterdir():
-        write_atomically(out / path.name, path.read_bytes())
     write_runtime(out / "runtime")
+    for path in PAGE.iterdir():  # last: where there is a page, there is all that it needs
+        write_atomically(out / path.name, path.read_bytes())
     return columns
 
 

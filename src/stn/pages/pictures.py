@@ -83,9 +83,14 @@ def encoded(image: Image.Image, caption: str) -> Picture:
     return Picture(f"data:image/webp;base64,{text}", *image.size, caption)
 
 
+def frames(panels: Path) -> list[Path]:
+    """Return which pictures of the same images through training are shown, evenly chosen."""
+    return evenly(sorted(panels.glob("step_*.png")), MAX_FRAMES)
+
+
 def gallery(panels: Path) -> list[Picture]:
-    """Return the pictures of the same images through training, evenly chosen if there are many."""
-    paths = evenly(sorted(panels.glob("step_*.png")), MAX_FRAMES)
+    """Return the pictures of the same images through training."""
+    paths = frames(panels)
     pictures = aligned([read_panel(path)[:2] for path in paths]) if paths else []
     return [
         encoded(picture, f"step {int(path.stem[5:]):,}")
