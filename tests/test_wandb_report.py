@@ -9,9 +9,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from stn.callbacks.wandb import STEP, group_of, in_file_only
-from stn.callbacks.warp_statistics import telling
 from stn.results.table import Table, parse_table
-from stn.transformers import ThinPlateSpline
+from stn.running.cell import run_cell
+from tests.wandb_files import history, records
 
 wandb_report = pytest.importorskip("stn.wandb_report", reason="needs wandb-workspaces")
 ROOT = Path(__file__).parents[1]
@@ -50,14 +50,30 @@ def test_a_grid_for_each_column_with_the_runs_of_its_cells(tables, grids) -> Non
         assert bars["metrics"] == [table.metric.name]
 
 
-def test_lines_have_the_step_of_the_optimiser_for_an_axis_and_show_what_is_logged(grids) -> None:
-    lines = [panel for grid in grids for panel in panels(grid) if "xAxis" in panel]
-    curves = [line for line in lines if isinstance(line.get("metrics"), list)]
+def test_what_is_shown_is_what_a_run_logs(grids, make_cell, monkeypatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    overrides = ["model=parallel_st_fcn", "transform=affine", "data=mnist_r", "logger=wandb"]
+    cell = make_cell(*overrides)
+    run_cell(cell)
+    (path,) = cell.folder.glob("wandb/offline-run-*/*.wandb")
+    told = [*records(path)]
+    rows = {name.removesuffix("/_type") for row in history(path) for name in row}
+    updates = [u for r in told for u in (*r.summary.update, *r.config.update, *r.run.config.update)]
+    logged = rows | {u.key or "/".join(u.nested_key) for u in updates}
+
+    of_table_1 = [panel for grid in (*grids[:6], grids[-1]) for panel in panels(grid)]
+    lines = [panel for panel in of_table_1 if isinstance(panel.get("metrics"), list)]
+    curves = [line for line in lines if "xAxis" in line]
     assert {line["xAxis"] for line in curves} == {STEP}
-    shown = {name for line in curves for name in line["metrics"]}
-    family = ThinPlateSpline((2, 3))
-    logged = {f"warp/{name}" for name in telling(family, family.identity()[None])}
-    assert {name for name in shown if name.startswith("warp/")} == logged
+    shown = {name for line in lines for name in line["metrics"]}
+    shown |= {key for panel in of_table_1 for key in panel.get("mediaKeys", [])}
+    for panel in of_table_1:
+        axes = (panel.get("xAxis", STEP), panel.get("yAxis", STEP))
+        shown |= {axis.partition(":")[2].removesuffix(".value") or axis for axis in axes}
+    others = {n for n in shown if n.startswith(("warp_3", "warp_4")) or n.endswith("shift_z")}
+    assert len(shown) > 25
+    assert shown - others <= logged
+    assert {name for name in logged if name.startswith("warp")} <= shown
     assert not any(in_file_only(name) for name in shown)
 
 

@@ -7,7 +7,6 @@ there, written last, means that the cell is done.
 import stn.extra  # noqa: F401  # isort: skip
 
 import math
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from rich.console import Console
 from stn.entry import command
 from stn.files.locks import BUSY, CellBusyError
 from stn.results.identity import cell_id
+from stn.results.provenance import command_of
 from stn.results.table import PlannedRun
 from stn.running.cell import run_cell
 from stn.running.preparing import Cell
@@ -38,7 +38,7 @@ def main(cfg: DictConfig) -> float | str | None:
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     check(config, job.overrides.task)
     _check(config, job.runtime.choices["hydra/sweeper"], is_sweep)
-    command = f"python -m stn.train {shlex.join(job.overrides.task)}"
+    command = command_of(job.overrides.task)
     cell = Cell(config, cell_id(config), command, (*config["packages"],))
     if is_sweep:
         try:

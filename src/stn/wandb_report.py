@@ -18,8 +18,9 @@ from stn.entry import command
 from stn.results.table import Column, Table
 from stn.running.settings import WandbReportSettings, settings_of
 from stn.tables import tables_of
-from stn.transformers import Affine
+from stn.transformers import Affine3d
 
+MOST_TRANSFORMERS = 4  # of a network of this project
 OFFLINE = (
     "no report was built: Weights & Biases is offline here. Log in (wandb login, no WANDB_MODE),"
     " send what runs have logged (wandb sync, see docs/wandb.md), and call this again"
@@ -61,7 +62,8 @@ def report_on(tables: list[Table], recipe: str, project: str, entity: str) -> wr
     ]
     blocks += [
         wr.H1("What the transformers do"),
-        wr.P("Means over a batch of validation images, of the affine warp that is nearest."),
+        wr.P("Means over a batch of validation images, of the affine warp that is nearest;"
+            " of several transformers, each."),
         wr.PanelGrid(runsets=[_runs("all", groups)], panels=[*_of_transformers()]),
     ]
     title = f"Spatial Transformer Networks, recipe {recipe}"
@@ -90,8 +92,9 @@ def _runs(name: str, groups: list[str]) -> wr.Runset:
 
 
 def _of_transformers() -> Iterator[Any]:
-    for name in telling(Affine(), Affine().identity()[None]):
-        yield wr.LinePlot(title=name, x=STEP, y=[f"warp/{name}"])
+    marks = ["", *(f"_{i}" for i in range(2, MOST_TRANSFORMERS + 1))]
+    for name in telling(Affine3d(), Affine3d().identity()[None]):
+        yield wr.LinePlot(title=name, x=STEP, y=[f"warp{mark}/{name}" for mark in marks])
     for part in ("localisation", "classifier"):
         title = f"norm of the gradient: {part}"
         yield wr.LinePlot(title=title, x=STEP, y=[f"gradient/{part}"], log_y=True)

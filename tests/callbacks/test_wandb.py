@@ -14,12 +14,15 @@ from stn.callbacks.metrics import MetricsFile
 from stn.callbacks.wandb import (
     STEP,
     LenientWandbLogger,
+    group_of,
     in_file_only,
     logged_in,
     place_in_table,
 )
 from stn.drawing.panels import STAGES
+from stn.results.provenance import command_of
 from stn.running.cell import run_cell
+from stn.sweeping.planning import written
 from stn.tasks.task import DivergedError, Task
 from tests.wandb_files import history, records
 
@@ -139,7 +142,8 @@ def test_a_run_tells_its_axis_place_size_and_cost(make_cell, monkeypatch) -> Non
     assert {*run.tags} == {"Table 1", "cnn", "RTS", "smoke"}
     config = {u.key: u.value_json for u in run.config.update}
     assert (config["row"], config["column"]) == ('"cnn"', '"RTS"')
-    assert not config.keys() & {"transform", "table.rows"}
+    assert config.keys().isdisjoint({"transform", "table.rows", "study"})
+    assert json.loads(config["command"]) == cell.command
     updates = [u for r in found for u in r.config.update]
     assert any("num_params" in (u.key, *u.nested_key) for u in updates)
     summary = {u.key or "/".join(u.nested_key) for r in found for u in r.summary.update}
@@ -200,19 +204,35 @@ def test_a_diverged_run_ends_with_another_exit_code(make_cell, monkeypatch) -> N
     assert exits == [1]
 
 
-@pytest.mark.parametrize("table", sorted(p.stem for p in (ROOT / "conf/table").glob("*.yaml")))
-def test_each_row_and_column_of_each_table_is_found(table: str, compose_train) -> None:
-    content = OmegaConf.to_container(compose_train(f"+table={table}").table)
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [
+        (group, path.stem)
+        for group in ("table", "study")
+        for path in sorted((ROOT / "conf" / group).glob("*.yaml"))
+    ],
+)
+def test_each_row_and_column_of_each_table_is_found(group: str, name: str, compose_train) -> None:
+    content = OmegaConf.to_container(compose_train(f"+{group}={name}")[group])
     rows = [row for row in content["rows"] if "overrides" in row]
     columns = content["columns"]
     for i in range(max(len(rows), len(columns))):
         row, column = rows[i % len(rows)], columns[i % len(columns)]
-        chosen = (column["overrides"] | row["overrides"]).items()
-        overrides = [f"{key}={value}" for key, value in chosen]
-        config = OmegaConf.to_container(
-            compose_train(f"+table={table}", "recipe=smoke", *overrides), resolve=True
-        )
+        chosen = content.get("recipes", {}).get("smoke", {}) | column["overrides"]
+        chosen |= row["overrides"]
+        overrides = [f"{key}={written(value)}" for key, value in chosen.items()]
+        composed = compose_train(f"+{group}={name}", "recipe=smoke", *overrides)
+        config = OmegaConf.to_container(composed, resolve=True)
+        config["command"] = command_of(["recipe=smoke", *overrides, "seed=3", "logger=csv"])
         assert place_in_table(config) == (content["title"], row["key"], column["key"])
+
+
+def test_what_a_cell_overrides_besides_is_in_its_name(compose_train) -> None:
+    overrides = ["recipe=smoke", "model=cnn", "recipe.max_steps=8", "trainer.threads=2"]
+    config = OmegaConf.to_container(compose_train("+table=table1", *overrides), resolve=True)
+    place = place_in_table({**config, "command": command_of(overrides)})
+    assert place == ("Table 1", "cnn", "R", "recipe.max_steps=8")
+    assert group_of(*place[:1], "smoke", *place[1:]) == "Table 1, smoke: cnn, R, recipe.max_steps=8"
 
 
 @pytest.mark.integration

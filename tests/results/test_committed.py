@@ -1,6 +1,7 @@
 """The committed results: records that can be believed, and renderings made from them alone."""
 
 import re
+import shlex
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from omegaconf import OmegaConf
 
 from stn.results.collect import collect
 from stn.results.comparison import Comparison, compare
+from stn.results.identity import cell_id
+from stn.results.provenance import without_sweep
 from stn.results.render import to_csv, to_latex, to_markdown
 from stn.results.study import KINDS
 from stn.results.table import parse_table
@@ -93,3 +96,13 @@ def test_every_record_is_of_a_cell_as_it_is_configured_today(folder: Path) -> No
     remedy = f"python results/renew.py {folder.relative_to(ROOT)}"
     assert not comparison.others, remedy
     assert len(comparison.records) == len([*folder.glob("*.json")])
+
+
+@each_folder
+def test_a_record_shows_the_command_that_makes_it_again(folder: Path) -> None:
+    for record in [*collect(folder).records][:: max(1, len(FOLDERS))]:
+        python, module, name, *overrides = shlex.split(without_sweep(record.command))
+        assert (python, module, name) == ("python", "-m", "stn.train")
+        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+            config = compose("train", overrides)
+        assert cell_id(OmegaConf.to_container(config, resolve=True)) == record.run_id

@@ -1,6 +1,7 @@
 """Weights & Biases, offline unless the user is logged in."""
 
 import os
+import shlex
 import shutil
 import warnings
 from collections.abc import Callable, Mapping
@@ -17,8 +18,11 @@ from stn.callbacks.metrics import MetricsFile
 from stn.callbacks.panels import Panels, read_panel
 from stn.callbacks.progress import Stopwatch
 from stn.models.matching import num_parameters
+from stn.results.identity import HARMLESS
+from stn.results.provenance import COMMAND
 
 STEP = "trainer/global_step"  # the optimiser's step, as Lightning calls it
+LONGEST = 128  # name of a group, in letters
 
 
 class LenientWandbLogger(WandbLogger, Callback):
@@ -151,21 +155,22 @@ def wandb_logger(
     Args:
         run_id: the id of the cell; a resumed cell continues its W&B run.
         folder: where W&B keeps its files.
-        config: the resolved configuration of the cell.
+        config: the resolved configuration of the cell, and its `command`.
         project: W&B project.
         entity: W&B user or team; None for the user's own.
     """
     import wandb  # half a second that a run without W&B does not pay
 
-    (table, row, column), recipe = place_in_table(config), config["recipe"]["name"]
-    unwanted = {"table"} | (set() if config["model"]["transform"] else {"transform"})
+    table, row, column, *more = place_in_table(config)
+    recipe = config["recipe"]["name"]
+    unwanted = {"table", "study"} | (set() if config["model"]["transform"] else {"transform"})
     described = {key: value for key, value in config.items() if key not in unwanted}
     run = wandb.init(
         project=project,
         entity=entity,
         id=run_id,
-        name=f"{row}, {column}, seed {config['seed']}",
-        group=group_of(table, recipe, row, column),
+        name=", ".join((row, column, *more, f"seed {config['seed']}")),
+        group=group_of(table, recipe, row, column, *more),
         job_type="train",
         tags=[part[:64] for part in (table, recipe, row, column)],  # W&B takes no longer ones
         dir=folder,
@@ -180,37 +185,52 @@ def wandb_logger(
     return LenientWandbLogger(experiment=run)
 
 
-def group_of(table: str, recipe: str, row: str, column: str) -> str:
-    """Name the group of the runs that differ in their seed alone."""
-    return f"{table}, {recipe}: {row}, {column}"
+def group_of(table: str, recipe: str, row: str, column: str, *more: str) -> str:
+    """Name the group of the runs that differ in their seed alone, as long as W&B has it.
+
+    Args:
+        table, recipe, row, column: where the runs stand.
+        more: what they override besides, and a run of the table does not.
+    """
+    return f"{table}, {recipe}: {', '.join((row, column, *more))}"[:LONGEST]
 
 
-def place_in_table(config: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return title of the table, and keys of row and column, that a cell is run for.
+def place_in_table(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return title of the table or study, and keys of row and column, that a cell is run for.
 
     The configuration of a cell has the table that it is run for, not where it stands there: the
     place whose overrides hold, of several the one with most. A cell of no table has its network
     for a row and its data for a column.
+
+    Returns:
+        Title, row and column; and what the cell's command overrides besides, such as
+        `recipe.max_steps=100`, so that no two cells are called the same.
     """
-    table = config.get("table") or {"rows": [], "columns": [], "title": "single cells"}
+    table = config.get("table") or config.get("study") or {"title": "single cells"}
+    recipe = config["recipe"]["name"]
     places = [
-        (len(overrides), row["key"], column["key"])
-        for row in table["rows"]
-        for column in table["columns"]
+        (overrides, row["key"], column["key"])
+        for row in table.get("rows", [])
+        for column in table.get("columns", [])
         if row.get("overrides")  # others have the paper's numbers only
         and _hold(overrides := column.get("overrides", {}) | row["overrides"], config)
     ]
-    if places:
-        return table["title"], *max(places, key=lambda found: found[0])[1:]
     names = config["model"]["name"], config["model"]["transform"]
-    return table["title"], " ".join(filter(None, names)), config["data"]["name"]
+    alone = {}, " ".join(filter(None, names)), config["data"]["name"]
+    overrides, row, column = max(places, key=lambda found: len(found[0]), default=alone)
+    known = {*overrides, *(table.get("recipes") or {}).get(recipe, {})} | HARMLESS - {"transform"}
+    parts = tuple(f"{key.lstrip('+')}{end}" for key in known for end in "=.")
+    told = (*parts, "model=", "transform=", "data=", "recipe=", "seed=")
+    words = shlex.split(config.get("command", ""))[len(COMMAND) :]
+    more = [word for word in words if not word.lstrip("+~").startswith(told)]
+    return table["title"], row, column, *more
 
 
 def _hold(overrides: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
     """Tell whether a configuration has what overrides ask for; a choice of a group is its name."""
     for key, wanted in overrides.items():
         found: Any = config
-        for part in key.split("."):
+        for part in key.lstrip("+").split("."):
             found = found.get(part) if isinstance(found, Mapping) else None
         if (found["name"] if isinstance(found, Mapping) and "name" in found else found) != wanted:
             return False

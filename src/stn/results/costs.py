@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from stn.results.provenance import without_sweep
 from stn.results.records import Record
 
 
@@ -27,7 +28,7 @@ def costs(records: Sequence[Record]) -> dict[str, Any]:
         "peak_rss_mib": max((r.peak_rss_mib for r in records if r.peak_rss_mib), default=None),
         "first": min((_minute(record.started_at) for record in records), default=None),
         "last": max((_minute(record.finished_at) for record in records), default=None),
-        "commands": _counted(record.command for record in records),
+        "commands": _counted(without_sweep(record.command) for record in records),
         "made_of": {
             "machine": _counted(record.device for record in records),
             "commit (+: with changes)": _counted(commit(record) for record in records),

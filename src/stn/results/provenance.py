@@ -1,7 +1,9 @@
-"""Where a record comes from: commit, versions, machine."""
+"""Where a record comes from: command, commit, versions, machine."""
 
 import platform
+import shlex
 import subprocess
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +13,21 @@ PACKAGES = (
     *("numpy", "scipy", "pillow"),
 )
 PACKAGE = Path(__file__).parents[1]
+
+COMMAND = ("python", "-m", "stn.train")
+
+
+def command_of(overrides: Sequence[str]) -> str:
+    """Return the command that runs a cell by itself, whatever table or study asks for it."""
+    of_sweep = ("table=", "table.", "study=", "study.")
+    alone = [override for override in overrides if not override.lstrip("+").startswith(of_sweep)]
+    return shlex.join((*COMMAND, *alone))
+
+
+def without_sweep(command: str) -> str:
+    """Return a record's command as `command_of` gives it; older ones name the table."""
+    words = shlex.split(command)
+    return command_of(words[3:]) if tuple(words[:3]) == COMMAND else command
 
 
 @cache

@@ -86,7 +86,7 @@ def build_loggers(cell: Cell) -> list[Logger]:
     for config in cell.config["logger"]["loggers"]:
         build = cell.build(config)
         try:
-            loggers.append(build(cell.run_id, cell.folder, cell.config))
+            loggers.append(build(cell.run_id, cell.folder, {**cell.config, "command": cell.command}))
         except Exception as error:  # whatever ails a service must not stop the training
             name = config["_target_"]
             warnings.warn(f"{cell.run_id} goes on without {name}: {error}", stacklevel=2)
