@@ -62,8 +62,10 @@ def report_on(tables: list[Table], recipe: str, project: str, entity: str) -> wr
     ]
     blocks += [
         wr.H1("What the transformers do"),
-        wr.P("Means over a batch of validation images, of the affine warp that is nearest;"
-            " of several transformers, each."),
+        wr.P(
+            "Means over a batch of validation images, of the affine warp that is nearest;"
+            " of several transformers, each."
+        ),
         wr.PanelGrid(runsets=[_runs("all", groups)], panels=[*_of_transformers()]),
     ]
     title = f"Spatial Transformer Networks, recipe {recipe}"

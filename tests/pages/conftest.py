@@ -38,7 +38,7 @@ DIGITS: dict[str, Any] = {
     "rows": [
         {"key": "cnn", "label": "CNN", "overrides": {"model": "cnn"}},
         {
-            **{"key": "st", "label": "ST-CNN", "group": "ST-CNN", "baseline": "cnn"},
+            **{"key": "st", "label": "ST-CNN projective", "group": "ST-CNN", "baseline": "cnn"},
             **{"overrides": {"model": "st_cnn", "transform": "affine"}},
         },
     ],

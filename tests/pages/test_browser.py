@@ -43,7 +43,7 @@ def test_a_column_sorts_both_ways_by_number_and_what_has_none_comes_last(
         assert head.get_attribute("aria-sort") == direction
         assert shown(tab, 3) == order
     tab.get_by_role("columnheader", name="Network").get_by_role("button").press("Enter")
-    assert shown(tab, 2) == ["CNN", "CNN", "ST-CNN", "ST-CNN"]
+    assert shown(tab, 2) == ["CNN", "CNN", "ST-CNN projective", "ST-CNN projective"]
     assert head.get_attribute("aria-sort") is None
 
 
@@ -78,6 +78,13 @@ def test_an_address_with_a_view_opens_it(tab: Page, page: Path) -> None:
     dialog.get_by_role("button", name="Close").click()
     assert not dialog.is_visible()
     tab.wait_for_function("location.hash === ''")  # an event of its own, a moment later
+    tab.evaluate("view => { location.hash = view }", VIEW)  # as typed into the open page
+    tab.wait_for_function("view => document.getElementById(view).open", arg=VIEW)
+    other = VIEW.replace("-st", "-cnn")
+    tab.evaluate("view => { location.hash = view }", other)
+    tab.wait_for_function("view => document.getElementById(view).open", arg=other)
+    assert not dialog.is_visible()
+    assert tab.url.endswith(f"#{other}")
 
 
 def test_long_paths_and_commands_are_wrapped(tab: Page, write: Write, runs: Path) -> None:
@@ -115,6 +122,8 @@ def test_every_width_and_colour_is_plain_and_axe_finds_nothing_serious(
     tab.goto(page.as_uri())
     fits = "element => element.scrollWidth <= element.clientWidth"
     assert tab.locator("html").evaluate(fits)
+    longest = "button => { button.innerHTML = '20.60 <span>± 0.76 (3)</span>' }"
+    tab.locator(f"[data-opens={VIEW}]").evaluate(longest)
     assert tab.locator(".cells").locator("..").evaluate(fits)
     light = tab.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     assert (light == "rgb(255, 255, 255)") == (scheme == "light")

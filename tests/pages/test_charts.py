@@ -3,7 +3,7 @@ import math
 import pytest
 
 from stn.callbacks.warp_statistics import telling
-from stn.pages.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, charts
+from stn.pages.charts import BOTTOM, HEIGHT, LETTER, RIGHT, TOP, WIDTH, charts
 from stn.transformers import Affine
 
 
@@ -37,11 +37,16 @@ def test_numbers_of_a_warp_share_a_chart_only_if_they_are_of_one_kind() -> None:
     assert all(chart.unit for chart in found)
 
 
-@pytest.mark.parametrize("values", [[3.0, 1.0, 2.0], [100.0, 1.0, 10.0], [-1.0, 1.0, 0.0]])
+LONG = [[0.00391, 0.00403, 0.00399], [-0.0025, 0.0, -0.001]]
+
+
+@pytest.mark.parametrize("values", [[3.0, 1.0, 2.0], [100.0, 1.0, 10.0], [-1.0, 1.0, 0.0], *LONG])
 def test_lines_fill_the_axes_and_ticks_are_where_their_numbers_are(values: list[float]) -> None:
     (chart,) = charts({"": [(step, "val_m", value) for step, value in enumerate(values)]})
     xs, ys = zip(*points(chart.lines[0][2]), strict=True)
-    assert xs == (LEFT, (LEFT + WIDTH - RIGHT) / 2, WIDTH - RIGHT)
+    middle = (chart.left + WIDTH - RIGHT) / 2
+    assert xs == pytest.approx((chart.left, middle, WIDTH - RIGHT), abs=0.06)
+    assert all(LETTER * len(text) < chart.left for _, text in chart.y_ticks)
     assert sorted(range(3), key=lambda i: -ys[i]) == sorted(range(3), key=lambda i: values[i])
     assert (min(ys), max(ys)) == (TOP, HEIGHT - BOTTOM)
     scale = math.log if chart.is_log else float
@@ -62,6 +67,6 @@ def test_a_single_and_a_constant_value_and_what_is_no_number() -> None:
         drawn = points(chart.lines[0][2])
         assert len(set(drawn)) == 2  # something to be seen
         for x, y in drawn:
-            assert LEFT <= x <= WIDTH - RIGHT
+            assert chart.left <= x <= WIDTH - RIGHT
             assert TOP <= y <= HEIGHT - BOTTOM
     assert charts({}) == charts({"seed 0": []}) == []

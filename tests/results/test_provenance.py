@@ -53,3 +53,21 @@ def test_an_installed_package_has_no_commit_whatever_lies_round_it(
         for command in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "all"]):
             subprocess.run(["git", *command], cwd=tmp_path, check=True)
     assert provenance.git_state.__wrapped__() == ("unknown", True)
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("+table=table1 table.seeds=3 'table.only=[R,P]' model=cnn seed=2", "model=cnn seed=2"),
+        ("+study=pose study.seeds=1 'model.a=[1, 2]'", "'model.a=[1, 2]'"),
+        ("model=cnn +data.module.once=true", "model=cnn +data.module.once=true"),
+    ],
+)
+def test_a_command_runs_the_cell_by_itself(command: str, shown: str) -> None:
+    told = f"python -m stn.train {command}"
+    assert provenance.without_sweep(told) == f"python -m stn.train {shown}"
+
+
+@pytest.mark.parametrize("text", ["", "it's", "make tables", "python -m stn.other +table=a"])
+def test_what_is_no_command_of_a_cell_stays(text: str) -> None:
+    assert provenance.without_sweep(text) == text

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu, ttest_rel
 
 from stn.results.statistics import (
+    interval_of_share,
     paired_test,
     probability_of_improvement,
     relative_to_baseline,
@@ -103,3 +104,12 @@ def test_the_relative_value_is_that_of_the_middle_half():
 def test_too_few_seeds_tell_nothing_over_columns(pairs):
     assert probability_of_improvement(pairs, 1) is None
     assert relative_to_baseline(pairs) is None
+
+
+@pytest.mark.parametrize(("percent", "num"), [(0.0, 7), (33.4, 9), (50.0, 1090), (100.0, 5)])
+def test_the_interval_of_a_share_is_wilsons(percent: float, num: int) -> None:
+    p, z = round(percent * num / 100) / num, 1.959963984540054
+    centre = (p + z**2 / (2 * num)) / (1 + z**2 / num)
+    half = z / (1 + z**2 / num) * (p * (1 - p) / num + z**2 / (4 * num**2)) ** 0.5
+    wanted = (100 * (centre - half), 100 * (centre + half))
+    assert interval_of_share(percent, num) == pytest.approx(wanted)

@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
+from stn.results.table import Metric
 from stn.results.wording import (
     duration,
     interval,
@@ -52,7 +55,9 @@ def test_a_cell_says_on_how_many_seeds_it_stands(table, make_record):
     cell = comparison_of(table, records).cell("cnn", "R")
     assert ours(cell) == "1.00 (1/2)"
     assert status(cell) == "finished 1/2, diverged 1"
-    assert interval(cell) == "n too small"
+    assert interval(cell) == "0.82 to 1.21 (of images)"
+    of_no_share = Metric(name="x", label="x", unit="deg", digits=2, paper_digits=1, better="lower")
+    assert interval(replace(cell, metric=of_no_share)) == "n too small"
     missing = comparison_of(table, records).cell("fcn", "R")
     assert (ours(missing), interval(missing), time_taken(missing)) == ("missing", "–", "–")
 

@@ -1,4 +1,8 @@
-"""Numbers that were logged in training as lines of a small chart: pure functions, no drawing."""
+"""Numbers that were logged in training as lines of a small chart: pure functions, no drawing.
+
+matplotlib chooses the ticks. The page's template writes the SVG, with the page's own colours, light
+and dark: matplotlib's would be five times as large, and there are some hundred charts on a page.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,7 +12,8 @@ from itertools import chain
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 WIDTH, HEIGHT = 320, 180
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 24, 24  # what is outside of the axes
+LEFT, RIGHT, TOP, BOTTOM = 34, 12, 24, 24  # what is outside of the axes, at the left at least
+LETTER = 6.6  # width of a digit, with some room to spare
 LOG_FROM = 10  # largest over smallest loss or error from which the axis is logarithmic
 DASH = 8  # what is drawn of a single value
 MAX_TICKS = 5
@@ -39,6 +44,7 @@ class Chart:
         title: what was logged.
         lines: of each its name, its last value and its points in pixels, such as "40,10 80,20".
         x_ticks, y_ticks: place in pixels, and number.
+        left: where the horizontal axis begins; what numbers there are on its left have room.
         is_log: whether the vertical axis is logarithmic.
         unit: of the vertical axis; empty where it has none.
     """
@@ -47,6 +53,7 @@ class Chart:
     lines: tuple[tuple[str, float, str], ...]
     x_ticks: tuple[tuple[float, str], ...]
     y_ticks: tuple[tuple[float, str], ...]
+    left: float
     is_log: bool
     unit: str
 
@@ -103,8 +110,13 @@ def _chart(title: str, unit: str, lines: Mapping[str, Points]) -> Chart:
         y_low, y_high = min(y_low, 0), max(y_high, 0) if y_high else 1
     x_low, x_high = min(xs), max(*xs, min(xs) + 1)
 
+    locator = LogLocator(subs=(1, 2, 5)) if is_log else MaxNLocator(MAX_TICKS)
+    y_values = [float(y) for y in locator.tick_values(y_low, y_high) if y_low <= y <= y_high]
+    y_values = y_values[:: -(-len(y_values) // MAX_TICKS) or 1]
+    left = max(LEFT, LETTER * (1 + max((len(f"{y:g}") for y in y_values), default=0)))
+
     def across(x: float) -> float:
-        return round(LEFT + (x - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT), 1)
+        return round(left + (x - x_low) / (x_high - x_low) * (WIDTH - left - RIGHT), 1)
 
     def up(y: float) -> float:
         low, value, high = map(math.log, (y_low, y, y_high)) if is_log else (y_low, y, y_high)
@@ -115,15 +127,13 @@ def _chart(title: str, unit: str, lines: Mapping[str, Points]) -> Chart:
         places += [(places[0][0] + DASH, places[0][1])] * (len(places) == 1)
         return " ".join(f"{x},{y}" for x, y in places)
 
-    locator = LogLocator(subs=(1, 2, 5)) if is_log else MaxNLocator(MAX_TICKS)
-    y_values = [float(y) for y in locator.tick_values(y_low, y_high) if y_low <= y <= y_high]
-    y_values = y_values[:: -(-len(y_values) // MAX_TICKS) or 1]
     x_values = MaxNLocator(MAX_TICKS - 1, integer=True).tick_values(x_low, x_high)
     return Chart(
         title,
         tuple((name, points[-1][1], path(points)) for name, points in lines.items()),
         tuple((across(x), f"{x:,.0f}") for x in x_values if x_low <= x <= x_high),
         tuple((up(y), f"{y:g}") for y in y_values),
+        left,
         is_log,
         unit,
     )

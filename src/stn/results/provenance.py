@@ -25,8 +25,14 @@ def command_of(overrides: Sequence[str]) -> str:
 
 
 def without_sweep(command: str) -> str:
-    """Return a record's command as `command_of` gives it; older ones name the table."""
-    words = shlex.split(command)
+    """Return a record's command as `command_of` gives it; older ones name the table.
+
+    What is no such command stays as it is.
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError:  # not a command line at all
+        return command
     return command_of(words[3:]) if tuple(words[:3]) == COMMAND else command
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import bootstrap, trim_mean, ttest_rel
+from scipy.stats import binomtest, bootstrap, trim_mean, ttest_rel
 
 MIN_SEEDS = 3  # for an interval or a test
 NUM_RESAMPLES = 9999
@@ -48,6 +48,16 @@ class Estimate:
 
     value: float
     interval: tuple[float, float]
+
+
+def interval_of_share(percent: float, num: int) -> tuple[float, float]:
+    """Return the 95 % interval (Wilson) of a share of `num` images, all in percent.
+
+    It says how much other images of the same kind would have changed the number, and nothing of
+    other seeds.
+    """
+    found = binomtest(round(num * percent / 100), num).proportion_ci(method="wilson")
+    return 100 * float(found.low), 100 * float(found.high)
 
 
 Pairs = Sequence[tuple[Sequence[float], Sequence[float]]]  # of a column each: row and baseline

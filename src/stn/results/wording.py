@@ -6,7 +6,13 @@ from dataclasses import dataclass
 
 from stn.results.comparison import Cell, Comparison
 from stn.results.costs import cpu_s
-from stn.results.statistics import MIN_SEEDS, Estimate, Summary, summarise
+from stn.results.statistics import (
+    MIN_SEEDS,
+    Estimate,
+    Summary,
+    interval_of_share,
+    summarise,
+)
 from stn.results.study import Study
 
 NONE = "–"
@@ -45,7 +51,8 @@ MARKS = {
     "other_code": Mark(
         *("‡", r"\ddagger", lambda cell: cell.other_code),
         lambda _: (
-            "made by other code than today's, which may give other results, or that is not told"
+            "made by other code than today's, or by code that no record tells; today's may give"
+            " other results"
         ),
     ),
     "uncommitted": Mark(
@@ -106,12 +113,16 @@ def outcomes(cell: Cell, study: Study) -> str:
 
 
 def interval(cell: Cell) -> str:
-    """Write the 95 % interval of the mean, or that there are too few seeds for one."""
+    """Write the 95 % interval of the mean; of too few seeds, that of their test images alone."""
     if cell.ours is None:
         return NONE
-    if cell.ours.interval is None:
+    ends, of = cell.ours.interval, ""
+    num_test = min((record.num_test or 0 for record in cell.finished), default=0)
+    if ends is None and cell.metric.unit == "%" and num_test:
+        ends, of = interval_of_share(cell.ours.mean, num_test), " (of images)"
+    if ends is None:
         return "n too small"
-    return " to ".join(number(end, cell.metric.digits) for end in cell.ours.interval)
+    return " to ".join(number(end, cell.metric.digits) for end in ends) + of
 
 
 def estimate(value: Estimate) -> str:

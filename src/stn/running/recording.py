@@ -82,11 +82,11 @@ def _device(accelerator: str, num_devices: int) -> str:
 
 def build_loggers(cell: Cell) -> list[Logger]:
     """Start the loggers of the configuration; `metrics.csv` is there without them."""
-    loggers = []
+    told, loggers = {**cell.config, "command": cell.command}, []
     for config in cell.config["logger"]["loggers"]:
         build = cell.build(config)
         try:
-            loggers.append(build(cell.run_id, cell.folder, {**cell.config, "command": cell.command}))
+            loggers.append(build(cell.run_id, cell.folder, told))
         except Exception as error:  # whatever ails a service must not stop the training
             name = config["_target_"]
             warnings.warn(f"{cell.run_id} goes on without {name}: {error}", stacklevel=2)

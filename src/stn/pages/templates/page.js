@@ -28,10 +28,18 @@ for (const button of all("[data-opens]")) {
 for (const dialog of all("dialog")) {
   dialog.querySelector(".close").addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
-  dialog.addEventListener("close", () => history.replaceState(null, "", location.pathname + location.search));
+  dialog.addEventListener("close", () => {
+    if (!document.querySelector("dialog[open]")) history.replaceState(null, "", location.pathname + location.search);
+  });
 }
-const named = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-if (named instanceof HTMLDialogElement) open(named);
+const openNamed = () => {
+  const named = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!(named instanceof HTMLDialogElement) || named.open) return;
+  all("dialog[open]").forEach((other) => other.close());
+  open(named);
+};
+addEventListener("hashchange", openNamed);
+openNamed();
 
 for (const gallery of all(".gallery")) {
   const [range, step] = [gallery.querySelector("input"), gallery.querySelector("output")];
