@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,14 @@ from stn.data import mnist_source
 from tests.browser import chromium_path, in_node_path
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
-SHOWN = (
-    *("cnn-mnist_p-", "st_cnn-affine-mnist_p-", "cnn-mnist_e-", "st_cnn-tps-mnist_e-"),
-    *("cnn-mnist-", "st_cnn-affine-mnist-"),
-)
+SHOWN = {  # a CNN and an ST-CNN of each column, by its label in the page
+    "rotated (R)": ("cnn-mnist_r-", "st_cnn-projective-mnist_r-"),
+    "rotated, translated, scaled (RTS)": ("cnn-mnist_rts-", "st_cnn-tps-mnist_rts-"),
+    "projected (P)": ("cnn-mnist_p-", "st_cnn-affine-mnist_p-"),
+    "elastic (E)": ("cnn-mnist_e-", "st_cnn-tps-mnist_e-"),
+    "translated, cluttered (TC)": ("cnn-mnist_tc-", "st_cnn-affine-mnist_tc-"),
+    "undistorted (MNIST)": ("cnn-mnist-", "st_cnn-affine-mnist-"),
+}
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -37,7 +42,7 @@ def demo_folder(mnist_files: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     runtime = in_node_path("onnxruntime-web/dist")
     folder, runs = tmp_path_factory.mktemp("demo"), tmp_path_factory.mktemp("runs")
     (folder / "runtime").symlink_to(runtime)
-    for name in SHOWN:
+    for name in chain(*SHOWN.values()):
         (published,) = WEIGHTS.glob(f"{name}quick-s0-*")
         (runs / published.name).symlink_to(published)
     names = list(mnist_source.CHECKSUMS)

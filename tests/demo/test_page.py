@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from tests.demo.conftest import SHOWN, WEIGHTS, served
 
 SECOND = 1000  # ms
 FRAMES_A_SECOND = 20
-ROUND = 12  # drags
+ROUND_S = 2  # of dragging
+P = "projected (P)"
 WAIT_MS = 60 * SECOND
 
 
@@ -50,6 +52,11 @@ class Page:
             arg=after,
         )
         return self
+
+    def choose(self, column: str) -> "Page":
+        """Choose what the networks were trained on."""
+        self.tab.get_by_label(column).check(force=True)
+        return self.answered()
 
     def answers(self) -> int:
         return int(self.tab.locator("#speed").get_attribute("data-answers") or 0)
@@ -92,43 +99,47 @@ class Page:
 
 @pytest.fixture
 def page(chromium: Any, address: str) -> Iterator[Page]:
-    page = Page(chromium, address).answered()
+    page = Page(chromium, address).answered().choose(P)
     yield page
     page.context.close()
     assert page.said == []  # whatever a test did, nothing was said and nothing asked for elsewhere
 
 
-def test_the_page_answers_as_pytorch_does(page: Page) -> None:
+@pytest.mark.parametrize("column", SHOWN)
+def test_every_hand_and_slider_changes_the_image_and_pytorch_answers_alike(
+    page: Page, column: str
+) -> None:
     assert page.tab.locator("main").is_visible()
     assert not page.tab.locator("#message").is_visible()
-    page.click("#reset")  # undistorted: of P, the image is the digit itself
-    compare(page, SHOWN[:2])
+    page.choose(column).click("#reset")
+    compare(page, SHOWN[column], slack=10)
+    for i in range(min(page.tab.locator(".handle").count(), 4)):
+        before, (x, y) = page.pixels("#input"), page.handle(i)
+        page.does(lambda x=x, y=y: by_mouse(page.tab, (x, y), (x + 9, y + 14)))
+        assert not torch.equal(page.pixels("#input"), before)
+        compare(page, SHOWN[column], slack=10)
+    for slider in page.tab.get_by_role("slider").all():
+        before = page.pixels("#input")
+        page.does(lambda slider=slider: slider.press("Home"))
+        assert not torch.equal(page.pixels("#input"), before)
+        compare(page, SHOWN[column], slack=10)
 
 
-def test_clutter_comes_at_random_and_goes_at_reset(
-    chromium: Any, demo_folder: Path, tmp_path: Path
-) -> None:
-    column = json.loads((demo_folder / "networks.json").read_text())[0]
-    column |= {"kind": "Clutter", "distortion": {"num_patches": 6, "patch_px": 6}}
-    for address in served(copied(demo_folder, tmp_path / "demo", [column])):
-        page = Page(chromium, address).answered()
-        page.click("#reset")
-        alone = page.pixels("#input")
-        page.click("#random")
-        assert (page.pixels("#input") >= alone).all()
-        assert page.pixels("#input").sum() > alone.sum()
-        compare(page, SHOWN[:2])
-        page.click("#reset")
-        assert torch.equal(page.pixels("#input"), alone)
-        page.context.close()
-        assert page.said == []
+def test_clutter_comes_at_random_and_goes_at_reset(page: Page) -> None:
+    column = "translated, cluttered (TC)"
+    page.choose(column).click("#reset")
+    alone = page.pixels("#input")
+    page.click("#random")
+    assert page.pixels("#input").sum() > alone.sum()
+    compare(page, SHOWN[column], slack=10)
+    page.click("#reset")
+    assert torch.equal(page.pixels("#input"), alone)
 
 
 def test_undistorted_digits_are_turned_and_it_is_said_that_this_is_new(page: Page) -> None:
     note = page.tab.locator("#note")
     assert not note.is_visible()
-    page.tab.get_by_label("undistorted (MNIST)").check(force=True)
-    page.answered()
+    page.choose("undistorted (MNIST)")
     assert note.inner_text() == "Turned digits are new to these networks."
     upright = page.pixels("#input")
     page.does(lambda: page.tab.get_by_role("slider").press("End"))
@@ -141,28 +152,36 @@ def test_a_column_chosen_while_another_loads_is_answered(page: Page) -> None:
     page.tab.get_by_label("elastic (E)").check(force=True)
     while not loading:
         page.tab.wait_for_timeout(20)
-    page.tab.get_by_label("projected (P)").check(force=True)
+    page.tab.get_by_label(P).check(force=True)
     before = page.answers()
     loading[0].continue_()
     page.answered(after=before)
     page.click("#reset")
     assert not page.tab.locator("#message").is_visible()
-    compare(page, SHOWN[:2])
+    compare(page, SHOWN[P])
 
 
-def compare(page: Page, names: Sequence[str]) -> None:
-    """Compare what a CNN and an ST-CNN tell of the page's image with what PyTorch computes."""
+def compare(page: Page, names: Sequence[str], slack: float = 1.0) -> None:
+    """Compare what a CNN and an ST-CNN tell of the page's image with what PyTorch computes.
+
+    Args:
+        names: of the networks, the CNN first.
+        slack: how much farther from each other they may be than the digits that are shown. The
+            networks are given numbers, of which the picture shows the nearest of 256.
+    """
     U = page.pixels("#input")[None, None] / 255
-    assert U.std() > 0.1
+    assert U.std() > 0.05
     for i, name in enumerate(names):
         network = stn.load(next(WEIGHTS.glob(f"{name}*")))
         with torch.no_grad():
             wanted = 100 * network(U).softmax(1)[0]
-        torch.testing.assert_close(page.classes()[i], wanted, atol=0.0501, rtol=0)
+        torch.testing.assert_close(page.classes()[i], wanted, atol=0.0501 * slack, rtol=0)
     with torch.no_grad():
         theta, V = network.transformer.theta(U)[0], network.transformer(U)[0, 0]
-    torch.testing.assert_close(torch.tensor(page.theta()), theta, atol=0.00501, rtol=0)
-    torch.testing.assert_close(page.pixels("#output"), 255 * V, atol=1, rtol=0)
+    if len(theta) == 8:  # of a homography the page shows the ninth number, too
+        theta = torch.cat([theta, torch.ones(1)])
+    torch.testing.assert_close(torch.tensor(page.theta()), theta, atol=0.00501 * slack, rtol=0)
+    torch.testing.assert_close(page.pixels("#output"), 255 * V, atol=slack, rtol=0)
 
 
 def by_mouse(tab: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
@@ -186,9 +205,7 @@ def by_touch(tab: Any, start: tuple[float, float], end: tuple[float, float]) -> 
 def test_a_dragged_handle_changes_image_theta_and_classes(
     page: Page, column: str, drag: Callable[..., None]
 ) -> None:
-    page.tab.get_by_label(column).check(force=True)
-    page.answered()
-    page.click("#reset")
+    page.choose(column).click("#reset")
     image, theta, classes = page.pixels("#input"), page.theta(), page.classes()
     x, y = page.handle(0)
     page.does(lambda: drag(page.tab, (x, y), (x + 20, y + 25)))
@@ -209,22 +226,44 @@ def test_handles_obey_the_keyboard(page: Page) -> None:
     assert page.theta() != theta
 
 
-def test_answers_come_fast_enough_to_drag(page: Page) -> None:
-    """The median, in the best of some rounds: a machine that others use stops a page at times."""
+@pytest.mark.parametrize(
+    "column", ["rotated, translated, scaled (RTS)", "translated, cluttered (TC)"]
+)
+def test_answers_come_fast_enough_to_drag(page: Page, column: str) -> None:
+    """As many as were shown while a hand moved, in the best of some rounds.
+
+    A machine that others use stops a page at times.
+    """
+    page.choose(column)
     x, y = page.handle(0)
-    medians_ms = []
-    for i in range(5 * ROUND):
-        page.does(lambda i=i: by_mouse(page.tab, page.handle(0), (x + i % 8, y + i % 5 + 1)))
-        if i % ROUND == ROUND - 1:
-            medians_ms.append(float(page.tab.locator("#speed").get_attribute("data-ms")))
-            if medians_ms[-1] < SECOND / FRAMES_A_SECOND:
-                return
-    raise AssertionError(f"answers took {medians_ms} ms")
+    page.tab.mouse.move(x, y)
+    page.tab.mouse.down()
+    rates = []
+    while len(rates) < 8 and max(rates, default=0) < FRAMES_A_SECOND:
+        before, start, i = page.answers(), time.monotonic(), 0
+        while time.monotonic() < start + ROUND_S:
+            page.tab.mouse.move(x + i % 8, y + i % 5)
+            i += 1
+        rates.append((page.answers() - before) / (time.monotonic() - start))
+    page.tab.mouse.up()
+    assert max(rates) >= FRAMES_A_SECOND, rates
 
 
 OUT = """() => [...document.querySelectorAll(".handle, canvas, button, table, label")]
     .map((element) => [element.getBoundingClientRect(), element.outerHTML])
     .filter(([box]) => box.width === 0 || box.left < 0 || box.right > innerWidth)"""
+
+
+# Texts whose boxes overlap or all but do.
+TOUCHING = """selector => {
+    const boxes = [...document.querySelectorAll(selector)].map((cell) => {
+        const range = document.createRange();
+        range.selectNodeContents(cell);
+        return range.getBoundingClientRect();
+    });
+    const touches = (a, b) => a.top === b.top && b.left < a.right + 1;
+    return boxes.filter((box, i) => i && touches(boxes[i - 1], box));
+}"""
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (800, "light"), (1920, "dark")])
@@ -239,6 +278,32 @@ def test_nothing_is_cut_off_and_nobody_shut_out(
     assert len(results["passes"]) > 10
     serious = [v for v in results["violations"] if v["impact"] in ("serious", "critical")]
     assert not serious, json.dumps(serious, indent=1)[:3000]
+    page.context.close()
+
+
+def test_on_a_small_screen_everything_fits_and_the_answer_is_in_sight_of_the_hand(
+    chromium: Any, address: str
+) -> None:
+    page = Page(chromium, address, 320).answered()
+    for column in SHOWN:
+        page.choose(column)
+        for choice in page.tab.locator("#transforms input").all():
+            choice.check(force=True)
+            page.answered()
+            assert page.tab.evaluate("document.documentElement.scrollWidth") <= 320
+            assert page.tab.evaluate(OUT) == []
+            numbers = page.tab.locator("#theta td").all_inner_texts()
+            assert page.tab.evaluate(TOUCHING, "#theta td") == [], numbers
+        stage, said = (
+            page.tab.locator(f"#{name}").bounding_box() for name in ("stage", "verdicts")
+        )
+        assert said["y"] + said["height"] - stage["y"] < 600
+        page.click("#reset")
+        for line, percent in zip(
+            page.tab.locator("#verdicts span").all(), page.classes(), strict=True
+        ):
+            seen = f"sees {percent.argmax()}, {percent.max():.1f} %"
+            assert line.inner_text().endswith(seen)
     page.context.close()
 
 
@@ -281,13 +346,32 @@ def copied(folder: Path, to: Path, columns: object = None) -> Path:
     return to
 
 
-def test_without_networks_the_page_says_which_command_makes_them(
-    chromium: Any, demo_folder: Path, tmp_path: Path
+def without(name: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (without("networks.json"), "networks.json of this folder is missing or damaged"),
+        (lambda folder: (folder / "networks.json").write_text("[]"), "networks.json"),
+        (lambda folder: (folder / "networks.json").write_text('[{"side'), "networks.json"),
+        (without("runtime"), "runtime/ of this folder is missing"),
+        (lambda folder: [p.unlink() for p in folder.glob("*.onnx")], "A network could not be run"),
+    ],
+    ids=["no list", "an empty list", "a torn list", "no runtime", "no networks"],
+)
+def test_what_is_missing_is_said_with_the_command_that_makes_it(
+    chromium: Any, demo_folder: Path, tmp_path: Path, damage: Callable[[Path], object], said: str
 ) -> None:
-    for address in served(copied(demo_folder, tmp_path / "demo")):
+    folder = tmp_path / "demo"
+    columns = json.loads((demo_folder / "networks.json").read_text())
+    damage(copied(demo_folder, folder, columns))
+    for address in served(folder):
         page = Page(chromium, address)
-        page.tab.get_by_text("make demo").wait_for()
-        assert not page.tab.locator("main").is_visible()
+        message = page.tab.locator("#message", has_text=said)
+        message.wait_for()
+        assert "make demo, or python -m stn.demo, makes it anew." in message.inner_text()
         page.context.close()
 
 

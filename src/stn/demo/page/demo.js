@@ -1,7 +1,6 @@
 // The page: a digit, a distortion under the hand, and what the networks answer. Theta, grid and
 // warped digit are what the networks say themselves; onnxruntime-web runs them, in this page.
 
-import * as ort from "./runtime/ort.wasm.min.mjs";
 import { listenToPad, offerDigits, pointed } from "./digits.js";
 import { cluttered, DIGIT, distorted, nearestSimilarity } from "./geometry.js";
 import { HANDS, lattice } from "./hands.js";
@@ -9,9 +8,12 @@ import { HANDS, lattice } from "./hands.js";
 const STEP_PX = 0.5; // of an arrow key
 const NUM_LINES = 10; // of the sampling grid, each way
 
+const AGAIN = "make demo, or python -m stn.demo, makes it anew.";
+
 const $ = (id) => document.getElementById(id);
 const sessions = new Map(); // promises, by file
 const now = { digit: new Float32Array(DIGIT * DIGIT) }; // column, network, hand, state, digit
+let ort; // onnxruntime-web
 let digits = []; // those on offer
 let isStale = false;
 let isAnswering = false;
@@ -34,7 +36,7 @@ async function changed() {
     }
     say(""); // what failed before
   } catch (error) {
-    say(`A network could not be run: ${error.message}`);
+    say(`A network could not be run (${error.message}). If its file is not there: ${AGAIN}`);
   }
   isAnswering = false;
   document.body.ariaBusy = "false";
@@ -43,7 +45,8 @@ async function changed() {
 async function answer() {
   const { column, network, hand, state, digit } = now;
   const { side } = column;
-  const both = await Promise.all([column.networks[0], network].map(({ file }) => session(file)));
+  const compared = [column.networks[0], network];
+  const both = await Promise.all(compared.map(({ file }) => session(file)));
   const start = performance.now();
   const toDigit = hand.toDigit(state);
   const image = cluttered(distorted(digit, toDigit, side), state.patches ?? [], side);
@@ -55,7 +58,9 @@ async function answer() {
   paint($("output"), told.V.data, told.V.dims[3]);
   drawHandles(hand.handles(state), side);
   drawOverlay(hand.lines(state), told.grid, side);
-  showClasses([plain.probabilities.data, told.probabilities.data]);
+  const answers = [plain.probabilities.data, told.probabilities.data];
+  showClasses(answers);
+  showVerdicts(compared, answers);
   showTheta([...told.theta.data]);
   compare(0, nearestSimilarity(seenPairs(toDigit, side)));
   compare(1, nearestSimilarity(readPairs(told.grid, side)));
@@ -142,6 +147,16 @@ function showClasses(answers) {
       cell.querySelector("i").style.width = `${100 * share}%`;
       cell.querySelector("b").textContent = (100 * share).toFixed(1);
     });
+  });
+}
+
+// In a line what the table tells: on a small screen it is in sight while a hand drags.
+function showVerdicts(compared, answers) {
+  [...$("verdicts").children].forEach((line, i) => {
+    const most = Math.max(...answers[i]);
+    const parts = [`${compared[i].name} sees `, document.createElement("strong"), `, ${(100 * most).toFixed(1)} %`];
+    parts[1].textContent = answers[i].indexOf(most);
+    line.replaceChildren(...parts);
   });
 }
 
@@ -283,10 +298,24 @@ function makeClasses() {
   }
 }
 
+// What the folder has, or an error that says what of it is missing and what makes it.
+async function part(name, load) {
+  try {
+    const found = await load();
+    if (found) return found;
+  } catch (error) {
+    console.warn(error.message);
+  }
+  throw new Error(`${name} of this folder is missing or damaged: ${AGAIN}`);
+}
+
 async function start() {
-  const found = await fetch("networks.json");
-  if (!found.ok) return say("There are no networks here yet: make demo, or python -m stn.demo, makes them.");
-  const columns = await found.json();
+  const columns = await part("networks.json", async () => {
+    const found = await fetch("networks.json");
+    const list = found.ok && (await found.json());
+    return list && list.length ? list : null;
+  });
+  ort = await part("runtime/", () => import("./runtime/ort.wasm.min.mjs"));
   makeClasses();
   const take = (digit) => {
     now.digit = digit;
