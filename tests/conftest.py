@@ -20,6 +20,7 @@ from stn.results.identity import cell_id
 from stn.running.building import instantiate
 from stn.running.cell import run_cell
 from stn.running.preparing import Cell
+from tests import cub_files
 from tests.browser import launched
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -57,6 +58,37 @@ def mnist_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data_dir
 
 
+@pytest.fixture(scope="session")
+def whole_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a `data/mnist` as large as the real one, and birds: leave both as they are."""
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "data/mnist").mkdir(parents=True)
+    images, labels = synthetic_digits(1500, seed=0)
+    for prefix, repeated in (("train", 40), ("t10k", 1)):
+        files = {
+            "images-idx3": images.repeat(repeated, 1, 1),
+            "labels-idx1": labels.repeat(repeated),
+        }
+        for name, values in files.items():
+            (folder / f"data/mnist/{prefix}-{name}-ubyte").write_bytes(idx_bytes(values))
+    cub_files.write(folder / "data/cub", train=14)
+    return folder
+
+
+@pytest.fixture
+def whole_data(whole_files: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder with `data/` of `whole_files`, whose MNIST is accepted for the test."""
+    accept(whole_files / "data/mnist", monkeypatch)
+    return whole_files
+
+
+def accept(mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the checksums of these files those that count."""
+    names = mnist_source.CHECKSUMS
+    checksums = {name: hashlib.md5((mnist / name).read_bytes()).hexdigest() for name in names}
+    monkeypatch.setattr(mnist_source, "CHECKSUMS", checksums)
+
+
 @pytest.fixture
 def mnist_dir(mnist_files: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder whose small `mnist/` is accepted: 640 + 150 images, classes in equal shares.
@@ -64,11 +96,7 @@ def mnist_dir(mnist_files: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     The table of checksums is replaced for the test, and STN_DATA_DIR points at the folder. It is
     shared by all tests, so leave it as it is.
     """
-    checksums = {
-        name: hashlib.md5((mnist_files / "mnist" / name).read_bytes()).hexdigest()
-        for name in mnist_source.CHECKSUMS
-    }
-    monkeypatch.setattr(mnist_source, "CHECKSUMS", checksums)
+    accept(mnist_files / "mnist", monkeypatch)
     monkeypatch.setenv("STN_DATA_DIR", str(mnist_files))
     return mnist_files
 

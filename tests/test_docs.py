@@ -4,7 +4,9 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import HTTPError, URLError
 from urllib.parse import unquote
+from urllib.request import Request, urlopen
 
 import pytest
 import yaml
@@ -54,6 +56,24 @@ def dead_links(path: Path) -> Iterator[str]:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_leads_somewhere(path: Path) -> None:
     assert [*dead_links(path)] == []
+
+
+@pytest.mark.integration
+def test_every_address_elsewhere_answers() -> None:
+    """Needs a network, which tests otherwise do not."""
+    texts = [re.sub(r"[<>]", " ", text_of(path)) for path in DOCUMENTS]
+    found = {a.rstrip(".,") for text in texts for a in re.findall(r"https://[^\s)\]\"]+", text)}
+    assert len(found) > 3
+    dead = []
+    for address in sorted(found):
+        asked = Request(address, headers={"User-Agent": "Mozilla/5.0"})
+        try:
+            urlopen(asked, timeout=30).close()
+        except HTTPError as error:
+            dead.append(f"{address}: {error}")
+        except URLError as error:
+            pytest.skip(f"no network: {error}")
+    assert dead == []
 
 
 def test_a_dead_link_is_found(tmp_path: Path) -> None:

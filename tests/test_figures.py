@@ -1,5 +1,9 @@
+import importlib
+import re
+import shlex
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -83,3 +87,24 @@ def test_what_cannot_be_drawn_is_said(
     figures: Figures, overrides: tuple[str, ...], answer: str
 ) -> None:
     assert answer in figures(*overrides)
+
+
+FIGURES = (Path(__file__).parents[1] / "docs/figures.md").read_text()
+OF_WEIGHTS = re.findall(r"^    python -m (stn\.\w+ .*\bweights\b.*)$", FIGURES, re.MULTILINE)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("command", OF_WEIGHTS)
+def test_a_documented_command_draws_from_the_published_networks(
+    command: str, whole_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STN_DATA_DIR", str(whole_data / "data"))
+    module, *overrides = shlex.split(command)
+    monkeypatch.setattr(sys, "argv", [module, *overrides, f"out={tmp_path}"])
+    with suppress(SystemExit):
+        importlib.import_module(module).main()
+    assert {path.suffix for path in tmp_path.iterdir()} >= {".png", ".svg"}
+
+
+def test_the_document_has_commands_for_the_published_networks() -> None:
+    assert {command.split()[0] for command in OF_WEIGHTS} == {"stn.figures", "stn.pictures"}
