@@ -26,4 +26,4 @@ def test_a_smoke_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [*multi.glob("panels/*.png")]
     page = looked_at(multi, tmp_path, monkeypatch)
     assert "| number | " in page
-    assert "| 4: in the crop |" in page
+    assert "## Transformer 4" in page

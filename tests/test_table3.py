@@ -24,4 +24,5 @@ def test_a_smoke_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [*(parallel / "panels").glob("*.png")]
     page = looked_at(parallel, tmp_path, monkeypatch)
     assert "| beak | " in page
-    assert "| 2: in the crop |" in page
+    assert "## Transformer 2" in page
+    assert "| head | " in page

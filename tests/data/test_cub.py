@@ -1,3 +1,5 @@
+import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,7 +87,7 @@ def test_training_crops_move_and_flip_and_others_do_not(data_dir: Path) -> None:
     assert torch.equal(centre, pool[:, :, 4:35, 4:35].float() / 255)
 
 
-@pytest.mark.parametrize("mode", ["L", "CMYK", "P", "turned"])
+@pytest.mark.parametrize("mode", ["L", "CMYK", "YCbCr", "turned"])
 def test_images_of_any_colours_and_turn_become_rgb(tmp_path: Path, mode: str) -> None:
     pixels = np.zeros((60, 30, 3), np.uint8)
     pixels[:30] = 200  # light above, dark below
@@ -95,7 +97,7 @@ def test_images_of_any_colours_and_turn_become_rgb(tmp_path: Path, mode: str) ->
         exif[0x0112] = 6  # to be shown turned clockwise by a quarter
         image.rotate(90, expand=True).save(path, exif=exif)
     else:
-        image.convert("L" if mode == "P" else mode).save(path)
+        image.convert(mode).save(path)
     found = square(path, 20)
     assert found.shape == (20, 20, 3)
     assert found[:8].min() > 150
@@ -131,6 +133,19 @@ def _spoil(content: bytes) -> Callable[[Path], None]:
     return damage
 
 
+def _as_png(mode: str) -> bytes:
+    """A picture with transparency."""
+    file = io.BytesIO()
+    Image.new(mode, (50, 40)).save(file, "PNG")
+    return file.getvalue()
+
+
+def _torn() -> bytes:
+    file = io.BytesIO()
+    Image.effect_noise((50, 40), 60).save(file, "JPEG")
+    return file.getvalue()[:500]
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -145,8 +160,11 @@ def _spoil(content: bytes) -> Callable[[Path], None]:
         (_replace("images.txt", "1 001.Bird", "1 ../001.Bird"), r"lies outside of images/"),
         (_replace("images.txt", "Bird_1.jpg", "Bird_0.jpg"), r"Bird_0.jpg is there twice"),
         (_replace("images.txt", "Bird_0.jpg", "none.jpg"), r"images.txt names .*none.jpg"),
-        (_spoil(b"not a picture"), r"Bird_0.jpg is damaged"),
-        (_spoil(b""), r"Bird_0.jpg is damaged"),
+        (_spoil(b"not a picture"), r"Bird_0.jpg is no JPEG, but no image that can be read"),
+        (_spoil(b""), r"Bird_0.jpg is no JPEG, but no image that can be read"),
+        (_spoil(_torn()), r"Bird_0.jpg is damaged"),
+        (_spoil(_as_png("RGBA")), r"Bird_0.jpg is no JPEG, but PNG: convert it"),
+        (_spoil(_as_png("LA")), r"Bird_0.jpg is no JPEG, but PNG: convert it"),
         (lambda folder: (folder / "train_test_split.txt").unlink(), r"split.txt cannot be read"),
     ],
 )
@@ -172,12 +190,72 @@ def test_an_inverted_split_is_recognised_by_the_official_counts(
         read_birds(folder)
 
 
-def test_a_class_without_test_images_is_said(tmp_path: Path, capsys) -> None:
-    folder = write(tmp_path / "cub", classes=2, train=2, test=1)
+def test_classes_that_a_split_lacks_are_said(tmp_path: Path, capsys) -> None:
+    folder = write(tmp_path / "cub", classes=3, train=2, test=1)
     text = (folder / "train_test_split.txt").read_text()
-    (folder / "train_test_split.txt").write_text(text.replace("6 0", "6 1"))
-    read_birds(folder)
-    assert "of the classes 2 one split has no image" in capsys.readouterr().err
+    for line in ("6 0", "7 1", "8 1"):  # of the second class none is tested, of the third trained
+        text = text.replace(line, line[:-1] + str(1 - int(line[-1])))
+    (folder / "train_test_split.txt").write_text(text)
+    module(tmp_path, batch_size=1).prepare_data()
+    said = capsys.readouterr().err
+    assert said.count("no test image is of the classes 2\n") == 1
+    assert said.count("no train image is of the classes 3\n") == 1
+
+
+def test_it_tells_which_classes_are_there(data_dir: Path, monkeypatch) -> None:
+    assert module(data_dir).part() == "classes 1-3 of 200"
+    monkeypatch.setattr(cub, "NUM_CLASSES", 3)
+    assert module(data_dir).part() is None
+    assert cub.ranges([1, 2, 3, 7, 9, 10]) == "1-3, 7, 9-10"
+
+
+def test_corrected_labels_count_though_the_images_are_kept(tmp_path: Path) -> None:
+    folder = write(tmp_path / "cub")
+    before = module(tmp_path)
+    before.setup()
+    labels = folder / "image_class_labels.txt"
+    labels.write_text(labels.read_text().replace(" 1\n", " 9\n"))
+    after = module(tmp_path)
+    after.setup()
+    for name, split in after._splits.items():
+        assert split.targets.tolist() == [bird.label for bird in after.birds()[name]]
+    assert after.data_sha256() != before.data_sha256()
+
+
+def _no_array(pool: Path) -> None:
+    pool.unlink()
+
+
+def _short_array(pool: Path) -> None:
+    pool.write_bytes(pool.read_bytes()[:-500])
+
+
+def _other_array(pool: Path) -> None:
+    np.save(pool, np.zeros((2, 3, 40, 40), np.uint8))
+
+
+def _torn_text(pool: Path) -> None:
+    text = pool.with_suffix(".json").read_text()
+    pool.with_suffix(".json").write_text(text[: len(text) // 2])
+
+
+def _other_text(pool: Path) -> None:
+    pool.with_suffix(".json").write_text("[1, 2]")
+
+
+@pytest.mark.parametrize("damage", [_no_array, _short_array, _other_array, _torn_text, _other_text])
+def test_kept_images_that_are_damaged_are_made_again(tmp_path: Path, damage, capsys) -> None:
+    write(tmp_path / "cub")
+    before = module(tmp_path)
+    before.setup()
+    images = {name: before._splits[name].pool.clone() for name in ("val", "train", "test")}
+    for pool in (tmp_path / "cache").glob("*.npy"):
+        damage(pool)
+    after = module(tmp_path)
+    after.setup()
+    assert after.data_sha256() == before.data_sha256()
+    assert all(torch.equal(after._splits[name].pool, images[name]) for name in images)
+    assert capsys.readouterr().err.count("is damaged and made again") == 2
 
 
 @pytest.mark.parametrize("changes", [{"crop": 41}, {"crop": 0}, {"val_share": 0}, {"val_share": 1}])
@@ -210,9 +288,46 @@ def test_parts_and_boxes_lie_where_the_network_sees_them(tmp_path: Path) -> None
     torch.testing.assert_close(places.boxes[0], torch.cat([low, high]), atol=0.06, rtol=0)
 
 
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_parts_and_boxes_are_turned_with_their_image(tmp_path: Path, turn: int) -> None:
+    folder = write(tmp_path / "cub", classes=1, train=3, test=1)
+    pixels = np.zeros((70, 60, 3), np.uint8)
+    pixels[20:30, 34:48] = 255
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    path = folder / "images/001.Bird/Bird_3.jpg"
+    Image.fromarray(pixels).save(path, quality=100, subsampling=0, exif=exif)
+    boxes = folder / "bounding_boxes.txt"
+    boxes.write_text(re.sub(r"^4 .*$", "4 34.0 20.0 14.0 10.0", boxes.read_text(), flags=re.M))
+    parts = folder / "parts/part_locs.txt"
+    parts.write_text(re.sub(r"^4 (\d) .*$", r"4 \1 41.0 25.0 1", parts.read_text(), flags=re.M))
+    data = module(tmp_path, batch_size=2)
+    places = data.places("test")
+    bright = (data.drawn("test", torch.tensor([0]))[0][0, 0] > 0.5).nonzero().float().flip(1)
+    low, high = (2 * x / (31 - 1) - 1 for x in (bright.amin(0) - 0.5, bright.amax(0) + 0.5))
+    torch.testing.assert_close(places.boxes[0], torch.cat([low, high]), atol=0.1, rtol=0)
+    torch.testing.assert_close(places.points[0, 0], (low + high) / 2, atol=0.1, rtol=0)
+
+
+def test_a_box_that_sticks_out_counts_as_far_as_the_image_goes(tmp_path: Path, capsys) -> None:
+    folder = write(tmp_path / "cub")
+    (folder / "bounding_boxes.txt").write_text(
+        "".join(f"{n} -50 6 1000000 5\n" for n in range(1, 28))
+    )
+    boxes = module(tmp_path).places("test").boxes
+    assert boxes.abs().max() < 4  # of an image thrice as long as broad, the ends
+    assert "9 boxes stick out of their images" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
+        (
+            _replace("parts/part_locs.txt", "1 1 10.0 12.0 1", "1 1 9999 -500 1"),
+            r"part 1 of image 1 is visible, but outside of its",
+        ),
+        (_append("parts/part_locs.txt", "inf 1 1.0 1.0 1"), r"locs.txt, line 82: .*inf"),
+        (_append("parts/part_locs.txt", "1.9 1 1.0 1.0 1"), r"locs.txt, line 82: .*1\.9"),
         (
             _replace("parts/part_locs.txt", "1 1 10.0 12.0 1", "1 1 10.0 12.0 2"),
             r"locs.txt, line 1",
@@ -228,8 +343,9 @@ def test_parts_and_boxes_lie_where_the_network_sees_them(tmp_path: Path) -> None
 )
 def test_what_is_wrong_with_parts_is_named(tmp_path: Path, damage, message: str) -> None:
     damage(write(tmp_path / "cub"))
+    data = module(tmp_path)
     with pytest.raises(DataError, match=message):
-        module(tmp_path).places("test")
+        list(map(data.places, ("train", "val")))
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | 
         path.write_bytes(path.read_bytes()[:-30])
     else:
         path.write_bytes(content)
-    with pytest.raises(DataError, match=r"7\.png is damaged"):
+    with pytest.raises(DataError, match=r"7\.png is (no PNG|damaged)"):
         module(tmp_path).setup()
     assert not [*tmp_path.glob("cache/*train*.json")]
 

@@ -44,6 +44,13 @@ def test_it_is_unpacked_once(tmp_path: Path, folder: Path) -> None:
     assert {p.name for p in folder.parent.iterdir()} == {"set", "a.tar.gz", ".a.tar.gz.lock"}
 
 
+def test_an_empty_folder_is_none(tmp_path: Path, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    path = archive(tmp_path / "data/a.tar.gz", entry("inner/b.txt"))
+    provide(folder, path, "inner", None, None)
+    assert (folder / "b.txt").is_file()
+
+
 def test_the_checksum_decides(folder: Path) -> None:
     folder.parent.mkdir()
     path = archive(folder.parent / "a.tgz", entry("inner/b.txt"))

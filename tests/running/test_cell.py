@@ -16,6 +16,7 @@ from torch import nn
 from stn.callbacks.progress import Stopwatch
 from stn.data.mnist import MnistDataModule
 from stn.files.locks import CellBusyError
+from stn.files.verified import DataError
 from stn.results.code import code_id
 from stn.results.records import Record, RecordError, read_record
 from stn.running import cell as cell_module
@@ -365,6 +366,28 @@ def test_the_checkpoint_of_another_seed_is_not_continued_from(
     run_cell(cell)
     assert f"last.ckpt is of another run, '{other.run_id}'" in capsys.readouterr().err
     assert_same(cell, whole)
+
+
+def test_a_run_of_other_data_is_not_continued(
+    make_cell: MakeCell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = make_cell("model=fcn")
+    stop_at(cell, 13, monkeypatch)
+    before = {path.name: path.read_bytes() for path in cell.folder.glob("*.*") if path.is_file()}
+    with monkeypatch.context() as patch:
+        patch.setattr(MnistDataModule, "data_sha256", lambda self: "0" * 64)
+        with pytest.raises(DataError, match=r"half-done with other data.*remove the folder"):
+            run_cell(cell)
+    for name, content in before.items():
+        assert (cell.folder / name).read_bytes() == content
+    assert run_cell(cell).status == "finished"
+
+
+def test_the_part_of_the_data_that_was_there_is_told(
+    make_cell: MakeCell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MnistDataModule, "part", lambda self: "digits 0-4", raising=False)
+    assert run_cell(make_cell("model=fcn")).data_part == "digits 0-4"
 
 
 @pytest.mark.parametrize("left", [None, 40])

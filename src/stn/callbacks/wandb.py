@@ -215,9 +215,9 @@ def place_in_table(config: Mapping[str, Any]) -> tuple[str, ...]:
         if row.get("overrides")  # others have the paper's numbers only
         and _hold(overrides := column.get("overrides", {}) | row["overrides"], config)
     ]
-    names = config["model"]["name"], config["model"]["transform"]
-    alone = {}, " ".join(filter(None, names)), config["data"]["name"]
-    overrides, row, column = max(places, key=lambda found: len(found[0]), default=alone)
+    network = " ".join(filter(None, (config["model"]["name"], config["model"]["transform"])))
+    places = places or [({}, network, config["data"]["name"])]
+    overrides, row, column = max(places, key=lambda found: len(found[0]))
     known = {*overrides, *(table.get("recipes") or {}).get(recipe, {})} | HARMLESS - {"transform"}
     parts = tuple(f"{key.lstrip('+')}{end}" for key in known for end in "=.")
     told = (*parts, "model=", "transform=", "data=", "recipe=", "seed=")

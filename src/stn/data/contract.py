@@ -16,6 +16,7 @@ class Places(NamedTuple):
         is_seen: (N, K), whether a thing is visible in the image.
         boxes: (N, 4), left, top, right and bottom of what the image shows.
         sizes: (N,), how large that is, to compare scale with; None for the root of the box's share.
+        groups: things that belong together, by a name, such as the parts of a bird's head.
     """
 
     names: tuple[str, ...]
@@ -23,6 +24,7 @@ class Places(NamedTuple):
     is_seen: Tensor
     boxes: Tensor
     sizes: Tensor | None = None
+    groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @runtime_checkable
@@ -39,7 +41,9 @@ class CellData(Protocol):
     methods work without a trainer, and without `setup` having been called.
 
     A data module that knows where things are has `places(split) -> Places`, too, and `order(split)`
-    and `drawn(split, numbers)` as of `PoolDataModule`: `python -m stn.looks` needs these.
+    and `drawn(split, numbers)` as of `PoolDataModule`: `python -m stn.looks` needs these. One that
+    makes do with a part of the official files has `part() -> str | None`, which says what is there,
+    if not all is, for the record.
     """
 
     def prepare_data(self) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from PIL.ExifTags import Base
 from torch import Tensor
 
 from stn.data.contract import Places
@@ -30,6 +31,7 @@ from stn.files.verified import DataError
 URL = "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz"
 MD5 = "97eceeb196236b17998738112f37df78"  # as commonly cited; it could not be tried here
 NUM_CLASSES = 200
+HEAD = ("beak", "crown", "forehead", "left eye", "nape", "right eye", "throat")  # all else: body
 OFFICIAL = {"train": 5994, "test": 5794}  # images, where all classes are there
 
 
@@ -86,6 +88,11 @@ class CubDataModule(PoolDataModule):
         except DataError as error:
             raise DataError(f"{error}\n{how_to_provide(self.folder)}") from error
         self.load()
+        of = {name: {b.label + 1 for b in self.birds()[name]} for name in ("train", "test")}
+        for name, other in (("train", "test"), ("test", "train")):
+            if lacking := sorted(of[other] - of[name]):
+                text = f"no {name} image is of the classes {ranges(lacking)}"
+                print(f"{self.folder}: {text}", file=sys.stderr)
 
     def birds(self) -> dict[str, list[Bird]]:
         """The images of each split in the order of its samples."""
@@ -118,21 +125,31 @@ class CubDataModule(PoolDataModule):
         U = windows(pool, numbers, self.crop, drawn[:, :2])
         return torch.where(drawn[:, 2, None, None, None] < 0.5, U.flip(3), U)
 
+    def part(self) -> str | None:
+        """Which classes are there, numbered from 1; None if all are."""
+        numbers = sorted({bird.label + 1 for bird in read_birds(self.folder)})
+        return (
+            None if len(numbers) == NUM_CLASSES else f"classes {ranges(numbers)} of {NUM_CLASSES}"
+        )
+
     def places(self, split: str) -> Places:
         """Parts and boxes of the birds of a split, in what the network sees of their images.
 
+        Of a box that sticks out of its image, the part inside counts.
+
         Raises:
-            DataError: a list is missing or wrong; a box lies outside of its image.
+            DataError: a list is missing or wrong; a box, or a part that is visible, lies outside of
+                its image.
         """
         birds = self.birds()
         numbers = {bird.number: bird for part in birds.values() for bird in part}
         parts = {k: v[0] for k, v in table(self.folder / "parts/parts.txt", [str]).items()}
         boxes = table(self.folder / "bounding_boxes.txt", [float] * 4, among=numbers)
         located = read_parts(self.folder / "parts/part_locs.txt", numbers, list(parts))
-        found = []
+        found, num_cut = [], 0
         for bird in birds[split]:
             with Image.open(regular(self.folder / "images" / bird.name)) as image:
-                size = np.array(image.size, float)
+                size, turn = np.array(image.size, float), image.getexif().get(Base.Orientation, 1)
             left, top, width, height = boxes[bird.number]
             is_there = 0 < width < math.inf and 0 < height < math.inf  # a NaN is not
             if not (is_there and -width < left < size[0] and -height < top < size[1]):
@@ -141,17 +158,34 @@ class CubDataModule(PoolDataModule):
                     f" area in its {size[0]:.0f} x {size[1]:.0f} pixels"
                 )
             corners = np.array([[left, top], [left + width, top + height]])
-            positions = np.vstack([corners, located[bird.number][:, :2]])
+            num_cut += bool((corners[0] < 0).any() or (corners[1] > size).any())
+            spots, is_visible = located[bird.number][:, :2], located[bird.number][:, 2] == 1
+            beyond = is_visible & ((spots < 0) | (spots > size)).any(axis=1)
+            if beyond.any():
+                part = list(parts)[int(beyond.argmax())]
+                raise DataError(
+                    f"{self.folder / 'parts/part_locs.txt'}: part {part} of image {bird.number} is"
+                    f" visible, but outside of its {size[0]:.0f} x {size[1]:.0f} pixels"
+                )
+            positions, size = upright(np.vstack([corners.clip(0, size), spots]), size, turn)
+            positions[:2] = positions[:2].min(axis=0), positions[:2].max(axis=0)
             # The middle square is scaled to `side`, of which the middle `crop` is seen.
             square = (positions - (size - size.min()) / 2) * self.side / size.min()
             seen = square - (self.side - self.crop) // 2 - 0.5
             found.append(2 * seen / (self.crop - 1) - 1)
+        if num_cut:
+            print(f"{self.folder}: {num_cut} boxes stick out of their images", file=sys.stderr)
         all_places = torch.tensor(np.stack(found), dtype=torch.float32)
         is_seen = np.stack([located[bird.number][:, 2] for bird in birds[split]]) == 1
         points = all_places[:, 2:]
         inside = (points.abs() <= 1).all(dim=2)
         boxes_seen = all_places[:, :2].flatten(1)
-        return Places(tuple(parts.values()), points, torch.from_numpy(is_seen) & inside, boxes_seen)
+        names = tuple(parts.values())
+        head = tuple(name for name in names if name in HEAD)
+        body = tuple(name for name in names if name not in HEAD)
+        groups = (("head", head), ("body", body))
+        is_seen_there = torch.from_numpy(is_seen) & inside
+        return Places(names, points, is_seen_there, boxes_seen, groups=groups)
 
     def _kept(self, name: str, birds: list[Bird]) -> Kept:
         paths = [self.folder / "images" / bird.name for bird in birds]
@@ -165,7 +199,7 @@ class CubDataModule(PoolDataModule):
                 images = threads.map(lambda path: square(path, self.side), paths)
                 yield from zip(images, (bird.label for bird in birds), strict=True)
 
-        content = [self.side, [bird.name for bird in birds], stats]
+        content = [self.side, [(bird.name, bird.label) for bird in birds], stats]
         stem = self.data_dir / "cache" / f"cub-{name}"
         return kept(stem, content, lambda: Made(len(birds), samples(), {}))
 
@@ -194,6 +228,29 @@ def square(path: Path, side: int) -> NDArray[np.uint8]:
         return np.asarray(ImageOps.fit(upright, (side, side), Image.Resampling.BILINEAR))
 
 
+def upright(
+    points: NDArray[np.float64], size: NDArray[np.float64], turn: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return points (K, 2) and size of an image after `ImageOps.exif_transpose` has turned it.
+
+    Args:
+        points: (x, y) in the image as it is stored, the left and top edge at 0.
+        size: its width and height.
+        turn: the orientation that its EXIF data tell, 1 to 8.
+    """
+    x, y = points.T
+    x = size[0] - x if turn in (2, 3, 7, 8) else x
+    y = size[1] - y if turn in (3, 4, 6, 7) else y
+    return (np.stack([y, x], 1), size[::-1]) if turn >= 5 else (np.stack([x, y], 1), size)
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Write rising numbers as ranges, such as "1-40, 57"."""
+    starts = [n for n in numbers if n - 1 not in numbers]
+    ends = [n for n in numbers if n + 1 not in numbers]
+    return ", ".join(f"{a}-{b}" if a < b else f"{a}" for a, b in zip(starts, ends, strict=True))
+
+
 def read_parts(
     path: Path, numbers: Mapping[int, Any], parts: list[int]
 ) -> dict[int, NDArray[np.float64]]:
@@ -206,12 +263,14 @@ def read_parts(
     found: dict[int, dict[int, tuple[float, float, float]]] = {number: {} for number in numbers}
     for place, line in enumerate(_lines(path), 1):
         try:
-            number, part, x, y, is_visible = (float(value) for value in line.split())
+            image, of, *place_of = line.split()
+            number, part = int(image), int(of)
+            x, y, is_visible = (float(value) for value in place_of)
             if is_visible not in (0, 1) or part not in parts or not math.isfinite(x + y):
                 raise ValueError("visible is 0 or 1, parts are those of parts.txt, x and y finite")
-            if int(part) in found[int(number)]:
+            if part in found[number]:
                 raise ValueError("this part of the image is there twice")
-            found[int(number)][int(part)] = (x, y, is_visible)
+            found[number][part] = (x, y, is_visible)
         except (KeyError, ValueError) as error:
             raise DataError(f"{path}, line {place}: {line!r}: {error}") from error
     for number, rows in found.items():
@@ -255,8 +314,8 @@ def how_to_provide(folder: Path) -> str:
     return (
         f"no CUB-200-2011 in {folder}: wanted are images/, images.txt, image_class_labels.txt,"
         " train_test_split.txt, bounding_boxes.txt and parts/ of the official archive"
-        f" CUB_200_2011.tgz ({URL}), or that archive in {folder.parent}. Any part of the classes is"
-        " enough"
+        f" CUB_200_2011.tgz ({URL}), of all classes or of some; or that archive, whole, in"
+        f" {folder.parent}"
     )
 
 
@@ -270,9 +329,6 @@ def _check_splits(folder: Path, birds: list[Bird]) -> None:
         )
     if not all(counts.values()):
         raise DataError(f"{folder / 'train_test_split.txt'}: there are {counts} images")
-    if alone := sorted({*of["train"]} ^ {*of["test"]}):
-        which = ", ".join(str(label + 1) for label in alone)
-        print(f"{folder}: of the classes {which} one split has no image", file=sys.stderr)
 
 
 def table(path: Path, kinds: list[type], among: Mapping[int, Any] | None = None) -> dict[int, Any]:

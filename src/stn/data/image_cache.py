@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,24 +39,36 @@ def kept(stem: Path, content: Any, make: Callable[[], Made]) -> Kept:
     Args:
         stem: folder and beginning of the name of the files.
         content: all that the images depend on, as JSON says it.
-        make: makes them; called in one process at a time.
+        make: makes them; called in one process at a time, and again if what was kept is damaged.
     """
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
     pool_path = stem.with_name(f"{stem.name}-{key}.npy")
     about_path = pool_path.with_suffix(".json")
     stem.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(pool_path.with_suffix(".lock")):
-        if not about_path.exists():
-            about = _write(pool_path, make())
-            write_atomically(about_path, json.dumps(about).encode())
+        if about_path.exists():
+            try:
+                return _read(pool_path, about_path)
+            except (KeyError, OSError, TypeError, ValueError) as error:
+                print(f"{pool_path} is damaged and made again: {error}", file=sys.stderr)
+        about = _write(pool_path, make())
+        write_atomically(about_path, json.dumps(about).encode())
+        return _read(pool_path, about_path)
+
+
+def _read(pool_path: Path, about_path: Path) -> Kept:
     about = json.loads(regular(about_path).read_text())
     pool = torch.from_numpy(np.load(regular(pool_path), mmap_mode="c"))
-    return Kept(Split(pool, torch.tensor(about["targets"])), about["sha256"], about["left_out"])
+    targets = torch.tensor(about["targets"])
+    if len(pool) != len(targets):
+        raise ValueError(f"there are {len(pool)} images and {len(targets)} targets")
+    return Kept(Split(pool, targets), about["sha256"], about["left_out"])
 
 
 def _write(pool_path: Path, made: Made) -> dict[str, Any]:
     """Write images into one file; return what stands beside it."""
     temporary, targets, digest = pool_path.with_suffix(".part"), [], hashlib.sha256()
+    temporary.unlink(missing_ok=True)  # of an attempt that failed
     for number, (pixels, target) in enumerate(made.samples):
         if number == 0:
             height, width, channels = pixels.shape

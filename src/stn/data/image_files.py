@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from stn.files.regular import regular
 from stn.files.verified import DataError
@@ -25,5 +25,16 @@ def opened(path: Path, kind: str) -> Iterator[Image.Image]:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"{image.width} x {image.height} pixels are more than any has")
             yield image
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path} is no {kind}, but {_kind(path)}") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{path} is damaged: {error}") from error
+
+
+def _kind(path: Path) -> str:
+    """Say what an image file is instead."""
+    try:
+        with Image.open(path) as image:
+            return f"{image.format}: convert it"
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return "no image that can be read"

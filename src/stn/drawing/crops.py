@@ -48,40 +48,44 @@ def crop_sheet(U: Tensor, A: Tensor, titles: Sequence[str], heading: str) -> Fig
 
 
 def mean_crop_sheet(
-    names: Sequence[str], points: Tensor, before: Tensor, after: Tensor, heading: str
+    names: Sequence[str], ways: Sequence[tuple[Tensor, Tensor, Tensor]], heading: str
 ) -> Figure:
     """Draw the mean crop of each transformer over the mean places of parts.
 
     Args:
         names: of K parts.
-        points: their mean places (K, 2), relative to the box of what images show; NaN for none.
-        before: edges of crops (T, N, 4) before training: dotted.
-        after: the same behind it: a line, and a cross for how much the middle moves (one standard
-            deviation either way).
+        ways: for each way that what is shown may face: the mean places (K, 2) of the parts,
+            relative to the box of what images show, NaN for none; and edges of crops (T, N, 4)
+            before training, dotted, and behind it, a line, with a cross for how much the middle
+            moves (one standard deviation either way).
         heading: of the whole.
     """
-    figure = Figure(figsize=(6, 6.4), layout="constrained", dpi=150)
+    figure = Figure(figsize=(5.2 * len(ways), 5.8), layout="constrained", dpi=130)
     figure.suptitle(heading, fontsize=9)
-    axes, looks = figure.subplots(), _looks(len(after))
-    axes.fill([0, 1, 1, 0], [0, 0, 1, 1], color="#f0f0f0", zorder=0)
-    for (x, y), name in zip(points.tolist(), names, strict=True):
-        if math.isfinite(x):
-            axes.plot(x, y, ".", color="black", markersize=4)
-            axes.annotate(name, (x, y), (3, 2), textcoords="offset points", fontsize=6)
-    for look, *edges in zip(looks, before, after, strict=True):
-        for line, found in zip((":", "-"), edges, strict=True):
-            left, top, right, bottom = found.mean(dim=0).tolist()
-            x, y = [left, right, right, left, left], [top, top, bottom, bottom, top]
-            axes.plot(x, y, line, **look | {"linewidth": 1.5})
-        middles = edges[1].unflatten(1, (2, 2)).mean(dim=1)
-        x, y = middles.mean(dim=0).tolist()
-        xerr, yerr = middles.std(dim=0).tolist()
-        axes.errorbar(x, y, xerr=xerr, yerr=yerr, color=look["color"])
-    axes.set_aspect("equal")
-    axes.invert_yaxis()
-    axes.set_xticks([0, 1])
-    axes.set_yticks([0, 1])
-    axes.set_xlabel("grey: the box of what is shown; dotted: before training", fontsize=7)
+    looks = _looks(len(ways[0][2]))
+    for axes, (points, before, after) in zip(
+        figure.subplots(1, len(ways), squeeze=False)[0], ways, strict=True
+    ):
+        axes.fill([0, 1, 1, 0], [0, 0, 1, 1], color="#f0f0f0", zorder=0)
+        axes.set_title(f"{after.shape[1]} images", fontsize=8)
+        for (x, y), name in zip(points.tolist(), names, strict=True):
+            if math.isfinite(x):
+                axes.plot(x, y, ".", color="black", markersize=4)
+                axes.annotate(name, (x, y), (3, 2), textcoords="offset points", fontsize=6)
+        for look, *edges in zip(looks, before, after, strict=True):
+            for line, found in zip((":", "-"), edges, strict=True):
+                left, top, right, bottom = found.mean(dim=0).tolist()
+                x, y = [left, right, right, left, left], [top, top, bottom, bottom, top]
+                axes.plot(x, y, line, **look | {"linewidth": 1.5})
+            middles = edges[1].unflatten(1, (2, 2)).mean(dim=1)
+            x, y = middles.mean(dim=0).tolist()
+            xerr, yerr = middles.std(dim=0).tolist()
+            axes.errorbar(x, y, xerr=xerr, yerr=yerr, color=look["color"])
+        axes.set_aspect("equal")
+        axes.invert_yaxis()
+        axes.set_xticks([0, 1])
+        axes.set_yticks([0, 1])
+        axes.set_xlabel("grey: the box of what is shown; dotted: before training", fontsize=7)
     _explain(figure, looks)
     return figure
 

@@ -27,7 +27,7 @@ def provide(
     """Make a folder out of an archive, once, in one step and one process at a time.
 
     Args:
-        folder: to make; nothing is done where it is.
+        folder: to make; nothing is done where it is and has anything in it.
         archive: a tar file, downloaded first where it is not there.
         member: the folder in the archive.
         url: where the archive comes from; None not to download it.
@@ -38,18 +38,23 @@ def provide(
         DataError: the archive is not there and could not be fetched, is damaged or another file,
             or would write beside its folder.
     """
-    if folder.exists() or not (archive.exists() or url):
+    if _is_there(folder) or not (archive.exists() or url):
         return
     try:
         archive.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(archive.with_name(f".{archive.name}.lock")):
             if not archive.exists():
                 _download(str(url), archive, sha256)
-            if not folder.exists():
+            if not _is_there(folder):
                 verify(archive, "md5", md5)
                 _unpack(archive, member, folder)
     except (OSError, EOFError, tarfile.TarError) as error:
         raise DataError(f"{archive}: {error or type(error).__name__}") from error
+
+
+def _is_there(folder: Path) -> bool:
+    """Tell whether there is anything in a folder; one that is empty is made anew."""
+    return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
 
 
 def _download(url: str, path: Path, sha256: str | None) -> None:
@@ -79,6 +84,8 @@ def _unpack(path: Path, member: str, folder: Path) -> None:
                 archive.extract(entry, temporary, filter="data")
         if not (Path(temporary) / member).is_dir():
             raise DataError(f"{path} has no folder {member}")
+        if folder.is_dir():  # and empty
+            folder.rmdir()
         (Path(temporary) / member).rename(folder)
 
 

@@ -2,6 +2,7 @@
 
 RESULT = "result.json"  # the record
 CONFIG = "config.yaml"
+DATA = "data.sha256"  # which data it is of
 METRICS = "metrics.csv"  # every number that was logged
 PROGRESS = "progress.json"
 PANELS = "panels"  # a folder of pictures, step_<step>.png

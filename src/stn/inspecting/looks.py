@@ -49,8 +49,8 @@ class Looks:
         return self.contains(points.flatten(1, 2)).float().mean(dim=2)
 
 
-class Canonical(NamedTuple):
-    """Where crops and parts lie relative to the boxes of what images show, all facing one way.
+class Facing(NamedTuple):
+    """Where crops and parts lie relative to the boxes of what images show that face one way.
 
     The boxes' left and top are 0, their right and bottom 1.
 
@@ -63,8 +63,12 @@ class Canonical(NamedTuple):
     edges: Tensor
 
 
-def canonical(looks: Looks, places: Places) -> Canonical:
-    """Put all images into one frame, those mirrored that are nearer to the rest so."""
+def facings(looks: Looks, places: Places) -> tuple[Facing, Facing]:
+    """Put images into the frame of what they show, apart by the way it faces.
+
+    That is the first image's way or the mirrored one, whichever brings the parts nearer to those of
+    the others.
+    """
     corner = places.boxes[:, None, :2]
     extent = places.boxes[:, None, 2:] - corner
     points = (places.points - corner) / extent
@@ -79,10 +83,11 @@ def canonical(looks: Looks, places: Places) -> Canonical:
         facing = torch.where(turned[:, None, None], mirrored, points)
         mean = torch.where(seen, facing, 0).sum(0) / seen.sum(0)
     ends = ((looks.A @ CORNERS.T).mT[..., :2] - corner) / extent  # (T, N, 4, 2)
-    low, high = ends.amin(dim=2), ends.amax(dim=2)
-    x = torch.stack([low[..., 0], high[..., 0]], dim=2)
-    x = torch.where(turned[:, None], 1 - x.flip(2), x)
-    return Canonical(mean, torch.stack([x[..., 0], low[..., 1], x[..., 1], high[..., 1]], dim=2))
+    edges = torch.cat([ends.amin(dim=2), ends.amax(dim=2)], dim=2)  # (T, N, 4)
+    means = [
+        torch.where(seen, points, 0)[way].sum(0) / seen[way].sum(0) for way in (~turned, turned)
+    ]
+    return Facing(means[0], edges[:, ~turned]), Facing(means[1], edges[:, turned])
 
 
 @torch.no_grad()

@@ -12,8 +12,9 @@ from torch import Tensor
 from stn.data.contract import Places
 from stn.data.randomness import stream
 from stn.drawing.crops import crop_sheet, mean_crop_sheet
-from stn.inspecting.looks import Looks, canonical, look
-from stn.inspecting.turns import mean, report_turns
+from stn.inspecting.intervals import mean, share
+from stn.inspecting.looks import Looks, facings, look
+from stn.inspecting.turns import report_turns
 from stn.running.preparing import build_data, build_task
 from stn.running.restoring import restore
 from stn.tasks.house_numbers import written
@@ -50,9 +51,11 @@ def report_looks(
     heading = f"{cell.run_id}: what is read; above, what is right: the answer, how sure it is"
     figures = {"": _sheet(after, data, num_images, heading)}
     if len(places.names) > 2:
-        (points, end), (_, start) = canonical(after, places), canonical(before, places)
-        heading = f"{cell.run_id}: the mean crop"
-        figures["_mean"] = mean_crop_sheet(places.names, points, start, end, heading)
+        ways = zip(facings(before, places), facings(after, places), strict=True)
+        drawn = [(b.points, a.edges, b.edges) for a, b in ways if b.edges.shape[1]]
+        figures["_mean"] = mean_crop_sheet(places.names, drawn, f"{cell.run_id}: the mean crop")
+        page = f"{cell.run_id}_looks_mean.png"
+        lines += [f"The mean crop over the mean places of parts: [{page}]({page}).", ""]
     return "\n".join(lines) + "\n", figures
 
 
@@ -81,42 +84,55 @@ def _crops(before: Looks, after: Looks, places: Places) -> list[str]:
 
 def _parts(before: Looks, after: Looks, places: Places) -> list[str]:
     """Say how often each crop holds each part, and how far its middle is from it."""
-    random = _random_like(after)
+    alone = [(name, (name,)) for name in places.names]
     lines = [
-        "How often a part that is visible lies in the crop, in percent, and how far the crop's",
-        "middle is from it, before training → after; and the same of crops as large as the first",
-        "at random places.",
+        "How often a part that is visible lies in a crop, in percent of the images, and how far",
+        "the crop's middle is from it. Of several parts together: the share that lies in the crop,",
+        "and the mean distance. Differences are of the same images: from before training, and from",
+        "crops as large at random places.",
         "",
     ]
-    heads = [f"{t + 1}: in the crop | {t + 1}: distance" for t in range(len(after.A))]
-    lines += [f"| part | n | {' | '.join(heads)} | random: in the crop | distance |"]
-    lines += ["|" + "-|" * (4 + 2 * len(after.A))]
-    held = [looks.contains(places.points).float() * 100 for looks in (before, after, random)]
-    far = [looks.distances(places.points) for looks in (before, after, random)]
-    for k, name in enumerate(places.names):
-        seen = places.is_seen[:, k]
-        cells = [name, str(int(seen.sum()))]
-        for t in range(len(after.A)):
-            cells.append(_change(held[0][t, seen, k], held[1][t, seen, k]))
-            cells.append(_change(far[0][t, seen, k], far[1][t, seen, k]))
-        cells += [mean(held[2][0, seen, k]), mean(far[2][0, seen, k])]
-        lines.append(f"| {' | '.join(cells)} |")
-    return [*lines, ""]
+    for t in range(len(after.A)):
+        compared = (after, before, _random_like(after, t))
+        held = [looks.contains(places.points)[t].float() * 100 for looks in compared]
+        far = [looks.distances(places.points)[t] for looks in compared]
+        lines += [f"## Transformer {t + 1}", ""]
+        lines += [
+            "| part | n | in the crop, % | − before | − random | distance | − before | − random |"
+        ]
+        lines += ["|-|-|-|-|-|-|-|-|"]
+        for name, members in (*places.groups, *alone):
+            held_of, far_of = ([_of(v, places, members) for v in values] for values in (held, far))
+            first = share(held_of[0] > 50) if members == (name,) else mean(held_of[0])
+            cells = [name, str(len(held_of[0])), first]
+            cells += [mean(held_of[0] - other) for other in held_of[1:]]
+            cells += [mean(far_of[0]), *(mean(far_of[0] - other) for other in far_of[1:])]
+            lines.append(f"| {' | '.join(cells)} |")
+        lines.append("")
+    return lines
 
 
-def _random_like(looks: Looks) -> Looks:
-    """Return crops of the first transformer's sizes, anywhere in the image."""
-    scale = looks.scales()[0].clamp(max=1)
+def _of(values: Tensor, places: Places, names: Sequence[str]) -> Tensor:
+    """Return the means over some parts that are visible, of the images (N, K) that show one."""
+    members = [places.names.index(name) for name in names]
+    seen = places.is_seen[:, members].float()
+    shows = seen.sum(dim=1) > 0
+    return ((values[:, members] * seen).sum(dim=1) / seen.sum(dim=1))[shows]
+
+
+def _random_like(looks: Looks, t: int) -> Looks:
+    """Return crops of a transformer's sizes, anywhere in the image."""
+    scale = looks.scales()[t].clamp(max=1)
     generator = torch.Generator().manual_seed(stream(0, "random crops") % 2**63)
     A = torch.eye(3).repeat(len(scale), 1, 1)
     A[:, 0, 0] = A[:, 1, 1] = scale
     free = 1 - scale[:, None]
     A[:, :2, 2] = (2 * torch.rand(len(scale), 2, generator=generator) - 1) * free
-    return Looks(A[None], looks.outputs)
+    return Looks(A.expand(len(looks.A), -1, -1, -1), looks.outputs)
 
 
 def _change(before: Tensor, after: Tensor) -> str:
-    return f"{before.mean():.2f} → {mean(after)}"
+    return f"{mean(before)} → {mean(after)}"
 
 
 def _sheet(looks: Looks, data: Any, num_images: int, heading: str) -> Figure:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from stn.data.volumes import Solids
 from stn.drawing.volumes import three_views
 from stn.drawing.warps import at_work
+from stn.inspecting.intervals import mean
 from stn.transformers import Affine3d, affine_grid, sample
 
 BATCH = 50
@@ -128,14 +129,6 @@ def _row(
     part: Callable[[Turns], Tensor],
 ) -> str:
     return f"| {name} | {words(part(before))}{unit} | {words(part(after))}{unit} |"
-
-
-def mean(values: Tensor) -> str:
-    """Write a mean and its 95 % interval; of nothing, a dash."""
-    if len(values) < 2:
-        return "–"
-    error = stats.t.ppf(0.975, len(values) - 1) * float(values.std()) / len(values) ** 0.5
-    return f"{values.mean():.2f} ± {error:.2f}"
 
 
 def _spread(angles_deg: Tensor) -> str:

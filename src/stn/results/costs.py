@@ -19,6 +19,7 @@ def costs(records: Sequence[Record]) -> dict[str, Any]:
         What no run tells is None; of `cpu_s`, what one does not tell.
     """
     told = [record.num_images for record in records if record.num_images]
+    parts = _counted(record.data_part for record in records if record.data_part)
     images = _counted(", ".join(f"{num} {name}" for name, num in nums.items()) for nums in told)
     return {
         "num_runs": len(records),
@@ -34,6 +35,7 @@ def costs(records: Sequence[Record]) -> dict[str, Any]:
             "commit (+: with changes)": _counted(commit(record) for record in records),
             "code": _counted(record.code or "not told" for record in records),
             **({"images": images} if images else {}),
+            **({"part of the data": parts} if parts else {}),
             "data, SHA-256": _counted(r.data_sha256[:12] for r in records if r.data_sha256),
             "versions": _counted(f"{k} {v}" for r in records for k, v in r.versions.items()),
         },

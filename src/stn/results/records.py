@@ -74,6 +74,7 @@ class Record(Checked):
         transform: None for a network without a transformer.
         metrics: what was measured, by `<split>_<metric>`; of a finished run only.
         num_images: images of each split, as `CellData.count_images` counts them; None if not told.
+        data_part: what of the official data was there (`CellData`); None if all, or not told.
         samples: training samples seen, repetitions counted.
         step_ms: mean time of a training step.
         wall_s: time from start to finish of the run, once its data are there.
@@ -120,6 +121,7 @@ class Record(Checked):
     peak_rss_mib: Duration | None = None
     cpu_s: Duration | None = None
     num_images: dict[Name, Count] | None = None
+    data_part: Line | None = None
     code: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")] | None = None
     weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     message: Message | None = None

@@ -23,9 +23,19 @@ from stn.files.atomic import remove_parts, write_atomically
 from stn.files.locks import held
 from stn.files.plain_yaml import read_yaml
 from stn.files.regular import regular
-from stn.files.run_files import CONFIG, LAST, METRICS, PREVIOUS, RESULT, TRACE, WEIGHTS
+from stn.files.run_files import (
+    CONFIG,
+    DATA,
+    LAST,
+    METRICS,
+    PREVIOUS,
+    RESULT,
+    TRACE,
+    WEIGHTS,
+)
 from stn.files.saved import save
 from stn.files.scrubbing import scrub
+from stn.files.verified import DataError
 from stn.models.matching import num_parameters
 from stn.results import provenance
 from stn.results.code import code_id
@@ -61,6 +71,7 @@ def run_cell(cell: Cell) -> Record:
         CellBusyError: another process is running this cell.
         DivergedError, NonFiniteThetaError: training diverged; the record says so.
         TrainerError: a device is not there.
+        DataError: the data are missing or damaged, or others than the run began with.
         NewerRecordError: a newer version of this package has run it.
         ValueError: a number of the configuration cannot be.
     """
@@ -70,7 +81,7 @@ def run_cell(cell: Cell) -> Record:
     cell.folder.mkdir(parents=True, exist_ok=True)
     with held(cell.folder):
         remove_parts(cell.folder)
-        for name in (CONFIG, METRICS, LAST, PREVIOUS, WEIGHTS, RESULT):
+        for name in (CONFIG, DATA, METRICS, LAST, PREVIOUS, WEIGHTS, RESULT):
             regular(cell.folder / name)  # what is in the way of one is not found out at the end
         try:
             record = read_record_of(cell.folder)
@@ -107,9 +118,11 @@ def _train_and_record(cell: Cell) -> Record:
         started_at=started_at,
         num_params=num_parameters(task.network),
         data_sha256=data.data_sha256(),
+        data_part=getattr(data, "part", lambda: None)(),
         num_images=data.count_images(),
     )
     record(status="failed", message="not begun")  # what no record may hold is refused by now
+    _goes_on_with(cell.folder, data.data_sha256())
     try:
         if cell.config["trainer"]["devices"] == 1:
             measured = train_and_measure(cell, task, data, stopwatch)
@@ -138,6 +151,23 @@ def _train_and_record(cell: Cell) -> Record:
     finished = record(status="finished", measured=measured, weights_sha256=weights)
     write_record(cell.folder / RESULT, finished)
     return finished
+
+
+def _goes_on_with(folder: Path, data_sha256: str) -> None:
+    """Remember which data a run is of, and refuse to go on with others.
+
+    Raises:
+        DataError: it began with other data.
+    """
+    path = folder / DATA
+    if (folder / LAST).exists() and path.exists():
+        if regular(path).read_text().strip() != data_sha256:
+            raise DataError(
+                f"{folder} is half-done with other data than are there now: bring these back, or"
+                " remove the folder to begin anew"
+            )
+    else:
+        write_atomically(path, f"{data_sha256}\n".encode())
 
 
 def train_and_measure(
