@@ -20,6 +20,7 @@ def test_a_smoke_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert measured == {"val_accuracy_percent", "test_accuracy_percent"}
     assert "| Simon et al. 2015 | 81.0 / – |" in report
     assert (tmp_path / "pictures/table3_smoke_accuracy_cub_cnn_alignment.png").exists()
+    assert len([*tmp_path.glob("pictures/cub_st_cnn-half-cub*_looks.md")]) == 3
     (parallel,) = tmp_path.glob("runs/cub_st_cnn-half-cub-*")
     assert [*(parallel / "panels").glob("*.png")]
     page = looked_at(parallel, tmp_path, monkeypatch)

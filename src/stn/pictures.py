@@ -6,7 +6,9 @@ For each baseline of the table and each column with finished runs of it and of a
 compared with it, it writes `<out>/<table>_<recipe>_<column>_<baseline>.png`, images that the former
 gets wrong and the latter right, and `..._alignment.png`, the mean images before and after the
 transformer; of a table without baselines `..._<column>_training.png`, what transformers read as
-training goes on. All are SVG as well. Overrides are given as to `stn.report`.
+training goes on. Where the data say where things are, it says and draws of a run of each row with
+transformers where these look, as `stn.looks`. All pictures are SVG as well. Overrides are given as
+to `stn.report`.
 """
 
 import stn.extra  # noqa: F401  # isort: skip
@@ -19,11 +21,19 @@ from omegaconf import DictConfig
 from stn.drawing.canvas import Canvas
 from stn.entry import command
 from stn.files.figures import write_figure
+from stn.files.run_files import WEIGHTS
 from stn.inspecting.examples import Rivals, draw_alignment, draw_examples, find_rivals, load
+from stn.inspecting.looks import NotAffineError
+from stn.inspecting.looks_report import can_tell, write_looks
 from stn.inspecting.training_pictures import draw_training
 from stn.results.collect import collect
+from stn.results.comparison import Comparison
+from stn.running.preparing import build_data
+from stn.running.restoring import restore
 from stn.running.settings import PicturesSettings, settings_of
 from stn.tables import chosen_recipe, filled, table_of
+
+NUM_IMAGES = 24  # of the test set, with what is read of them
 
 
 @command("pictures")
@@ -70,6 +80,30 @@ def draw_table(told: PicturesSettings) -> list[str]:
                 f"no picture of {', '.join(missing)}: needs finished runs of one seed of {baseline}"
                 f" and of a row compared with it, of recipe {comparison.recipe}, in {told.source}"
             )
+    return problems + _draw_looks(told, comparison)
+
+
+def _draw_looks(told: PicturesSettings, comparison: Comparison) -> list[str]:
+    """Say and draw where transformers look, a run of each cell; return what went wrong."""
+    problems = []
+    for column in comparison.table.columns:
+        cells = [cell for cell in comparison.cells if cell.column == column]
+        found = [[Path(told.source) / r.run_id for r in c.finished if r.transform] for c in cells]
+        for folder in [next((f for f in runs if (f / WEIGHTS).exists()), None) for runs in found]:
+            if folder is None:
+                continue
+            try:
+                cell, _ = restore(folder, told.data_dir, told.packages)
+                if not can_tell(build_data(cell)):
+                    break  # nor do those of the column's other rows
+                of_run = folder, Path(told.data_dir), told.packages, NUM_IMAGES
+                _, written = write_looks(*of_run, Path(told.out))
+            except NotAffineError as error:
+                print(f"{folder.name}: {error}")
+            except (OSError, ValueError) as error:
+                problems.append(f"no looks of {folder.name}: {type(error).__name__}: {error}")
+            else:
+                print(*(f"wrote {path}" for path in written), sep="\n")
     return problems
 
 

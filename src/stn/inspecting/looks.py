@@ -13,6 +13,10 @@ from stn.drawing.warps import at_work
 BATCH = 100
 
 
+class NotAffineError(ValueError):
+    """What a transformer reads has no four straight sides, which this is about."""
+
+
 @dataclass(frozen=True)
 class Looks:
     """What the transformers of a network read of the images of a split.
@@ -95,7 +99,8 @@ def look(network: nn.Module, data: Any, split: str) -> Looks:
     """Run a network on a split.
 
     Raises:
-        ValueError: it has no transformer, or one whose warps are not affine.
+        ValueError: it has no transformer.
+        NotAffineError: one of its warps is not affine.
     """
     matrices, outputs = [], []
     hook = network.eval().register_forward_hook(lambda _, given, found: outputs.append(found))
@@ -105,7 +110,7 @@ def look(network: nn.Module, data: Any, split: str) -> Looks:
         so_far = torch.eye(3).expand(len(U), 3, 3)
         for transformer, maps, theta in at_work(network, U):
             if not hasattr(transformer.transform, "matrix"):
-                raise ValueError(f"the warps of {transformer.transform} are not affine")
+                raise NotAffineError(f"the warps of {transformer.transform} are not affine")
             A = torch.eye(3).repeat(len(U), 1, 1)
             A[:, :2] = transformer.transform.matrix(theta)
             # What reads the image itself stands beside the others, not behind them.

@@ -1,6 +1,7 @@
 """Where the transformers of a finished run look, and where things are, in words and a figure."""
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,38 @@ from torch import Tensor
 from stn.data.contract import Places
 from stn.data.randomness import stream
 from stn.drawing.crops import crop_sheet, mean_crop_sheet
+from stn.files.atomic import write_atomically
+from stn.files.figures import write_figure
 from stn.inspecting.intervals import mean, share
 from stn.inspecting.looks import Looks, facings, look
 from stn.inspecting.turns import report_turns
 from stn.running.preparing import build_data, build_task
 from stn.running.restoring import restore
 from stn.tasks.house_numbers import written
+
+
+def can_tell(data: Any) -> bool:
+    """Tell whether a data module says where things are."""
+    return hasattr(data, "places") or hasattr(data, "solids")
+
+
+def write_looks(
+    folder: Path, data_dir: Path, packages: Sequence[str], num_images: int, out: Path
+) -> tuple[str, list[Path]]:
+    """Write `<out>/<run_id>_looks.md` and figures beside it, as PNG and SVG; return page and paths.
+
+    Raises:
+        OSError, ValueError: as `report_looks`.
+    """
+    page, figures = report_looks(folder, data_dir, packages, num_images)
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{folder.resolve().name}_looks.md"
+    write_atomically(path, page.encode())
+    drawn = [
+        write_figure(figure, path.with_name(f"{path.stem}{name}"))
+        for name, figure in figures.items()
+    ]
+    return page, [path, *chain(*drawn)]
 
 
 def report_looks(
