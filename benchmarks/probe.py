@@ -2,7 +2,7 @@
 
     python -m benchmarks.probe mobilenet_v2 efficientnet_lite0 efficientnet_lite2
 
-The backbone stays as it is and sees seven eighths of the side of each bird of `data/cub`, the middle,
+The backbone stays as it is and sees the middle seven eighths (by side) of each bird of `data/cub`,
 in the size that its weights were trained for (224 of 256 px, 260 of 297), or in that of `--size`.
 The classifier is fitted to the training images that are not held out, with the penalty that serves
 the held-out ones best; the accuracy on the test images is printed.

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,9 +59,8 @@ def weights_of_url(url: str, data_dir: str | Path) -> dict[str, Tensor]:
     """
     path = _folder(data_dir) / Path(url).name
     start = path.stem.rpartition("-")[2]
-    return _weights(
-        path, start, f"the file {url}", lambda: torch.hub.download_url_to_file(url, path, start)
-    )
+    fetch = partial(torch.hub.download_url_to_file, url, str(path), start)
+    return _weights(path, start, f"the file {url}", fetch)
 
 
 def _weights(path: Path, sha256: str, source: str, fetch: Callable[[], None]) -> dict[str, Tensor]:
