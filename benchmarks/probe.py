@@ -2,9 +2,10 @@
 
     python -m benchmarks.probe mobilenet_v2 efficientnet_lite0 efficientnet_lite2
 
-The backbone stays as it is and sees the middle 224 of 256 px of each bird of `data/cub`. The
-classifier is fitted to the training images that are not held out, with the penalty that serves the
-held-out ones best; the accuracy on the test images is printed.
+The backbone stays as it is and sees the middle seven eighths (by side) of each bird of `data/cub`,
+in the size that its weights were trained for (224 of 256 px, 260 of 297), or in that of `--size`.
+The classifier is fitted to the training images that are not held out, with the penalty that serves
+the held-out ones best; the accuracy on the test images is printed.
 """
 
 import argparse
@@ -18,7 +19,8 @@ from torch import Tensor
 from stn.data.cub import CubDataModule
 from stn.models.backbones import Backbone
 
-BATCH_SIZE, SIDE, CROP = 50, 256, 224
+BATCH_SIZE = 50
+SEEN = 7 / 8  # of an image's side
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)
 
 
@@ -26,17 +28,22 @@ def main() -> None:
     """Probe the backbones that are named."""
     parser = argparse.ArgumentParser(description="Linear probes of backbones on birds.")
     parser.add_argument("backbones", nargs="+")
+    parser.add_argument("--size", type=int, help="of what is seen, in px (default: its weights')")
     data_dir = Path(os.environ.get("STN_DATA_DIR", "data"))
-    for name in parser.parse_args().backbones:
-        print(f"{name}: {probe(name, data_dir):.1f} % of the test images", flush=True)
+    told = parser.parse_args()
+    for name in told.backbones:
+        backbone = Backbone(name, pretrained=True, data_dir=data_dir).eval()
+        size = told.size or backbone.size
+        share = probe(backbone, size, data_dir)
+        print(f"{name}: {share:.1f} % of the test images at {size} px", flush=True)
 
 
-def probe(name: str, data_dir: Path) -> float:
+def probe(backbone: Backbone, size: int, data_dir: Path) -> float:
     """Return the accuracy of a linear classifier on what a backbone makes of birds, in percent."""
-    data = CubDataModule(SIDE, CROP, 0.1, BATCH_SIZE, seed=0, data_seed=0, data_dir=data_dir)
+    side = round(size / SEEN)
+    data = CubDataModule(side, size, 0.1, BATCH_SIZE, seed=0, data_seed=0, data_dir=data_dir)
     data.prepare_data()
     data.setup()
-    backbone = Backbone(name, pretrained=True, data_dir=data_dir).eval()
     parts = {split: _vectors(backbone, data, split) for split in ("train", "val", "test")}
     sd, mean = torch.std_mean(parts["train"][0], dim=0)
     parts = {split: ((x - mean) / (sd + 1e-6), y) for split, (x, y) in parts.items()}

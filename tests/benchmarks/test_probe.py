@@ -1,8 +1,13 @@
 """The linear classifier that probes a backbone."""
 
+import sys
+from types import SimpleNamespace
+
+import pytest
 import torch
 import torch.nn.functional as F
 
+from benchmarks import probe
 from benchmarks.probe import accuracy, fit
 
 
@@ -21,3 +26,24 @@ def test_a_fit_is_where_no_slope_is_left() -> None:
     (F.cross_entropy(x @ weights.T, y) + 0.01 * weights.square().sum()).backward()
     assert weights.grad is not None
     assert weights.grad.abs().max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "side_and_crop"), [([], (297, 260)), (["--size", "224"], (256, 224))]
+)
+def test_birds_are_seen_in_the_size_of_the_weights_unless_told(
+    arguments: list[str], side_and_crop: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class AskedError(Exception):
+        pass
+
+    def data_module(*given: object, **_: object) -> None:
+        raise AskedError(given[:2])
+
+    backbone = SimpleNamespace(size=260, eval=lambda: backbone)
+    monkeypatch.setattr(probe, "Backbone", lambda name, pretrained, data_dir: backbone)
+    monkeypatch.setattr(probe, "CubDataModule", data_module)
+    monkeypatch.setattr(sys, "argv", ["probe", "efficientnet_lite2", *arguments])
+    with pytest.raises(AskedError) as asked:
+        probe.main()
+    assert asked.value.args == (side_and_crop,)
