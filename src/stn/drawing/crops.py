@@ -60,7 +60,7 @@ def mean_crop_sheet(
             moves (one standard deviation either way).
         heading: of the whole.
     """
-    figure = Figure(figsize=(5.2 * len(ways), 5.8), layout="constrained", dpi=130)
+    figure = Figure(figsize=(5.2 * len(ways), 4.4), layout="constrained", dpi=130)
     figure.suptitle(heading, fontsize=9)
     looks = _looks(len(ways[0][2]))
     for axes, (points, before, after) in zip(
