@@ -52,10 +52,10 @@ def test_every_row_and_every_column_of_every_study_makes_a_network(name: str) ->
         row, column = (parts[i % len(parts)] for parts in (study.rows, study.columns))
         alone = row.model_copy(update={"baseline": None})
         (run,) = runs_of(study.model_copy(update={"rows": (alone,), "columns": (column,)}))
-        network = run.config["model"]["network"]
-        if "backbone" in network:
-            network["backbone"]["pretrained"] = False  # no weights are fetched by a test
-        with torch.device("meta"):
+        network, device = run.config["model"]["network"], "meta"
+        if "backbone" in network:  # is tried out as it is built; no weights are fetched by a test
+            network["backbone"]["pretrained"], device = False, "cpu"
+        with torch.device(device):
             instantiate(network)
         instantiate(run.config["data"]["module"], batch_size=2, seed=0, data_dir=".")
         ids.add(run.run_id)
