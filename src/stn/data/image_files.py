@@ -34,7 +34,7 @@ def opened(path: Path, kind: str) -> Iterator[Image.Image]:
 def _kind(path: Path) -> str:
     """Say what an image file is instead."""
     try:
-        with Image.open(path) as image:
+        with Image.open(regular(path)) as image:
             return f"{image.format}: convert it"
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return "no image that can be read"
