@@ -1,4 +1,4 @@
-"""Importing this silences what Lightning advises and warns of, and is not true of cells."""
+"""Importing this silences what Lightning and joblib advise and warn of, and is not true of cells."""
 
 import logging
 import warnings
@@ -12,6 +12,7 @@ for message in (
     ".*srun. command is available",
     "Grad strides do not match",  # of one-channel kernels, whose strides say nothing
     "The dirpath has changed",  # of a folder that was moved, where the run goes on as it should
+    "A worker stopped while some jobs",  # joblib has started another; a cell left over is run again
     ".*sync_dist=True",  # the counts are summed over the ranks already
 ):
     warnings.filterwarnings("ignore", message)
