@@ -1,4 +1,4 @@
-"""Importing this silences what Lightning and joblib advise and warn of, and is not true of cells."""
+"""Importing this silences what Lightning and joblib warn of, and is not true of cells."""
 
 import logging
 import warnings
