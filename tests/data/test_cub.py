@@ -1,5 +1,7 @@
+import hashlib
 import io
 import re
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -200,6 +202,17 @@ def test_classes_that_a_split_lacks_are_said(tmp_path: Path, capsys) -> None:
     said = capsys.readouterr().err
     assert said.count("no test image is of the classes 2\n") == 1
     assert said.count("no train image is of the classes 3\n") == 1
+
+
+def test_the_archive_is_unpacked_into_an_empty_folder(tmp_path: Path, monkeypatch) -> None:
+    made, archive = write(tmp_path / "made/CUB_200_2011"), tmp_path / "CUB_200_2011.tgz"
+    with tarfile.open(archive, "w:gz") as file:
+        file.add(made, made.name)
+    monkeypatch.setattr(cub, "MD5", hashlib.md5(archive.read_bytes()).hexdigest())
+    (tmp_path / "cub").mkdir()
+    data = module(tmp_path)
+    data.prepare_data()
+    assert data.count_images() == {"val": 4, "train": 14, "test": 9}
 
 
 def test_it_tells_which_classes_are_there(data_dir: Path, monkeypatch) -> None:
