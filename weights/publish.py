@@ -45,7 +45,8 @@ def main() -> None:
         out.mkdir(exist_ok=True)
         if (run / METRICS).is_file():
             shutil.copyfile(run / METRICS, out / METRICS)
-        shutil.rmtree(out / PANELS, ignore_errors=True)
+        if (out / PANELS).exists():
+            shutil.rmtree(out / PANELS)
         for panel in frames(run / PANELS):
             (out / PANELS).mkdir(exist_ok=True)
             write_small(panel, out / PANELS / panel.name)

@@ -24,12 +24,10 @@ from stn.files.figures import write_figure
 from stn.files.run_files import WEIGHTS
 from stn.inspecting.examples import Rivals, draw_alignment, draw_examples, find_rivals, load
 from stn.inspecting.looks import NotAffineError
-from stn.inspecting.looks_report import can_tell, write_looks
+from stn.inspecting.looks_report import NoPlacesError, write_looks
 from stn.inspecting.training_pictures import draw_training
 from stn.results.collect import collect
 from stn.results.comparison import Comparison
-from stn.running.preparing import build_data
-from stn.running.restoring import restore
 from stn.running.settings import PicturesSettings, settings_of
 from stn.tables import chosen_recipe, filled, table_of
 
@@ -87,17 +85,16 @@ def _draw_looks(told: PicturesSettings, comparison: Comparison) -> list[str]:
     """Say and draw where transformers look, a run of each cell; return what went wrong."""
     problems = []
     for column in comparison.table.columns:
-        cells = [cell for cell in comparison.cells if cell.column == column]
-        found = [[Path(told.source) / r.run_id for r in c.finished if r.transform] for c in cells]
-        for folder in [next((f for f in runs if (f / WEIGHTS).exists()), None) for runs in found]:
+        for cell in (cell for cell in comparison.cells if cell.column == column):
+            runs = [Path(told.source) / r.run_id for r in cell.finished if r.transform]
+            folder = next((run for run in runs if (run / WEIGHTS).exists()), None)
             if folder is None:
                 continue
+            of_run = folder, Path(told.data_dir), told.packages, NUM_IMAGES
             try:
-                cell, _ = restore(folder, told.data_dir, told.packages)
-                if not can_tell(build_data(cell)):
-                    break  # nor do those of the column's other rows
-                of_run = folder, Path(told.data_dir), told.packages, NUM_IMAGES
                 _, written = write_looks(*of_run, Path(told.out))
+            except NoPlacesError:
+                break  # nor do the data of the column's other rows say
             except NotAffineError as error:
                 print(f"{folder.name}: {error}")
             except (OSError, ValueError) as error:

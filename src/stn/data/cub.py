@@ -150,24 +150,14 @@ class CubDataModule(PoolDataModule):
         for bird in birds[split]:
             with Image.open(regular(self.folder / "images" / bird.name)) as image:
                 size, turn = np.array(image.size, float), image.getexif().get(Base.Orientation, 1)
-            left, top, width, height = boxes[bird.number]
-            is_there = 0 < width < math.inf and 0 < height < math.inf  # a NaN is not
-            if not (is_there and -width < left < size[0] and -height < top < size[1]):
-                raise DataError(
-                    f"{self.folder / 'bounding_boxes.txt'}: the box of image {bird.number} has no"
-                    f" area in its {size[0]:.0f} x {size[1]:.0f} pixels"
-                )
-            corners = np.array([[left, top], [left + width, top + height]])
-            num_cut += bool((corners[0] < 0).any() or (corners[1] > size).any())
-            spots, is_visible = located[bird.number][:, :2], located[bird.number][:, 2] == 1
-            beyond = is_visible & ((spots < 0) | (spots > size)).any(axis=1)
-            if beyond.any():
-                part = list(parts)[int(beyond.argmax())]
-                raise DataError(
-                    f"{self.folder / 'parts/part_locs.txt'}: part {part} of image {bird.number} is"
-                    f" visible, but outside of its {size[0]:.0f} x {size[1]:.0f} pixels"
-                )
-            positions, size = upright(np.vstack([corners.clip(0, size), spots]), size, turn)
+            corners = corners_of(self.folder, bird, boxes[bird.number], size)
+            check_visible(
+                self.folder, bird, dict(zip(parts, located[bird.number], strict=True)), size
+            )
+            inside = corners.clip(0, size)
+            num_cut += bool((inside != corners).any())
+            spots = located[bird.number][:, :2]
+            positions, size = upright(np.vstack([inside, spots]), size, turn)
             positions[:2] = positions[:2].min(axis=0), positions[:2].max(axis=0)
             # The middle square is scaled to `side`, of which the middle `crop` is seen.
             square = (positions - (size - size.min()) / 2) * self.side / size.min()
@@ -178,13 +168,13 @@ class CubDataModule(PoolDataModule):
         all_places = torch.tensor(np.stack(found), dtype=torch.float32)
         is_seen = np.stack([located[bird.number][:, 2] for bird in birds[split]]) == 1
         points = all_places[:, 2:]
-        inside = (points.abs() <= 1).all(dim=2)
+        is_in_view = (points.abs() <= 1).all(dim=2)
         boxes_seen = all_places[:, :2].flatten(1)
         names = tuple(parts.values())
         head = tuple(name for name in names if name in HEAD)
         body = tuple(name for name in names if name not in HEAD)
         groups = (("head", head), ("body", body))
-        is_seen_there = torch.from_numpy(is_seen) & inside
+        is_seen_there = torch.from_numpy(is_seen) & is_in_view
         return Places(names, points, is_seen_there, boxes_seen, groups=groups)
 
     def _kept(self, name: str, birds: list[Bird]) -> Kept:
@@ -226,6 +216,32 @@ def square(path: Path, side: int) -> NDArray[np.uint8]:
     with opened(path, "JPEG") as image:
         upright = ImageOps.exif_transpose(image).convert("RGB")
         return np.asarray(ImageOps.fit(upright, (side, side), Image.Resampling.BILINEAR))
+
+
+def corners_of(
+    folder: Path, bird: Bird, box: tuple[float, ...], size: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return left and top, right and bottom of a box, which may stick out of its image."""
+    left, top, width, height = box
+    is_there = 0 < width < math.inf and 0 < height < math.inf  # a NaN is not
+    if not (is_there and -width < left < size[0] and -height < top < size[1]):
+        raise DataError(
+            f"{folder / 'bounding_boxes.txt'}: the box of image {bird.number} has no area"
+            f" in its {size[0]:.0f} x {size[1]:.0f} pixels"
+        )
+    return np.array([[left, top], [left + width, top + height]])
+
+
+def check_visible(
+    folder: Path, bird: Bird, parts: Mapping[int, NDArray[np.float64]], size: NDArray[np.float64]
+) -> None:
+    """Refuse a part (x, y, 1 where it is visible) that is to be seen outside of its image."""
+    for part, (x, y, is_visible) in parts.items():
+        if is_visible and not (0 <= x <= size[0] and 0 <= y <= size[1]):
+            raise DataError(
+                f"{folder / 'parts/part_locs.txt'}: part {part} of image {bird.number} is"
+                f" visible, but outside of its {size[0]:.0f} x {size[1]:.0f} pixels"
+            )
 
 
 def upright(

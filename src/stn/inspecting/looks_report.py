@@ -23,9 +23,8 @@ from stn.running.restoring import restore
 from stn.tasks.house_numbers import written
 
 
-def can_tell(data: Any) -> bool:
-    """Tell whether a data module says where things are."""
-    return hasattr(data, "places") or hasattr(data, "solids")
+class NoPlacesError(ValueError):
+    """The data of a run do not say where things are."""
 
 
 def write_looks(
@@ -68,7 +67,7 @@ def report_looks(
         page, figure = report_turns(cell.run_id, task.network, data, num_images)
         return page, {"": figure}
     if not hasattr(data, "places"):
-        raise ValueError(f"{cell.config['data']['name']} does not say where things are")
+        raise NoPlacesError(f"{cell.config['data']['name']} does not say where things are")
     places: Places = data.places("test")
     after = look(task.network, data, "test")
     before = look(build_task(cell).network, data, "test")
