@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from stn.entry import command
 from stn.inspecting.measuring import measure_runs
 from stn.running.settings import MeasureSettings, settings_of
-from stn.sweeping.planning import plan
+from stn.sweeping.planning import planned_runs
 from stn.tables import chosen_recipe, composed, table_of
 
 
@@ -24,7 +24,7 @@ def main(cfg: DictConfig) -> None:
     table = table_of(told)
     if not table.measures:
         return
-    runs = plan(table, [f"recipe={chosen_recipe()}", *told.overrides], composed)
+    runs = planned_runs(table, [f"recipe={chosen_recipe()}", *told.overrides], composed)
     source, data_dir = Path(told.source), Path(told.data_dir)
     for line in measure_runs(table, runs, source, data_dir, told.packages):
         print(line, flush=True)

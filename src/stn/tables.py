@@ -14,7 +14,7 @@ from stn.results.comparison import Comparison, compare
 from stn.results.study import KINDS, Study
 from stn.results.table import Table, parse_table
 from stn.running.settings import OfTable
-from stn.sweeping.planning import plan
+from stn.sweeping.planning import planned_runs
 
 
 def table_of(told: OfTable) -> Table:
@@ -79,5 +79,5 @@ def filled(
     seeds = sorted({record.seed for record in records})
     chosen = [f"recipe={recipe}", *overrides]
     chosen += [o for o in HydraConfig.get().overrides.task if o.lstrip("+~").startswith("recipe.")]
-    runs = plan(table, chosen, composed, seeds, may_have_one)
+    runs = planned_runs(table, chosen, composed, seeds, may_have_one)
     return compare(table, recipe, runs, found.records)

@@ -17,7 +17,7 @@ from stn.results.provenance import without_sweep
 from stn.results.render import to_csv, to_latex, to_markdown
 from stn.results.study import KINDS
 from stn.results.table import parse_table
-from stn.sweeping.planning import plan
+from stn.sweeping.planning import planned_runs
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted({path.parent for path in ROOT.glob("results/*/*/*.json")})
@@ -42,7 +42,9 @@ def comparison_of(folder: Path) -> Comparison:
         content: Any = OmegaConf.to_container(compose("report", [f"{group}={name}"])[group])
         table = parse_table(name, content, KINDS[group])
         seeds = sorted({*range(table.seeds), *(record.seed for record in found.records)})
-        runs = plan(table, [f"recipe={recipe}"], lambda chosen: compose("train", [*chosen]), seeds)
+        runs = planned_runs(
+            table, [f"recipe={recipe}"], lambda chosen: compose("train", [*chosen]), seeds
+        )
     return compare(table, recipe, runs, found.records)
 
 

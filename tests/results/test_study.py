@@ -18,7 +18,7 @@ from stn.results.study import Study, overview
 from stn.results.study_figures import draw_study
 from stn.results.table import PlannedRun, parse_table
 from stn.running.building import instantiate
-from stn.sweeping.planning import plan
+from stn.sweeping.planning import planned_runs
 from tests.results.conftest import synthetic_record
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +36,7 @@ def runs_of(
 ) -> list[PlannedRun]:
     chosen = [f"recipe={recipe}", *more]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return plan(study, chosen, lambda o: compose("train", [*o]), range(num_seeds))
+        return planned_runs(study, chosen, lambda o: compose("train", [*o]), range(num_seeds))
 
 
 SMALL = content("priors")

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from stn.results.identity import cell_id
 from stn.results.table import PlannedRun, Table, parse_table
-from stn.sweeping.planning import plan, written
+from stn.sweeping.planning import planned_runs, written
 from tests.results.conftest import BIRDS, STUDY
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +22,7 @@ PART = parse_table("part", TABLE1 | {"only": ["R"], "rows": TABLE1["rows"][:2], 
 
 def runs_of(table: Table, *overrides: str, seeds: list[int] | None = None) -> list[PlannedRun]:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return plan(table, overrides, lambda chosen: compose("train", [*chosen]), seeds)
+        return planned_runs(table, overrides, lambda chosen: compose("train", [*chosen]), seeds)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,9 @@ def test_a_cell_that_nobody_asks_for_is_not_composed() -> None:
         return compose("train", [*overrides])
 
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        runs = plan(table, ["recipe=smoke"], note, [0], lambda chosen: chosen["model"] == "cnn")
+        runs = planned_runs(
+            table, ["recipe=smoke"], note, [0], lambda chosen: chosen["model"] == "cnn"
+        )
     assert {run.row for run in runs} == {"cnn"}
     assert len(composed) == len(runs) == len(table.columns)
 
@@ -93,7 +95,7 @@ def test_what_nothing_reads_is_refused_though_there_be_no_seed() -> None:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         for override, says in (("+foo=1", "foo"), ("+recipe.foo=1", "foo"), ("+data.foo=1", "foo")):
             with pytest.raises(ValueError, match=says):
-                plan(PART, [override], lambda chosen: compose("train", [*chosen]), seeds=[])
+                planned_runs(PART, [override], lambda chosen: compose("train", [*chosen]), seeds=[])
 
 
 @pytest.mark.parametrize("override", ["seed=1", "data=mnist", "recipe.optimizer.lr=1", "+model=a"])

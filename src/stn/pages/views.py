@@ -12,7 +12,7 @@ from stn.files.run_files import CONFIG, METRICS, PANELS, WEIGHTS
 from stn.files.scrubbing import scrub
 from stn.pages.charts import Chart, Rows, charts
 from stn.pages.pictures import Images, Picture, Run, gallery, look_at
-from stn.results.comparison import Cell, Comparison
+from stn.results.comparison import Comparison, TableCell
 from stn.results.costs import costs
 from stn.results.records import Record
 
@@ -34,7 +34,7 @@ class View:
     """
 
     key: str
-    cell: Cell
+    cell: TableCell
     costs: Mapping[str, Any]
     shown: Record
     has_folder: bool
@@ -96,7 +96,7 @@ def _folders(records: Sequence[Record], sources: Sequence[Path]) -> list[tuple[R
 
 
 def _testable(
-    cells: Sequence[Cell], left: Mapping[str, Sequence[tuple[Record, Path]]]
+    cells: Sequence[TableCell], left: Mapping[str, Sequence[tuple[Record, Path]]]
 ) -> dict[str, Run]:
     """Return by row the run that is shown if it has weights, beside its baseline's of its seed."""
     weights = {
@@ -115,7 +115,7 @@ def _testable(
 
 def _view(
     comparison: Comparison,
-    cell: Cell,
+    cell: TableCell,
     left: Sequence[tuple[Record, Path]],
     images: Images | str,
 ) -> View:

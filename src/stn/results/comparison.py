@@ -28,7 +28,7 @@ Place = tuple[str, str]  # keys of row and column
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """One cell: what the paper has, what the runs gave.
 
     Attributes:
@@ -112,8 +112,8 @@ class Claim:
 
     column: Column
     group: str
-    baseline: Cell
-    best: Cell | None
+    baseline: TableCell
+    best: TableCell | None
     num_candidates: int
 
 
@@ -145,17 +145,17 @@ class Comparison:
 
     table: Table
     recipe: str
-    cells: tuple[Cell, ...]
+    cells: tuple[TableCell, ...]
     claims: tuple[Claim, ...]
     aggregates: tuple[Aggregate, ...]
     others: Mapping[str, int]
 
-    def cell(self, row: str, column: str) -> Cell:
+    def cell(self, row: str, column: str) -> TableCell:
         """Return the cell of these keys."""
         return next(c for c in self.cells if (c.row.key, c.column.key) == (row, column))
 
     @property
-    def filled(self) -> tuple[Cell, ...]:
+    def filled(self) -> tuple[TableCell, ...]:
         """The cells with a number of ours."""
         return tuple(cell for cell in self.cells if cell.ours is not None)
 
@@ -164,7 +164,7 @@ class Comparison:
         """All runs in the table, column after column; one that two cells share counts once."""
         return tuple({r.run_id: r for cell in self.cells for r in cell.records}.values())
 
-    def is_best(self, cell: Cell) -> bool:
+    def is_best(self, cell: TableCell) -> bool:
         """Tell whether a cell has the best mean of ours in its column, and others have one."""
         rivals = [c.ours.mean for c in self.filled if c.column == cell.column and c.ours]
         best = min(rivals, key=lambda mean: self.table.metric.sign * mean, default=None)
@@ -217,7 +217,7 @@ def _cell(
     column: Column,
     places: Mapping[Place, Mapping[int, Record]],
     foreign: Set[str],
-) -> Cell:
+) -> TableCell:
     name, samples = table.metric.name, table.paper.samples if table.paper else None
 
     def runs_of(key: str | None) -> Mapping[int, Record]:
@@ -227,7 +227,7 @@ def _cell(
         return {s: r.metrics[name] for s, r in runs_of(key).items() if name in r.metrics}
 
     ours, records = numbers_of(row.key), (*runs_of(row.key).values(),)
-    return Cell(
+    return TableCell(
         row=row,
         column=column,
         metric=table.metric,
@@ -242,7 +242,7 @@ def _cell(
     )
 
 
-def _claims(table: Table, cells: Sequence[Cell]) -> Iterator[Claim]:
+def _claims(table: Table, cells: Sequence[TableCell]) -> Iterator[Claim]:
     """Compare, per column, the best of each group that has a baseline with this baseline."""
     at = {(cell.row.key, cell.column.key): cell for cell in cells}
     pairs = dict.fromkeys((row.group, row.baseline) for row in table.rows if row.baseline)
@@ -255,7 +255,7 @@ def _claims(table: Table, cells: Sequence[Cell]) -> Iterator[Claim]:
             yield Claim(column, group, at[str(baseline), column.key], best, len(means))
 
 
-def _aggregates(table: Table, cells: Sequence[Cell]) -> Iterator[Aggregate]:
+def _aggregates(table: Table, cells: Sequence[TableCell]) -> Iterator[Aggregate]:
     """Compare every row with its baseline, over all columns at once."""
     rows = {row.key: row for row in table.rows}
     numbers = {

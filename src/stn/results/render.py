@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from stn.files.atomic import write_atomically
 from stn.results import wording
-from stn.results.comparison import Cell, Comparison
+from stn.results.comparison import Comparison, TableCell
 from stn.results.costs import commit, costs, cpu_s, hours_for
 from stn.results.study import Study
 from stn.results.table import Column, Note
@@ -46,7 +46,7 @@ class Detail(NamedTuple):
     """A column of the list of all cells: its title, what it says, and how it is set."""
 
     title: str
-    write: Callable[[Cell], str]
+    write: Callable[[TableCell], str]
     alignment: str = "r"
     in_latex: bool = True
 
@@ -86,7 +86,7 @@ def to_csv(comparison: Comparison) -> str:
     return text.getvalue()
 
 
-def _csv_row(comparison: Comparison, cell: Cell) -> dict[str, str]:
+def _csv_row(comparison: Comparison, cell: TableCell) -> dict[str, str]:
     """Return the fields of a cell; of several runs mean, sum, or all different values."""
     finished, ours, test = cell.finished, cell.ours, cell.test
     low, high = ours.interval if ours and ours.interval else (None, None)
@@ -202,10 +202,10 @@ def _details(comparison: Comparison) -> list[Detail]:
     table = comparison.table
     digits, samples = table.metric.digits, table.paper.samples if table.paper else None
 
-    def of_runs(name: str, form: str = ",.0f") -> Callable[[Cell], str]:
+    def of_runs(name: str, form: str = ",.0f") -> Callable[[TableCell], str]:
         return lambda cell: wording.spread([getattr(r, name) for r in cell.finished], form)
 
-    def paper_h(cell: Cell) -> str:
+    def paper_h(cell: TableCell) -> str:
         return wording.spread([hours_for(samples or 0, r) for r in cell.finished], ",.1f")
 
     found = [

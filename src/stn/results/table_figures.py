@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
-from stn.results.comparison import Cell, Comparison
+from stn.results.comparison import Comparison, TableCell
 from stn.results.costs import core_s
 from stn.results.records import Record
 from stn.results.statistics import Estimate
@@ -73,12 +73,12 @@ def draw_costs(comparisons: Sequence[Comparison], columns: Sequence[str]) -> Fig
     return figure
 
 
-def minutes(cell: Cell) -> float:
+def minutes(cell: TableCell) -> float:
     """Mean cost of a cell's finished runs, in minutes of one core."""
     return mean(map(core_s, cell.finished)) / 60
 
 
-def _points(comparisons: Sequence[Comparison], row: str, column: str) -> list[Cell]:
+def _points(comparisons: Sequence[Comparison], row: str, column: str) -> list[TableCell]:
     """Cells with a number that shows something, the cheapest first."""
     cells = [comparison.cell(row, column) for comparison in comparisons]
     tell = [cell for cell in cells if cell.share is None or cell.share >= MIN_SHARE]
@@ -89,7 +89,7 @@ def _draw_column(
     axes: Axes,
     table: Table,
     column: Column,
-    points: Mapping[tuple[str, str], list[Cell]],
+    points: Mapping[tuple[str, str], list[TableCell]],
     markers: Mapping[str, str],
 ) -> None:
     groups: dict[str, int] = {}  # how many rows of each have had their line

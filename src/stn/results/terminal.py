@@ -6,7 +6,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from stn.results.comparison import Cell, Comparison
+from stn.results.comparison import Comparison, TableCell
 from stn.results.wording import NONE, number
 
 SHORT = {
@@ -47,7 +47,7 @@ def summary(comparison: Comparison) -> str:
     return f"{said}."
 
 
-def _entry(cell: Cell, has_paper: bool) -> Text:
+def _entry(cell: TableCell, has_paper: bool) -> Text:
     ours = number(cell.ours.mean if cell.ours else None, cell.metric.digits)
     text, style = SHORT.get(cell.status, (ours, "yellow" if cell.status == "incomplete" else ""))
     return Text(

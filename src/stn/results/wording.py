@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from stn.results.comparison import Cell, Comparison
+from stn.results.comparison import Comparison, TableCell
 from stn.results.costs import cpu_s
 from stn.results.statistics import (
     MIN_SEEDS,
@@ -34,7 +34,7 @@ class Mark:
 
     symbol: str
     tex: str
-    applies: Callable[[Cell], bool]
+    applies: Callable[[TableCell], bool]
     text: Callable[[Comparison], str]
 
 
@@ -72,7 +72,7 @@ def signed(value: float | None, digits: int) -> str:
     return NONE if value is None else f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", "−")
 
 
-def ours(cell: Cell) -> str:
+def ours(cell: TableCell) -> str:
     """Write our mean ± sd and how many of the wanted seeds it stands on, or why there is none."""
     if cell.ours is None:
         return NONE if cell.status == "paper only" else cell.status
@@ -88,13 +88,13 @@ def mean_and_sd(summary: Summary | None, digits: int) -> str:
     return f"{number(summary.mean, digits)}{sd}"
 
 
-def inside(cell: Cell, name: str, digits: int) -> str:
+def inside(cell: TableCell, name: str, digits: int) -> str:
     """Write what was measured inside the networks of a cell: mean ± sd over the seeds that tell."""
     values = [record.metrics[name] for record in cell.finished if name in record.metrics]
     return mean_and_sd(summarise(values), digits) if values else NONE
 
 
-def status(cell: Cell) -> str:
+def status(cell: TableCell) -> str:
     """Write what became of the seeds of a cell, such as `finished 2/3, diverged 1`."""
     parts = [f"finished {len(cell.finished)}/{cell.num_wanted}"] if cell.finished else []
     for word in ("failed", "diverged"):
@@ -103,7 +103,7 @@ def status(cell: Cell) -> str:
     return ", ".join(parts) or cell.status
 
 
-def outcomes(cell: Cell, study: Study) -> str:
+def outcomes(cell: TableCell, study: Study) -> str:
     """Write how many of the runs of a cell went wrong, and how."""
     found = [study.outcome(record.metrics[cell.metric.name]) for record in cell.finished]
     found += ["diverged"] * sum(record.status == "diverged" for record in cell.records)
@@ -112,7 +112,7 @@ def outcomes(cell: Cell, study: Study) -> str:
     return f"{', '.join(wrong) or 'none'} of {len(found)}" if found else NONE
 
 
-def interval(cell: Cell) -> str:
+def interval(cell: TableCell) -> str:
     """Write the 95 % interval of the mean; of too few seeds, that of their test images alone."""
     if cell.ours is None:
         return NONE
@@ -131,7 +131,7 @@ def estimate(value: Estimate) -> str:
     return f"{value.value:.2f} ({low:.2f} to {high:.2f})"
 
 
-def paired(cell: Cell) -> str:
+def paired(cell: TableCell) -> str:
     """Write the difference from the baseline over common seeds and the p-value of the test."""
     if cell.test is None:
         return NONE
@@ -164,7 +164,7 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def time_taken(cell: Cell) -> str:
+def time_taken(cell: TableCell) -> str:
     """Write what the runs of a cell took, with the processor time where they tell it."""
     if not cell.records:
         return NONE
@@ -172,7 +172,7 @@ def time_taken(cell: Cell) -> str:
     return taken if cpu is None else f"{taken} (CPU {duration(cpu)})"
 
 
-def marks(cell: Cell) -> list[str]:
+def marks(cell: TableCell) -> list[str]:
     """Return the names of the marks that a cell gets."""
     return [name for name, mark in MARKS.items() if mark.applies(cell)]
 

@@ -14,7 +14,7 @@ from stn.running.settings import check
 _WORD = re.compile(r"(?!(?:true|false|null|nan|inf)$)[A-Za-z_][A-Za-z0-9_./-]*", re.IGNORECASE)
 
 
-def plan(
+def planned_runs(
     table: Table,
     overrides: Sequence[str],
     compose: Callable[[Sequence[str]], DictConfig],

@@ -16,7 +16,7 @@ from stn.results.table import PlannedRun, Table, parse_table
 from stn.running.preparing import Cell, build_data
 from stn.running.settings import check
 from stn.running.tuning import trials_dir
-from stn.sweeping import planning
+from stn.sweeping.planning import planned_runs
 from stn.sweeping.run import INTERRUPTED, Sweep, record_of, run_missing, split
 from stn.sweeping.show import SweepDisplay
 
@@ -81,7 +81,7 @@ def plan(
                 continue
             # What is rendered is the whole.
             whole = parse_table(name, content | {"only": None}, KINDS[group])
-            tables.append((whole, planning.plan(whole, overrides, compose)))
+            tables.append((whole, planned_runs(whole, overrides, compose)))
             runs = [run for run in tables[-1][1] if run.column in wanted]
         else:
             config: Any = OmegaConf.to_container(compose(overrides), resolve=True)
