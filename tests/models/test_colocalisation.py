@@ -13,7 +13,7 @@ from stn.models.mnist import Cnn
 
 def network(**changes: Any) -> Colocaliser:
     torch.manual_seed(1)
-    arguments = {"start_px": 40.0, "crop_px": 20.0, "total_steps": 10, "encoder_width": 4}
+    arguments = {"crop_px": 20.0, "total_steps": 10, "encoder_width": 4}
     return Colocaliser((1, 60, 44), **(arguments | changes))
 
 
@@ -24,7 +24,7 @@ def somewhere(net: Colocaliser) -> Colocaliser:
 
 
 def test_the_localisation_network_is_the_papers() -> None:
-    layers = SquareLocalisation((1, 84, 84), 42, 28)
+    layers = SquareLocalisation((1, 84, 84), 28)
     assert [type(layer).__name__ for layer in layers.features] == [
         *("Conv2d", "MaxPool2d", "ReLU", "Flatten", "Linear", "ReLU", "Linear", "ReLU")
     ]
@@ -41,8 +41,6 @@ def test_the_boxes_are_where_crops_are_read(num_transformers: int) -> None:
     x, y = torch.linspace(-1, 1, 44), torch.linspace(-1, 1, 60)
     plane = torch.stack(torch.meshgrid(y, x, indexing="ij"))[:, None]
     U = torch.rand(5, 1, 60, 44)
-    for _ in range(10):
-        net.shrink()
     found = net(U)
     assert found.V.shape == (5, num_transformers, 1, 28, 28)
     assert found.boxes.shape == (5, num_transformers, 4)
@@ -55,24 +53,8 @@ def test_the_boxes_are_where_crops_are_read(num_transformers: int) -> None:
             torch.testing.assert_close(corners, found.boxes[:, t, axis::2], atol=1e-4, rtol=0)
 
 
-def test_the_squares_shrink_between_two_shares_of_training() -> None:
-    net = network(shrinking=(0.2, 0.6))
-    scales = []
-    for _ in range(10):
-        net.shrink()
-        (layer,) = net.transformers
-        scales.append(layer.localisation.scale.item() * 43)
-    torch.testing.assert_close(torch.tensor(scales[:2]), torch.tensor([39.0, 39.0]))
-    torch.testing.assert_close(torch.tensor(scales[5:]), torch.full((5,), 19.0))
-    torch.testing.assert_close(scales[3], (39 * 19) ** 0.5)
-    again = network()
-    again.load_state_dict(net.state_dict())
-    assert again.transformers[0].localisation.scale.item() * 43 == pytest.approx(19)
-    assert again.step == 10
-
-
 def test_places_are_jittered_less_and_less_and_stay_inside() -> None:
-    net = network(start_px=20.0, jitter_px=(4.0, 1.0))
+    net = network(jitter_px=(4.0, 1.0))
     x = torch.linspace(-1, 1, 44).expand(500, 1, 60, 44)
     deviations = []
     for _ in range(5):
@@ -80,14 +62,13 @@ def test_places_are_jittered_less_and_less_and_stay_inside() -> None:
         assert V.abs().max() < 1 + 1e-5
         assert likelihoods.mean().item() == pytest.approx(-1, abs=0.15)  # two normal deviates
         deviations.append(V.mean(dim=(1, 2, 3, 4)).std().item() * 43 / 2)
-        for _ in range(2):
-            net.shrink()
+        net.step += 2
     assert deviations == pytest.approx([4.0, 3.2, 2.4, 1.6, 1.0], rel=0.12)
     assert net(x).boxes.std(dim=0).max() < 1e-6
 
 
 def test_likely_places_are_those_before_the_jitter() -> None:
-    net = network(start_px=20.0, jitter_px=(4.0, 4.0))
+    net = network(jitter_px=(4.0, 4.0))
     (layer,) = net.transformers
     x = torch.linspace(-1, 1, 44).expand(300, 1, 60, 44)
     V, likelihoods = net.explore(x)
@@ -186,9 +167,8 @@ def test_a_run_that_is_not_there_and_damaged_weights_are_named(tmp_path: Path) -
     [
         ({"num_transformers": 0}, "must be positive"),
         ({"total_steps": 0}, "must be positive"),
-        ({"shrinking": (0.6, 0.4)}, "two shares in order"),
-        ({"crop_px": 41.0}, "begin with start_px and end with crop_px"),
-        ({"start_px": 45.0}, "within 44 pixels"),
+        ({"crop_px": 1.0}, "within 1 and 44 pixels"),
+        ({"crop_px": 44.0}, "within 1 and 44 pixels"),
         ({"jitter_px": (1.0, 2.0)}, "positive and not grow"),
     ],
 )
@@ -199,6 +179,6 @@ def test_what_cannot_be_is_refused(changes: dict[str, Any], said: str) -> None:
 
 def test_wrong_channels_and_small_images_are_refused() -> None:
     with pytest.raises(ValueError, match="takes images of 1 channel, not of 3"):
-        Colocaliser((3, 60, 44), 40, 20, 10)
+        Colocaliser((3, 60, 44), 20, 10)
     with pytest.raises(ValueError, match="too small"):
-        SquareLocalisation((1, 12, 40), 10, 10)
+        SquareLocalisation((1, 12, 40), 10)

@@ -92,11 +92,8 @@ class Still(nn.Module):
 
     def __init__(self, codes: torch.Tensor, random: torch.Tensor) -> None:
         super().__init__()
-        self.codes, self.random, self.num_shrunk = codes, random, 0
+        self.codes, self.random, self.step = codes, random, torch.tensor(0)
         self.likelihoods = torch.rand(codes.shape[1], len(codes), requires_grad=True)
-
-    def shrink(self) -> None:
-        self.num_shrunk += 1
 
     @property
     def done(self) -> float:
@@ -124,7 +121,7 @@ def test_each_transformer_has_its_loss_and_may_keep_away_from_the_others() -> No
     torch.testing.assert_close(TripletLoss()(still, batch), alone)
     apart = (triplets(first, second, 1)[0] + triplets(second, first, 1)[0]) / 2
     torch.testing.assert_close(TripletLoss(apart=True)(still, batch), (alone + apart) / 2)
-    assert still.num_shrunk == 2  # type: ignore[attr-defined]
+    assert still.step == 2  # type: ignore[attr-defined]
     # By the score function, a place becomes more likely where its image costs less than the mean.
     TripletLoss(score=2.0)(still, batch).backward()
     costs = torch.stack([triplets(code, random, 1)[1] for code in (first, second)], dim=1)
@@ -134,7 +131,7 @@ def test_each_transformer_has_its_loss_and_may_keep_away_from_the_others() -> No
 
 def test_the_encoder_learns_by_labelled_digits_alone() -> None:
     torch.manual_seed(0)
-    network = Colocaliser((1, 40, 40), 34, 28, 5, encoder_width=3)
+    network = Colocaliser((1, 40, 40), 28, 5, encoder_width=3)
     labelled = Labelled(torch.rand(8, 1, 28, 28), torch.arange(8))
     TripletLoss()(network, (torch.rand(4, 1, 40, 40), labelled)).backward()
     gradients = [p.grad.clone() for p in network.encoder.parameters()]
@@ -146,7 +143,7 @@ def test_the_encoder_learns_by_labelled_digits_alone() -> None:
 
 
 def test_one_image_and_shares_out_of_order_are_refused() -> None:
-    network = Colocaliser((1, 40, 40), 34, 28, 5, encoder_width=3)
+    network = Colocaliser((1, 40, 40), 28, 5, encoder_width=3)
     with pytest.raises(ValueError, match="two at least, not 1"):
         TripletLoss()(network, (torch.rand(1, 1, 40, 40), Labelled(torch.rand(0), torch.rand(0))))
     for wrong in ({"pulling": (0.7, 0.3)}, {"score": -1.0}):

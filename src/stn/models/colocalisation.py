@@ -33,12 +33,11 @@ class Crops(NamedTuple):
 class SquareLocalisation(nn.Module):
     """conv 8@9x9 of stride 4 - max 2x2 - FC8 - FC8 - regression, with ReLU (Appendix A.2).
 
-    It finds the place of a square whose size is given, and which does not leave the image when it
-    has its last size.
+    It finds the place of a square whose size is given, and which does not leave the image.
 
     Args:
         in_shape: (C, H, W) of U.
-        start_px, crop_px: side of the square at the start and in the end, in pixels of U.
+        crop_px: side of the square, in pixels of U.
 
     Raises:
         ValueError: the image or the square is too small.
@@ -46,21 +45,17 @@ class SquareLocalisation(nn.Module):
 
     scale: Tensor
 
-    def __init__(self, in_shape: Shape, start_px: float, crop_px: float) -> None:
+    def __init__(self, in_shape: Shape, crop_px: float) -> None:
         super().__init__()
         channels, *sides = in_shape
         height, width = (((side - 9) // 4 + 1) // 2 for side in sides)
         if min(height, width) < 1:
             raise ValueError(f"images of {(*sides,)} pixels are too small: 13 x 13 at least")
-        if not 1 < crop_px <= start_px <= min(sides) or crop_px == min(sides):
-            raise ValueError(
-                f"squares begin with start_px and end with crop_px, within {min(sides)} pixels, not"
-                f" {start_px} and {crop_px}"
-            )
-        self.first_scale, self.last_scale = (
-            (px - 1) / (min(sides) - 1) for px in (start_px, crop_px)
-        )
-        self.register_buffer("scale", torch.tensor(self.first_scale))
+        if not 1 < crop_px < min(sides):
+            raise ValueError(f"crop_px must be within 1 and {min(sides)} pixels, not {crop_px}")
+        scale = (crop_px - 1) / (min(sides) - 1)
+        self.free = 1 - scale  # how far the square's centre may be off the image's
+        self.register_buffer("scale", torch.tensor(scale))
         self.features = nn.Sequential(
             nn.Conv2d(channels, 8, 9, stride=4),
             nn.MaxPool2d(2),
@@ -77,14 +72,9 @@ class SquareLocalisation(nn.Module):
                 layer.bias.data.zero_()  # type: ignore[union-attr]
         self.regression = regression_layer(8, Translation())
 
-    def shrink(self, share: float) -> None:
-        """Give the square a size between its first and its last, by a share from 0 to 1."""
-        self.scale.fill_(self.first_scale ** (1 - share) * self.last_scale**share)
-
     def forward(self, U: Tensor) -> Tensor:
         """Return theta (B, 3) of `Attention` of the images U (B, C, H, W)."""
-        free = 1 - self.last_scale
-        places = free * torch.tanh(self.regression(self.features(U)) / free)
+        places = self.free * torch.tanh(self.regression(self.features(U)) / self.free)
         return torch.cat([self.scale.expand(len(U), 1), places], dim=1)
 
 
@@ -94,16 +84,14 @@ class Colocaliser(nn.Module):
     The encoder is the CNN of Section 4.1, and its layers' activations are the code of a crop. It
     learns along, from labelled digits, unless a run gives it: then it stays as it is.
 
-    Differs from the paper: in training the places of squares are jittered, less and less, and their
-    size may shrink; and the activations of each layer are divided by their mean length on digits.
-    Why: `docs/deviations.md`.
+    Differs from the paper: in training the places of squares are jittered, less and less; and the
+    activations of each layer are divided by their mean length on digits. Why: `docs/deviations.md`.
 
     Args:
         in_shape: (C, H, W) of U.
-        start_px, crop_px: side of the squares at the start and in the end, in pixels of U.
+        crop_px: side of the squares, in pixels of U.
         total_steps: length of training in optimiser steps.
         jitter_px: standard deviation of the jitter at the start and in the end, in pixels of U.
-        shrinking: shares of training at which the squares begin to shrink, and have shrunk.
         num_transformers: how many.
         encoder_width: filters of the encoder.
         encoder_run: the finished run of a CNN for digits of 28 x 28 that gives the encoder; None to
@@ -122,11 +110,9 @@ class Colocaliser(nn.Module):
     def __init__(
         self,
         in_shape: Shape,
-        start_px: float,
         crop_px: float,
         total_steps: int,
         jitter_px: Sequence[float] = (10.0, 2.0),
-        shrinking: Sequence[float] = (0.5, 0.85),
         num_transformers: int = 1,
         encoder_width: int = 48,
         encoder_run: str | None = None,
@@ -140,17 +126,13 @@ class Colocaliser(nn.Module):
                 f"num_transformers and total_steps must be positive, not {num_transformers} and"
                 f" {total_steps}"
             )
-        if not 0 <= shrinking[0] < shrinking[1] <= 1:
-            raise ValueError(f"shrinking must be two shares in order, not {(*shrinking,)}")
         if not 0 < jitter_px[1] <= jitter_px[0]:
             raise ValueError(f"jitter_px must be positive and not grow, not {(*jitter_px,)}")
         self.jitter_px = jitter_px[0], jitter_px[1]
-        self.total_steps, self.shrinking = total_steps, (shrinking[0], shrinking[1])
+        self.total_steps = total_steps
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
         self.transformers = nn.ModuleList(
-            SpatialTransformer(
-                SquareLocalisation(in_shape, start_px, crop_px), Attention(), self.side
-            )
+            SpatialTransformer(SquareLocalisation(in_shape, crop_px), Attention(), self.side)
             for _ in range(num_transformers)
         )
         self.encoder = Cnn((1, self.side, self.side), self.num_classes, encoder_width)
@@ -173,13 +155,6 @@ class Colocaliser(nn.Module):
         """The share of training that is over."""
         return min(1.0, self.step.item() / self.total_steps)
 
-    def shrink(self) -> None:
-        """Give the squares their size for the next step of training."""
-        self.step += 1
-        begin, end = self.shrinking
-        for layer in self._layers():
-            layer.localisation.shrink(min(1.0, max(0.0, (self.done - begin) / (end - begin))))
-
     def explore(self, U: Tensor) -> tuple[Tensor, Tensor]:
         """Cut squares out of U at jittered places within the image.
 
@@ -193,7 +168,7 @@ class Colocaliser(nn.Module):
         crops, likelihoods = [], []
         for layer in self._layers():
             theta = layer.theta(U)
-            free, means = 1 - layer.localisation.last_scale, theta[:, 1:]
+            free, means = layer.localisation.free, theta[:, 1:]
             drawn = means.detach() + deviation * torch.randn_like(means)
             shift = drawn.clamp(-free, free) - means.detach()
             crops.append(layer.warp(U, torch.cat([theta[:, :1], means + shift], dim=1)))
@@ -202,9 +177,9 @@ class Colocaliser(nn.Module):
         return torch.stack(crops, dim=1), torch.stack(likelihoods, dim=1)
 
     def random_crops(self, U: Tensor) -> Tensor:
-        """Cut a square of the last size out of each image, anywhere (B, C, H', W')."""
+        """Cut a square out of each image, anywhere (B, C, H', W')."""
         layer = self._layers()[0]
-        scale = torch.full((len(U), 1), layer.localisation.last_scale, device=U.device)
+        scale = layer.localisation.scale.expand(len(U), 1)
         places = (2 * torch.rand(len(U), 2, device=U.device) - 1) * (1 - scale)
         return layer.warp(U, torch.cat([scale, places], dim=1))
 

@@ -56,7 +56,7 @@ class TripletLoss:
         U, labelled = batch
         if len(U) < 2:
             raise ValueError(f"co-localisation compares images: two at least, not {len(U)}")
-        network.shrink()
+        network.step += 1
         network.measure(labelled.digits)
         begin, end = self.pulling
         pull = min(1.0, max(0.0, (network.done - begin) / (end - begin)))
