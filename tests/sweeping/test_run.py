@@ -9,7 +9,8 @@ from stn.results.records import NewerRecordError
 from stn.results.table import PlannedRun
 from stn.running.cell import run_cell
 from stn.running.preparing import Cell
-from stn.sweeping.run import Sweep, run_missing, split
+from stn.sweeping.planning import Sweep
+from stn.sweeping.run import run_missing, split
 from stn.tasks.task import DivergedError
 
 LATER_FIELDS = {"peak_rss_mib", "cpu_s", "num_images", "code", "weights_sha256"}

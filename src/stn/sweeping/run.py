@@ -6,7 +6,7 @@ became of those that were launched: all of it is read from the folders of the ce
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from rich.console import Console
 from stn.files.locks import BUSY, is_free
 from stn.results.records import NewerRecordError, Record, RecordError, read_record_of
 from stn.results.table import PlannedRun
+from stn.sweeping.planning import Sweep
 
 POLL_S = 0.5
 INTERRUPTED = "interrupted: the same command goes on from the last checkpoints"
@@ -24,23 +25,6 @@ FINISHED, RETRIABLE = "finished", ("failed", "diverged")
 # Launches cells; returns for each what it returned or raised, in order, and what stopped the
 # launcher before all had ended, if anything did.
 Launch = Callable[[Sequence[PlannedRun]], tuple[list[Any], Exception | None]]
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """The cells of a sweep.
-
-    Attributes:
-        jobs: in the order in which they should run.
-        title: what the sweep is called.
-        runs_dir: where the folders of the cells are.
-        retry: status of the cells to be run again, "failed" or "diverged".
-    """
-
-    jobs: list[PlannedRun]
-    title: str
-    runs_dir: Path
-    retry: str | None = None
 
 
 def split(sweep: Sweep) -> tuple[list[PlannedRun], list[str], str]:
