@@ -8,8 +8,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from stn.entry import command
+from stn.running.command_settings import EvaluateSettings, settings_of
 from stn.running.restoring import evaluate
-from stn.running.settings import EvaluateSettings, settings_of
 
 
 @command("evaluate")

@@ -18,7 +18,7 @@ from stn.entry import command
 from stn.files.atomic import write_atomically
 from stn.files.figures import write_figure
 from stn.inspecting.paper_figures import figure1, figure3, training
-from stn.running.settings import FiguresSettings, settings_of
+from stn.running.command_settings import FiguresSettings, settings_of
 
 
 @command("figures")

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from stn.entry import command
 from stn.inspecting.looks_report import write_looks
-from stn.running.settings import LooksSettings, settings_of
+from stn.running.command_settings import LooksSettings, settings_of
 
 
 @command("looks")

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from stn.entry import command
 from stn.inspecting.measuring import measure_runs
-from stn.running.settings import MeasureSettings, settings_of
+from stn.running.command_settings import MeasureSettings, settings_of
 from stn.sweeping.planning import planned_runs
 from stn.tables import chosen_recipe, composed, table_of
 

@@ -23,7 +23,8 @@ from stn.pages.writing import Sheet, write_page
 from stn.results.collect import Collection, collect
 from stn.results.comparison import Comparison
 from stn.results.study import BUDGET, Study
-from stn.running.settings import NoRecipeError, PageSettings, settings_of
+from stn.running.command_settings import PageSettings, settings_of
+from stn.running.settings import NoRecipeError
 from stn.tables import composed, filled, tables_of
 
 

@@ -28,7 +28,7 @@ from stn.inspecting.looks_report import NoPlacesError, write_looks
 from stn.inspecting.training_pictures import draw_training
 from stn.results.collect import collect
 from stn.results.comparison import Comparison
-from stn.running.settings import PicturesSettings, settings_of
+from stn.running.command_settings import PicturesSettings, settings_of
 from stn.tables import chosen_recipe, filled, table_of
 
 NUM_IMAGES = 24  # of the test set, with what is read of them

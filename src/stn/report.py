@@ -30,7 +30,8 @@ from stn.results.render import write_reports
 from stn.results.study import Study
 from stn.results.table import Table
 from stn.results.terminal import summary, to_terminal
-from stn.running.settings import NoRecipeError, ReportSettings, settings_of
+from stn.running.command_settings import ReportSettings, settings_of
+from stn.running.settings import NoRecipeError
 from stn.tables import chosen_recipe, filled, table_of
 
 

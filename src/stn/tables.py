@@ -13,7 +13,7 @@ from stn.results.collect import Collection
 from stn.results.comparison import Comparison, compare
 from stn.results.study import KINDS, Study
 from stn.results.table import Table, parse_table
-from stn.running.settings import OfTable
+from stn.running.command_settings import OfTable
 from stn.sweeping.planning import planned_runs
 
 

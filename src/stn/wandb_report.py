@@ -16,7 +16,7 @@ from stn.callbacks.wandb import STEP, group_of, logged_in
 from stn.callbacks.warp_statistics import telling
 from stn.entry import command
 from stn.results.table import Column, Table
-from stn.running.settings import WandbReportSettings, settings_of
+from stn.running.command_settings import WandbReportSettings, settings_of
 from stn.tables import tables_of
 from stn.transformers import Affine3d
 

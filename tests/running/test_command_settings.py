@@ -12,8 +12,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from stn.configuration import CONF
-from stn.running import settings
-from stn.running.settings import settings_of
+from stn.running import command_settings as settings
+from stn.running.command_settings import settings_of
 
 COMMANDS = {
     "evaluate": settings.EvaluateSettings,
