@@ -18,7 +18,7 @@ from rich.console import Console
 
 from stn.entry import command
 from stn.files.locks import BUSY, CellBusyError
-from stn.results.identity import cell_id
+from stn.results.identity import OF_A_SWEEP, cell_id
 from stn.results.provenance import command_of
 from stn.results.table import PlannedRun
 from stn.running.cell import run_cell
@@ -37,9 +37,9 @@ def main(cfg: DictConfig) -> float | str | None:
     is_sweep = job.mode == RunMode.MULTIRUN  # the sweeper shows progress and failures
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     check(config, job.overrides.task)
-    _check(config, job.runtime.choices["hydra/sweeper"], is_sweep)
-    command = command_of(job.overrides.task)
-    cell = Cell(config, cell_id(config), command, (*config["packages"],))
+    _check_how_it_is_run(config, job.runtime.choices["hydra/sweeper"], is_sweep)
+    alone = command_of(job.overrides.task)
+    cell = Cell(config, cell_id(config), alone, (*config["packages"],))
     if is_sweep:
         try:
             return _run(cell)
@@ -62,13 +62,13 @@ def _run(cell: Cell) -> float:
     return run_cell(cell).metrics.get(f"val_{cell.config['task']['metric']}", math.nan)
 
 
-def _check(config: dict[str, Any], sweeper: str, is_sweep: bool) -> None:
+def _check_how_it_is_run(config: dict[str, Any], sweeper: str, is_sweep: bool) -> None:
     """Refuse a search that would look at the test set with every trial, and half a command."""
     if sweeper not in ("resumable", "basic") and not config["tune"]:
         raise ValueError("a search must leave the test set alone: say tune=true, or +tuning=...")
     if config["tune"] and config["trainer"]["devices"] != 1:
         raise ValueError("a trial runs on one device: leave trainer.devices=1")
-    for name in ("table", "study"):
+    for name in OF_A_SWEEP:
         if name in config and not is_sweep:
             raise ValueError(f"a {name} is a sweep over its cells: say -m +{name}=...")
 

@@ -18,7 +18,7 @@ from stn.callbacks.metrics import MetricsFile
 from stn.callbacks.panels import Panels, read_panel
 from stn.callbacks.progress import Stopwatch
 from stn.models.matching import num_parameters
-from stn.results.identity import HARMLESS
+from stn.results.identity import HARMLESS, OF_A_SWEEP
 from stn.results.provenance import COMMAND
 
 STEP = "trainer/global_step"  # the optimiser's step, as Lightning calls it
@@ -163,7 +163,7 @@ def wandb_logger(
 
     table, row, column, *more = place_in_table(config)
     recipe = config["recipe"]["name"]
-    unwanted = {"table", "study"} | (set() if config["model"]["transform"] else {"transform"})
+    unwanted = {*OF_A_SWEEP} | (set() if config["model"]["transform"] else {"transform"})
     described = {key: value for key, value in config.items() if key not in unwanted}
     run = wandb.init(
         project=project,

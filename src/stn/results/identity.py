@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+OF_A_SWEEP = ("table", "study")  # what a cell is run for: keys of its configuration
+
 # What changes no result, by its place in the configuration. All else does, and enters the hash.
 # What a network takes of transform, budgets and sizes stands, resolved, in `model.network`.
 HARMLESS = frozenset(
@@ -16,8 +18,7 @@ HARMLESS = frozenset(
         "reports_dir",
         "retry",
         "runs_dir",
-        "study",
-        "table",
+        *OF_A_SWEEP,
         "trainer",
         "transform",
         "tune",
@@ -65,7 +66,7 @@ def cell_id(config: Mapping[str, Any]) -> str:
 
 def of_cell(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration without the table or study that the cell is run for."""
-    return {key: value for key, value in config.items() if key not in ("study", "table")}
+    return {key: value for key, value in config.items() if key not in OF_A_SWEEP}
 
 
 def decisive(config: Mapping[str, Any], place: str = "") -> dict[str, Any]:

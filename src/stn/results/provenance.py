@@ -8,6 +8,8 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+from stn.results.identity import OF_A_SWEEP
+
 PACKAGES = (
     *("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core"),
     *("numpy", "scipy", "pillow"),
@@ -19,7 +21,7 @@ COMMAND = ("python", "-m", "stn.train")
 
 def command_of(overrides: Sequence[str]) -> str:
     """Return the command that runs a cell by itself, whatever table or study asks for it."""
-    of_sweep = ("table=", "table.", "study=", "study.")
+    of_sweep = tuple(f"{key}{mark}" for key in OF_A_SWEEP for mark in "=.")
     alone = [override for override in overrides if not override.lstrip("+").startswith(of_sweep)]
     return shlex.join((*COMMAND, *alone))
 

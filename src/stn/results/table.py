@@ -10,13 +10,14 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from stn.results.checks import Checked, Count, Line, Name, Positive, out_of_range, reason
+from stn.results.identity import OF_A_SWEEP
 from stn.results.records import MetricName
 
 Cost = Annotated[float, Field(gt=0)]
 Overrides = dict[Annotated[str, Field(pattern=r"^\+{0,2}[A-Za-z_][A-Za-z0-9_.@/]*$")], JsonValue]
 Names = Annotated[tuple[Name, ...], Field(strict=False)]
 Kind = TypeVar("Kind", bound="Table")
-OF_A_RUN = ("seed", "recipe", "study", "table")  # what a sweep says, and no row or column
+OF_A_RUN = ("seed", "recipe", *OF_A_SWEEP)  # what a sweep says, and no row or column
 
 
 class Metric(Checked):

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from omegaconf import OmegaConf
 
 from stn.callbacks.metrics import MetricsFile
@@ -103,10 +102,8 @@ def _train_and_record(cell: Cell) -> Record:
     read_yaml(cell.folder / CONFIG)  # what evaluation would refuse is refused by now
     build_data(cell).prepare_data()  # a download is no part of the run's time
     stopwatch, started_at = Stopwatch(code_id(cell.config)), datetime.now(UTC)
-    task, data = prepare(cell)  # what goes wrong before this line is no fault of the cell's
-    on_processor = cell.config["trainer"]["accelerator"] == "cpu" or not torch.cuda.is_available()
-    if cell.config["recipe"].get("precision") == "16-mixed" and on_processor:
-        raise TrainerError("recipe.precision=16-mixed: a processor trains in bf16-mixed instead")
+    task, data = prepare(cell)  # what goes wrong before training is no fault of the cell's
+    data_sha256 = data.data_sha256()
     fresh = task.state_dict()
     pass_over_strangers(cell.folder, fresh, lambda: task.configure_optimizers()["optimizer"])
     record = partial(
@@ -117,22 +114,17 @@ def _train_and_record(cell: Cell) -> Record:
         stopwatch=stopwatch,
         started_at=started_at,
         num_params=num_parameters(task.network),
-        data_sha256=data.data_sha256(),
+        data_sha256=data_sha256,
         data_part=getattr(data, "part", lambda: None)(),
         num_images=data.count_images(),
     )
     record(status="failed", message="not begun")  # what no record may hold is refused by now
-    _goes_on_with(cell.folder, data.data_sha256())
+    _goes_on_with(cell.folder, data_sha256)
     try:
         if cell.config["trainer"]["devices"] == 1:
             measured = train_and_measure(cell, task, data, stopwatch)
         else:
-            devices, code = cell.config["trainer"]["devices"], stopwatch.code
-            ended = run_ranks(devices, _train_and_measure_as_rank, code, cell)
-            stopwatch.take_steps(ended.stopwatch)
-            if ended.error is not None:
-                raise ended.error
-            measured = ended.measured
+            measured = _train_and_measure_in_ranks(cell, stopwatch)
     except (DivergedError, NonFiniteThetaError) as error:
         write_record(cell.folder / RESULT, record(status="diverged", message=repr(error)))
         raise
@@ -140,17 +132,22 @@ def _train_and_record(cell: Cell) -> Record:
         raise
     except Exception as error:
         if stopwatch.steps == 0:  # nothing to keep: the cell cannot be, and is not recorded
-            trace = cell.folder / TRACE
-            write_atomically(trace, str(scrub(traceback.format_exc())).encode())
-            reason = (str(error).strip() or "no reason").splitlines()[0]
-            what = f"{type(error).__name__}: {reason} (its trace is in {trace})"
-            raise ValueError(f"no step can be made: {what}") from error
+            raise _cannot_be(cell, error) from error
         write_record(cell.folder / RESULT, record(status="failed", message=repr(error)))
         raise
     weights = hashlib.sha256(regular(cell.folder / WEIGHTS).read_bytes()).hexdigest()
     finished = record(status="finished", measured=measured, weights_sha256=weights)
     write_record(cell.folder / RESULT, finished)
     return finished
+
+
+def _cannot_be(cell: Cell, error: Exception) -> ValueError:
+    """Keep the trace of an error that came before the first step, and say where it is."""
+    trace = cell.folder / TRACE
+    write_atomically(trace, str(scrub(traceback.format_exc())).encode())
+    reason = (str(error).strip() or "no reason").splitlines()[0]
+    what = f"{type(error).__name__}: {reason} (its trace is in {trace})"
+    return ValueError(f"no step can be made: {what}")
 
 
 def _goes_on_with(folder: Path, data_sha256: str) -> None:
@@ -189,6 +186,16 @@ def train_and_measure(
         for logger in loggers:
             logger.finish()  # type: ignore[attr-defined]
     return task.measured
+
+
+def _train_and_measure_in_ranks(cell: Cell, stopwatch: Stopwatch) -> dict[str, float]:
+    """Train and measure on several devices, a process each; the stopwatch takes their time."""
+    devices = cell.config["trainer"]["devices"]
+    ended = run_ranks(devices, _train_and_measure_as_rank, stopwatch.code, cell)
+    stopwatch.take_steps(ended.stopwatch)
+    if ended.error is not None:
+        raise ended.error
+    return ended.measured
 
 
 def _train_and_measure_as_rank(cell: Cell, stopwatch: Stopwatch, rank: int) -> dict[str, float]:

@@ -86,7 +86,7 @@ def build_task(cell: Cell) -> Task:
     network = cell.build(config["model"]["network"])
     if config["trainer"]["fast"]:
         network = accelerate(network)
-    if recipe.get("channels_last"):
+    if recipe["channels_last"]:
         network = network.to(memory_format=torch.channels_last)
     return Task(
         network=network,
@@ -104,9 +104,12 @@ def build_trainer(cell: Cell, stopwatch: Stopwatch, loggers: list[Logger]) -> pl
     """Build Lightning's trainer; all that it writes goes to the cell's folder.
 
     Raises:
-        TrainerError: the device is not there.
+        TrainerError: the device is not there, or cannot train in this precision.
     """
     recipe, trainer = cell.config["recipe"], cell.config["trainer"]
+    on_processor = trainer["accelerator"] == "cpu" or not torch.cuda.is_available()
+    if recipe["precision"] == "16-mixed" and on_processor:
+        raise TrainerError("recipe.precision=16-mixed: a processor trains in bf16-mixed instead")
     metrics = MetricsFile(cell.folder / METRICS)
     panels = Panels(cell.folder / PANELS, recipe["watch"]["panels_every_n_epochs"])
     progress = ProgressFile(cell.folder / PROGRESS, cell.config["task"]["metric"])
@@ -123,7 +126,7 @@ def build_trainer(cell: Cell, stopwatch: Stopwatch, loggers: list[Logger]) -> pl
         return pl.Trainer(
             accelerator=trainer["accelerator"],
             devices=trainer["devices"],
-            precision=recipe.get("precision"),
+            precision=recipe["precision"],
             strategy="auto" if trainer["devices"] == 1 else "ddp",
             # Ranks are counted here, whatever cluster this is.
             plugins=[CheckpointFiles(), LightningEnvironment()],

@@ -20,6 +20,8 @@ from stn.running.preparing import Cell, build_data, build_task
 from stn.running.settings import Trainer
 from stn.tasks.task import Task
 
+# What runs did before a recipe said it.
+BEFORE = {"precision": "32-true", "channels_last": False}
 CONFIG_KEYS = {"data", "model", "recipe", "seed", "task", "trainer"}
 
 
@@ -76,9 +78,10 @@ def restore(
         raise ValueError(f"{path}: trainer.{why}") from error
     if fast is not None:
         config["trainer"] = config["trainer"] | {"fast": fast}
-    cell = Cell(config | {"data_dir": str(data_dir)}, folder.name, record.command, tuple(packages))
     weights = load_weights(folder, record.weights_sha256)
     try:
+        config |= {"data_dir": str(data_dir), "recipe": BEFORE | config["recipe"]}
+        cell = Cell(config, folder.name, record.command, tuple(packages))
         task = build_task(cell)
         task.network.load_state_dict(weights)
     except (AttributeError, KeyError, RuntimeError, TypeError) as error:
@@ -109,7 +112,7 @@ def evaluate(
     trainer = pl.Trainer(
         accelerator=cell.config["trainer"]["accelerator"],
         devices=1,
-        precision=cell.config["recipe"].get("precision"),
+        precision=cell.config["recipe"]["precision"],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
