@@ -12,8 +12,9 @@ import torch
 from omegaconf import OmegaConf
 from PIL import Image
 
-from stn.data import cub, image_files
-from stn.data.cub import CubDataModule, SeenCubDataModule, read_birds, square
+from stn.data import cub, cub_lists, image_files
+from stn.data.cub import CubDataModule, SeenCubDataModule, square
+from stn.data.cub_lists import read_birds
 from stn.files.verified import DataError
 from stn.running.preparing import Cell
 from tests.cub_files import write
@@ -187,7 +188,7 @@ def test_an_inverted_split_is_recognised_by_the_official_counts(
     tmp_path: Path, monkeypatch
 ) -> None:
     folder = write(tmp_path / "cub", train=2, test=5)
-    monkeypatch.setattr(cub, "OFFICIAL", {"train": 15, "test": 6})
+    monkeypatch.setattr(cub_lists, "OFFICIAL", {"train": 15, "test": 6})
     with pytest.raises(DataError, match="is inverted"):
         read_birds(folder)
 

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from stn.transformers import Transform, outside_fraction
-from stn.transformers.grids import base_grid
+from stn.transformers.grids import FAR, base_grid
+from stn.transformers.localisation import of_localisation
 from stn.transformers.transforms import num_axes
 
 SIDE = 17  # of the grid that is measured, whatever the output's size
-FAR = 10.0  # sample points further away count as this far: past a horizon they have no place
 MOSTLY_OUTSIDE, POINT, FOLDED, CONSTANT = 0.75, 0.05, 0.05, 1e-4
 COLLAPSES = {
     "zoomed_out": "the transformer looks mostly past the image",
@@ -97,6 +97,6 @@ def gradient_norms(network: nn.Module) -> dict[str, float]:
     norms: dict[str, list[Tensor]] = {}
     for name, parameter in network.named_parameters():
         if parameter.grad is not None:
-            part = "localisation" if "localisation" in name.split(".") else "classifier"
+            part = "localisation" if of_localisation(name) else "classifier"
             norms.setdefault(f"gradient/{part}", []).append(parameter.grad.norm())
     return {part: torch.stack(parts).norm().item() for part, parts in norms.items()}

@@ -14,8 +14,8 @@ from stn.transformers import (
     SpatialTransformer,
     Transform,
 )
+from stn.transformers.localisation import Shape
 
-Shape = tuple[int, int, int]
 Size = tuple[int, int]
 Localisation = Callable[[Shape, Transform], nn.Module]
 

@@ -5,16 +5,14 @@ Section 4.2, Appendix A.5.
 Each maps images U (B, C, H, W) to logits (B, heads, classes), one head a digit.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
+from stn.models.mnist import Localisation, Shape
 from stn.transformers import SpatialTransformer, Transform
 from stn.transformers.localisation import regression_layer
-
-Shape = tuple[int, int, int]
-Localisation = Callable[[Shape, Transform], nn.Module]
 
 FILTERS = (48, 64, 128, 160, 192, 192, 192, 192)  # of the convolutions, 5x5 all of them
 POOLED = (0, 2, 4, 6)  # convolutions that 2x2 max pooling follows

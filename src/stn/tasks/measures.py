@@ -24,9 +24,9 @@ from stn.tasks.consistency import consistency_residual
 from stn.tasks.poses import poses, reposed
 from stn.tasks.task import Task
 from stn.transformers import SpatialTransformer, base_grid
+from stn.transformers.grids import FAR
 
 BATCH = 250
-FAR = 10.0  # sample points further away count as this far: past a horizon they have no place
 
 
 class OfTransformer(ABC):

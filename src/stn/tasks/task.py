@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric, MetricCollection, SumMetric
 
 from stn.data.randomness import stream
+from stn.transformers.localisation import of_localisation
 
 Batch = tuple[Tensor, Any]
 
@@ -125,7 +126,7 @@ class Task(pl.LightningModule):
         # Each parameter once, though transformers may share a localisation network; what they
         # share beside it is the network's own `localisation`.
         named = dict(self.network.named_parameters())
-        localisation = [p for name, p in named.items() if "localisation" in name.split(".")]
+        localisation = [p for name, p in named.items() if of_localisation(name)]
         taken = set(localisation)
         rest = [p for p in named.values() if p not in taken]
         # One pass over all parameters, of the optimisers that have it.

@@ -17,6 +17,9 @@ from stn.transformers.eager import full_precision, is_eager
 
 Size = tuple[int, ...]
 
+FAR = 10.0
+"""As far as this counts, in numbers about grids: past a horizon points have no place."""
+
 NOWHERE = 1e6
 """Coordinate of a target point that has no source: it reads zero and has no gradient."""
 

@@ -128,3 +128,8 @@ def _check_image(U: Tensor, in_shape: tuple[int, ...]) -> None:
     if U.ndim != 4 or tuple(U.shape[1:]) != in_shape:
         wanted = ", ".join(map(str, in_shape))
         raise ValueError(f"localisation needs U of shape (B, {wanted}), got {tuple(U.shape)}")
+
+
+def of_localisation(name: str) -> bool:
+    """Tell by a parameter's name in its network whether it is one of a localisation network."""
+    return "localisation" in name.split(".")
