@@ -17,7 +17,8 @@ from omegaconf import DictConfig
 
 from stn.entry import command
 from stn.files.scrubbing import scrub
-from stn.pages.pictures import Images, Run
+from stn.inspecting.answers import Answers, Run
+from stn.pages.pictures import Picture
 from stn.pages.views import views
 from stn.pages.writing import Sheet, write_page
 from stn.results.collect import Collection, collect
@@ -31,7 +32,7 @@ from stn.tables import composed, filled, tables_of
 @command("page")
 def main(cfg: DictConfig) -> None:
     """Write the page, and say what is on it."""
-    seen: dict[Run, Images | str] = {}
+    seen: dict[Run, Answers[Picture] | str] = {}
     told = settings_of(cfg, PageSettings)
     sources = [Path(source) for source in told.sources]
     found = [collect(source) for source in sources]

@@ -107,7 +107,7 @@ def _draw_looks(told: PicturesSettings, comparison: Comparison) -> list[str]:
 def _draw(told: PicturesSettings, rivals: Rivals, title: str, name: str) -> None:
     """Write the pictures of a column and a baseline, and say what there is none of."""
     networks = load(rivals, Path(told.source), told.data_dir, told.packages)
-    if networks.labels.ndim > 1 or networks.labels.is_floating_point():
+    if networks.labels.ndim > 1:
         what = "do not have one class each; for one run there is python -m stn.looks"
         print(f"no picture of {rivals.column.key}: its images {what}")
         return

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from stn.pages.pictures import Images
+from stn.inspecting.answers import Answers
 from stn.pages.views import View, views
 from stn.results.collect import collect
 from stn.results.comparison import compare
@@ -36,7 +36,7 @@ def test_all_that_a_run_left_is_shown_beside_its_baseline(look: Look, runs: Path
     assert len(found["st"].gallery) >= 2
     assert found["cnn"].gallery == []
     for row, view in found.items():
-        assert isinstance(view.images, Images)
+        assert isinstance(view.images, Answers)
         assert view.images.baseline == ("CNN" if row == "st" else None)
         record, confusion = view.shown, view.images.confusion
         right = sum(confusion[i][i] for i in range(10))
@@ -60,7 +60,7 @@ def test_a_published_network_has_images_but_no_curves(look: Look, runs: Path) ->
         (folder / "metrics.csv").unlink()
     for view in look(runs).values():
         assert (view.charts, view.damaged, view.has_folder) == ([], [], True)
-        assert isinstance(view.images, Images)
+        assert isinstance(view.images, Answers)
 
 
 def test_networks_do_not_run_unless_asked(look: Look, runs: Path) -> None:
@@ -80,7 +80,7 @@ def test_what_is_damaged_in_a_folder_is_named_and_the_rest_is_shown(look: Look, 
     ] * 2
     assert isinstance(found["st"].images, str)
     assert "weights.pt" in found["st"].images
-    assert isinstance(found["cnn"].images, Images)
+    assert isinstance(found["cnn"].images, Answers)
 
 
 def test_without_the_data_it_is_said_that_they_are_not_there(

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from stn.drawing.canvas import Canvas
 from stn.drawing.sheets import ExampleRow, alignment_sheet, class_means, example_sheet
-from stn.drawing.warps import Warp, at_work, warp
+from stn.drawing.warps import Warp, warp
+from stn.inspecting.answers import images_and_classes
+from stn.inspecting.looks import at_images
 from stn.results.comparison import Comparison
 from stn.results.records import Record
 from stn.results.table import Column, Metric, Row
@@ -98,23 +100,11 @@ def load(
         ValueError: they are not usable, or an image has no class.
     """
     entries = (rivals.baseline, *rivals.others)
-    cells, tasks = zip(
-        *(restore(runs / record.run_id, data_dir, packages) for _, record in entries),
-        strict=True,
-    )
-    data = build_data(cells[0])
-    data.prepare_data()
-    batches = data.test_dataloader()
-    labels = [data.on_after_batch_transfer(batch, 0)[1] for batch in batches]
-    if not isinstance(labels[0], Tensor):
-        raise ValueError("pictures are of images that have classes")
-    first, *others = (task.network.eval() for task in tasks)
-
-    def images(numbers: Tensor) -> Tensor:
-        U: Tensor = data.drawn("test", numbers)[0]
-        return U
-
-    return Networks(first, tuple(others), images, torch.cat(labels))
+    restored = [restore(runs / record.run_id, data_dir, packages) for _, record in entries]
+    first, *others = (task.network.eval() for _, task in restored)
+    data = build_data(restored[0][0])
+    labels = torch.cat([labels for _, labels in images_and_classes(data)])
+    return Networks(first, tuple(others), lambda numbers: data.drawn("test", numbers)[0], labels)
 
 
 def draw_examples(rivals: Rivals, networks: Networks, title: str, num: int) -> Canvas | None:
@@ -206,14 +196,11 @@ def spread(labels: Tensor, eligible: Tensor) -> Tensor:
 def _warps(
     row: Row, network: nn.Module, images: Callable[[Tensor], Tensor], numbers: Tensor
 ) -> list[tuple[str, Warp]]:
-    """What the transformers that get the images themselves make of them, by name: numbered if many.
-
-    Those further in warp feature maps, or what another one hands on.
-    """
+    """What transformers of the images themselves make of them, by name: numbered if many."""
     parts = []
     for some in numbers.split(BATCH_SIZE) if len(numbers) else ():
         U = images(some)
-        parts.append([warp(t, maps, theta) for t, maps, theta in at_work(network, U) if maps is U])
+        parts.append([warp(t, U, theta) for t, theta in at_images(network, U)])
     warps = [Warp.joined(these) for these in zip(*parts, strict=True)]
     if len(warps) == 1:
         return [(row.label, warps[0])]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from stn.data.contract import Places
 from stn.drawing.crops import CORNERS
 from stn.drawing.warps import at_work
+from stn.transformers import SpatialTransformer
 
 BATCH = 100
 
@@ -92,6 +93,14 @@ def facings(looks: Looks, places: Places) -> tuple[Facing, Facing]:
         torch.where(seen, points, 0)[way].sum(0) / seen[way].sum(0) for way in (~turned, turned)
     ]
     return Facing(means[0], edges[:, ~turned]), Facing(means[1], edges[:, turned])
+
+
+def at_images(network: nn.Module, U: Tensor) -> list[tuple[SpatialTransformer, Tensor]]:
+    """Return the transformers that get the images U themselves, with theta (B, P).
+
+    Those further in warp feature maps, or what another one hands on.
+    """
+    return [(t, theta) for t, maps, theta in at_work(network, U) if maps is U]
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ from stn.files.atomic import write_atomically
 from stn.files.figures import write_figure
 from stn.inspecting.intervals import mean, share
 from stn.inspecting.looks import Looks, facings, look
-from stn.inspecting.turns import report_turns
+from stn.inspecting.volume_turns import report_turns
 from stn.running.preparing import build_data, build_task
 from stn.running.restoring import restore
 from stn.tasks.house_numbers import written
@@ -51,7 +51,7 @@ def report_looks(
 ) -> tuple[str, dict[str, Figure]]:
     """Say and draw where the transformers of a finished run look on the test images.
 
-    Of a run on volumes: how it turns them (`stn.inspecting.turns`).
+    Of a run on volumes: how it turns them (`stn.inspecting.volume_turns`).
 
     Returns:
         A page of Markdown; and figures, by what is added to the page's name: of images, and where

@@ -14,9 +14,10 @@ from stn.callbacks.panels import read_panel
 from stn.drawing.canvas import Canvas
 from stn.drawing.panels import aligned
 from stn.drawing.paper_figures import FRAME_MS, LAST_MS, film, grid_sheet, module_sheet
-from stn.drawing.warps import Warp, at_work, warp
+from stn.drawing.warps import Warp, warp
 from stn.files.run_files import METRICS, PANELS
 from stn.inspecting.examples import spread
+from stn.inspecting.looks import at_images
 from stn.results.records import Record, read_record_of
 from stn.running.preparing import build_data
 from stn.running.restoring import restore
@@ -52,7 +53,7 @@ class Restored:
         Raises:
             ValueError: there is none.
         """
-        found = [(t, theta) for t, maps, theta in at_work(self.network, U) if maps is U]
+        found = at_images(self.network, U)
         if not found:
             raise ValueError(f"{self.record.run_id} has no transformer of images")
         return found[0]

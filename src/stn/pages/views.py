@@ -10,8 +10,9 @@ import yaml
 from stn.callbacks.metrics import MetricsFile
 from stn.files.run_files import CONFIG, METRICS, PANELS, WEIGHTS
 from stn.files.scrubbing import scrub
+from stn.inspecting.answers import Answers, Run, answers_of
 from stn.pages.charts import Chart, Rows, charts
-from stn.pages.pictures import Images, Picture, Run, gallery, look_at
+from stn.pages.pictures import Picture, encoded, gallery
 from stn.results.comparison import Comparison, TableCell
 from stn.results.costs import costs
 from stn.results.records import Record
@@ -41,7 +42,7 @@ class View:
     config: str
     charts: Sequence[Chart]
     gallery: Sequence[Picture]
-    images: Images | str
+    images: Answers[Picture] | str
     damaged: Sequence[str]
 
 
@@ -51,7 +52,7 @@ def views(
     data_dir: str,
     packages: Sequence[str] = (),
     with_images: bool = True,
-    seen: dict[Run, Images | str] | None = None,
+    seen: dict[Run, Answers[Picture] | str] | None = None,
 ) -> list[View]:
     """Put together what is known of each cell that has a run.
 
@@ -69,8 +70,8 @@ def views(
         cells = [c for c in comparison.cells if c.column == column and c.records]
         left = {cell.row.key: _folders(cell.records, sources) for cell in cells}
         runs = _testable(cells, left) if with_images else {}
-        new = {row: run for row, run in runs.items() if run not in seen}
-        seen |= {new[row]: images for row, images in look_at(new, data_dir, packages).items()}
+        new = [run for run in runs.values() if run not in seen]
+        seen |= answers_of(new, encoded, data_dir, packages)
         missing = "none was asked for" if not with_images else "no run left its weights here"
         for cell in cells:
             row = cell.row.key
@@ -117,7 +118,7 @@ def _view(
     comparison: Comparison,
     cell: TableCell,
     left: Sequence[tuple[Record, Path]],
-    images: Images | str,
+    images: Answers[Picture] | str,
 ) -> View:
     shown, folder = left[0] if left else (cell.records[0], None)
     logged: dict[str, Rows] = {}

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from stn.drawing.tiles import evenly
 from stn.files.atomic import write_atomically
 from stn.pages import charts
-from stn.pages.pictures import MAX_FRAMES, evenly
+from stn.pages.pictures import MAX_FRAMES
 from stn.pages.views import View
 from stn.results import wording
 from stn.results.comparison import Comparison

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from stn.data.volumes import Extruded, Solids
-from stn.inspecting.turns import before_and_after, turns
+from stn.inspecting.volume_turns import before_and_after, turns
 from stn.transformers import Affine, Affine3d, SpatialTransformer, affine_grid, sample
 
 POOL = torch.zeros(3, 1, 28, 28, dtype=torch.uint8)
