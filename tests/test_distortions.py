@@ -13,6 +13,8 @@ def test_the_sheet_shows_every_distortion(mnist_dir, tmp_path, monkeypatch, caps
     configs = sheet.distorted_columns(CONF)
     for config in configs:
         config.module.num_val = 100
+        if "num_train" in config.module:
+            config.module.update(num_train=400, num_test=200)
     monkeypatch.setattr(sheet, "distorted_columns", lambda conf: configs)
     path = tmp_path / "new/sheet.png"
     monkeypatch.setattr(sys, "argv", ["sheet", "--out", str(path.with_suffix("")), "--seed", "1"])
@@ -28,7 +30,7 @@ def test_its_rows_are_the_columns_of_the_table_small_images_first():
     labels = [config.label for config in sheet.distorted_columns(CONF)]
     assert labels[0] == "MNIST"
     assert labels[-3:] == ["RTS", "TC", "SIM2"]
-    assert {"R", "P", "E"} < set(labels)
+    assert {"R", "P", "E", "rot-12k", "textures"} < set(labels)
 
 
 def test_a_folder_without_distortions_is_named(tmp_path):

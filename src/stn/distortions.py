@@ -3,7 +3,7 @@
     python -m stn.distortions --out reports/distortions.png --seed 0
 
 Rows are the data configurations that have a distortion (`conf/data/*.yaml`), with the numbers they
-state; columns are the first validation digit of each class, in MNIST's own split.
+state; columns are the first validation image of each class, in the split of its data set.
 """
 
 import stn.extra  # noqa: F401  # isort: skip
@@ -15,7 +15,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from stn.configuration import CONF, folder
-from stn.data.mnist import NUM_CLASSES, MnistDataModule
+from stn.data.distorted import configurations
+from stn.data.mnist import NUM_CLASSES
 from stn.drawing.canvas import Canvas
 from stn.drawing.tiles import FAINT
 from stn.files.figures import write_figure
@@ -34,20 +35,15 @@ def write_sheet(columns: list[DictConfig], data_dir: Path, seed: int, path: Path
         sheet.write((middle, MARGIN_PX), str(label), 36, align=(0.5, 1))
     for row, column in enumerate(columns):
         top = head + row * STEP_PX
-        plain: Any = OmegaConf.to_container(column.module.distortion, resolve=True)
-        kind = plain.pop("_target_").rpartition(".")[2]
-        height, width = plain.pop("size")
-        words = [kind, f"{height} x {width} px", *(f"{k}: {v}" for k, v in plain.items())]
+        module: Any = OmegaConf.to_container(column.module, resolve=True)
+        distortion = module["distortion"]
+        height, width = distortion["size"]
+        words = [distortion["_target_"].rpartition(".")[2], f"{height} x {width} px"]
+        words += [f"{k}: {v}" for k, v in distortion.items() if k not in ("_target_", "size")]
         sheet.write((MARGIN_PX, top), column.label, 36)
         sheet.write((MARGIN_PX, top + 50), "\n".join(words), 19, FAINT)
-        data = MnistDataModule(
-            instantiate(column.module.distortion),
-            batch_size=1,
-            num_val=column.module.num_val,
-            seed=seed,
-            data_seed=seed,
-            data_dir=data_dir,
-        )
+        module["data_seed"] = seed
+        data = instantiate(module, batch_size=1, seed=seed, data_dir=data_dir)
         for digit, of_class in zip(*data.panel_batch(NUM_CLASSES), strict=True):
             sheet.picture(digit, (left + int(of_class) * STEP_PX, top), CELL_PX)
     write_figure(sheet.figure, path.with_suffix(""))
@@ -59,8 +55,7 @@ def distorted_columns(conf: Path) -> list[DictConfig]:
     Raises:
         ValueError: There is none.
     """
-    configs = [OmegaConf.create({"data": OmegaConf.load(path)}) for path in conf.glob("*.yaml")]
-    columns = [c.data for c in configs if OmegaConf.select(c, "data.module.distortion")]
+    columns = list(configurations(conf).values())
     if not columns:
         raise ValueError(f"no data configuration with a distortion in {conf.absolute()}")
     return sorted(columns, key=lambda column: (*column.image_size, column.name))

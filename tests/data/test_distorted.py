@@ -2,12 +2,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from torch.utils.data import DataLoader
 
-from stn.data.distorted import DistortedMnist
+from stn.configuration import CONF
+from stn.data.distorted import DistortedMnist, configurations
 from stn.running.preparing import build_data
 
 NAMES = {"R": "mnist_r", "RTS": "mnist_rts", "P": "mnist_p", "E": "mnist_e", "TC": "mnist_tc"}
+NAMES["textures"] = "mnist_textures"
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
@@ -61,6 +65,36 @@ def test_training_batches_are_full_and_others_whole(distorted_mnist) -> None:
 
 def test_a_loop_over_the_samples_ends(distorted_mnist) -> None:
     assert sum(1 for _ in distorted_mnist("TC", "val")) == 128
+
+
+def test_found_is_one_digit_an_image_as_hydra_composes_it(compose_train) -> None:
+    found = configurations(CONF / "data")
+    assert {
+        "mnist",
+        "mnist_textures",
+        "mnist_rot12k",
+        "mnist_sim2",
+        *NAMES.values(),
+    } == found.keys()
+    for name, config in found.items():
+        assert config == compose_train(f"data={name}").data
+
+
+@pytest.mark.parametrize("defaults", ["[bars, _self_]", "[_self_, bars]", "[bars]"])
+def test_a_folder_of_ones_own_inherits_in_itself_and_from_ours(
+    defaults: str, tmp_path: Path
+) -> None:
+    own = f"defaults: {defaults}\nname: own\nlabel: mine\n"
+    (tmp_path / "conf/data").mkdir(parents=True)
+    (tmp_path / "conf/data/own.yaml").write_text(own)
+    (tmp_path / "conf/data/bars.yaml").write_text("defaults: [mnist_r, _self_]\nname: bars\n")
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        search = f"hydra.searchpath=[{tmp_path}/conf]"
+        wanted = {n: compose("train", [f"data={n}", search]).data for n in ("bars", "own")}
+        # Hydra is in use here: the search is not in its way.
+        assert configurations(tmp_path / "conf/data") == wanted
+        assert GlobalHydra.instance().is_initialized()
+    assert wanted["own"].label == ("mine" if defaults != "[_self_, bars]" else "R")
 
 
 def test_the_mistakes_are_named(mnist_dir: Path) -> None:

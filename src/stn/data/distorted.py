@@ -10,6 +10,7 @@ Images and labels are those that the cells of this project train on and are test
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from hydra.utils import instantiate
@@ -19,8 +20,6 @@ from torch.utils.data import Dataset
 
 from stn.configuration import CONF, folder
 from stn.data.pool import PoolDataModule
-
-PREFIX = "stn.data.mnist."
 
 
 class DistortedMnist(Dataset[tuple[Tensor, int]]):
@@ -34,7 +33,8 @@ class DistortedMnist(Dataset[tuple[Tensor, int]]):
         size: (H, W) of the images.
 
     Args:
-        distortion: R, RTS, P, E, TC, MNIST, or the name of a configuration, such as `mnist_rts`.
+        distortion: R, RTS, P, E, TC, MNIST, or another label or name of a configuration, such as
+            `mnist_rts`.
         split: "train", "val" (held out of the training images) or "test".
         seed: of the training images.
         data_dir: the folder with `mnist/`; None for `STN_DATA_DIR`, or else `data`. What is missing
@@ -54,7 +54,13 @@ class DistortedMnist(Dataset[tuple[Tensor, int]]):
     ) -> None:
         if split not in ("train", "val", "test"):
             raise ValueError(f"split must be train, val or test, not {split!r}")
-        config = _configuration(distortion)
+        named = configurations(CONF / "data")
+        labelled = {config.label: config for config in named.values()}
+        if distortion not in named | labelled:
+            raise ValueError(
+                f"there is no distortion {distortion!r}; there are {', '.join(labelled)}"
+            )
+        config = (named | labelled)[distortion]
         self.module: PoolDataModule = instantiate(
             OmegaConf.to_container(config.module, resolve=True),
             batch_size=1,
@@ -92,14 +98,27 @@ class DistortedMnist(Dataset[tuple[Tensor, int]]):
                 yield self.module.drawn(self.split, numbers, self.epoch, device)
 
 
-def _configuration(distortion: str) -> DictConfig:
-    """Find the configuration of a data set made from MNIST by its label or name."""
-    known: dict[str, DictConfig] = {}
-    for path in sorted((CONF / "data").glob("*.yaml")):
-        config = OmegaConf.create({"data": OmegaConf.load(path)}).data
-        if str(OmegaConf.select(config, "module._target_")).startswith(PREFIX):
-            known[config.label] = known[path.stem] = config
-    if distortion not in known:
-        labels = ", ".join(name for name in known if not name.startswith("mnist"))
-        raise ValueError(f"there is no distortion {distortion!r}; there are {labels}")
-    return known[distortion]
+def configurations(place: Path) -> dict[str, DictConfig]:
+    """Find the data sets of a folder that are MNIST under a distortion, one digit an image.
+
+    By name of the file; what a file inherits from others, there or of this project, is merged. The
+    task and the recipe that it brings to a cell are left out.
+    """
+    composed = {path.stem: _composed(path) for path in sorted(place.glob("*.yaml"))}
+    found = {name: OmegaConf.create({"data": own}).data for name, own in composed.items()}
+    return {
+        name: config
+        for name, config in found.items()
+        if OmegaConf.select(config, "module.distortion") and config.channels == 1
+    }
+
+
+def _composed(path: Path) -> DictConfig:
+    """Merge a data configuration with those that its `defaults` name, as Hydra does."""
+    own: Any = OmegaConf.load(path if path.exists() else CONF / "data" / path.name)
+    names = [name for name in own.pop("defaults", []) if isinstance(name, str)]
+    if "_self_" not in names:
+        names.append("_self_")
+    parts = [own if n == "_self_" else _composed(path.with_name(f"{n}.yaml")) for n in names]
+    merged: Any = OmegaConf.merge(*parts)
+    return merged
