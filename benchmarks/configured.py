@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from stn.configuration import CONF
+from stn.data.distorted import configurations
 from stn.fast import accelerate
 from stn.results.identity import cell_id
 from stn.running.preparing import Cell
@@ -23,8 +24,7 @@ def cell(*overrides: str) -> Cell:
 
 def data_sets() -> list[str]:
     """Return the names of the data sets that show one digit of MNIST each."""
-    paths = (CONF / "data").glob("*.yaml")
-    return sorted(path.stem for path in paths if "stn.data.mnist." in path.read_text())
+    return sorted(configurations(CONF / "data"))
 
 
 def rows() -> dict[str, Any]:

@@ -33,8 +33,6 @@ def measure(rounds: int, batch_size: int = BATCH_SIZE) -> Section:
     rows = []
     for data in configured.data_sets():
         described = configured.cell(f"data={data}")
-        if "distortion" not in described.config["data"]["module"]:
-            continue
         distortion = described.build(described.config["data"]["module"]["distortion"])
         ways = {"ours": timed(partial(distortion, pool, index, 0), units=len(index))}
         ways |= _others(data, described.config["data"], pool, index)
