@@ -39,9 +39,10 @@ def write_sheet(columns: list[DictConfig], data_dir: Path, seed: int, path: Path
         distortion = module["distortion"]
         height, width = distortion["size"]
         words = [distortion["_target_"].rpartition(".")[2], f"{height} x {width} px"]
-        words += [f"{k}: {v}" for k, v in distortion.items() if k not in ("_target_", "size")]
+        stated = {k: v for k, v in distortion.items() if v is not None}
+        words += [f"{k}: {v}" for k, v in stated.items() if k not in ("_target_", "size")]
         sheet.write((MARGIN_PX, top), column.label, 36)
-        sheet.write((MARGIN_PX, top + 50), "\n".join(words), 19, FAINT)
+        sheet.write((MARGIN_PX, top + 44), "\n".join(words), 17, FAINT)
         module["data_seed"] = seed
         data = instantiate(module, batch_size=1, seed=seed, data_dir=data_dir)
         for digit, of_class in zip(*data.panel_batch(NUM_CLASSES), strict=True):
