@@ -49,7 +49,7 @@ class Inside(Checked):
     Attributes:
         label, unit: how it is called.
         digits: after the point.
-        build: what measures it, by its `_target_`, one of `stn.tasks.measures`; None of what a
+        build: what measures it, by its `_target_`, one of `stn.inspecting.measures`; None of what a
             record has anyway, such as a metric of validation.
     """
 

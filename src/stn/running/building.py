@@ -22,7 +22,7 @@ from stn.results.checks import shown
 # Packages and modules with what `conf/` names.
 WITH_FUNCTIONS = ("stn.models", "stn.callbacks.wandb")
 WITH_CLASSES = (
-    *("stn.transformers", "stn.data", "stn.tasks"),
+    *("stn.transformers", "stn.data", "stn.tasks", "stn.inspecting.measures"),
     *("torch.nn", "torch.optim", "torchmetrics", *WITH_FUNCTIONS),
 )
 

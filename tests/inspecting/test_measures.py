@@ -11,8 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stn.data.distortions import RotateAbout, RotateTranslateScale
-from stn.models.mnist import Fcn, StFcn
-from stn.tasks.measures import (
+from stn.inspecting.measures import (
     Consistency,
     Displacement,
     LearntPose,
@@ -20,6 +19,7 @@ from stn.tasks.measures import (
     Specialisation,
     ThetaGradient,
 )
+from stn.models.mnist import Fcn, StFcn
 from stn.transformers import Affine, Rotation, SpatialTransformer, Translation
 
 SIDE, NUM = 28, 12
