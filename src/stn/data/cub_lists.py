@@ -38,10 +38,9 @@ def read_birds(folder: Path) -> list[Bird]:
     names = table(folder / "images.txt", [str])
     labels = table(folder / "image_class_labels.txt", [int], among=names)
     splits = table(folder / "train_test_split.txt", [int], among=names)
+    # One that is there twice may be trained on and tested.
     if twice := [name for (name,), count in Counter(names.values()).items() if count > 1]:
-        raise DataError(
-            f"{folder / 'images.txt'}: {twice[0]} is there twice"
-        )  # trained on and tested?
+        raise DataError(f"{folder / 'images.txt'}: {twice[0]} is there twice")
     birds = []
     for number, (name,) in names.items():
         (label,), (is_train,) = labels[number], splits[number]
