@@ -49,7 +49,7 @@ def test_numbers_agree_between_formats(table, table_records):
     assert row["paper"] == "2"
     assert float(row["difference"]) == pytest.approx(mean - 2.0)
     assert (row["n"], row["seeds"], row["commits"]) == ("3", "0 1 2", "c0ffee0")
-    assert "2.0<sup>a</sup> / " in to_markdown(comparison)
+    assert "2.0<sup>b</sup> / " in to_markdown(comparison)
 
 
 def test_statistics_agree_between_formats(table, table_records):

@@ -204,6 +204,11 @@ def check(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> None:
             raise ValueError(f"{key}: nothing reads this key")
 
 
+def trials_dir(config: Mapping[str, Any]) -> Path:
+    """Return where the folders of trials of a search are, apart from those of cells."""
+    return Path(config["runs_dir"]) / "tuning"
+
+
 def _is_read(config: Any, key: str) -> bool:
     """Tell whether a key that was added is one of `Settings`, or an argument of what is built."""
     part, *rest = key.split(".")

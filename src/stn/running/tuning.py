@@ -4,21 +4,13 @@ The test set is not looked at, so there is nothing that a table could show: a tr
 record, and keeps out of the folder of the cell that has the same configuration.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
 from stn.callbacks.progress import Stopwatch
 from stn.running.preparing import Cell, build_trainer, prepare
-from stn.running.settings import check
-
-
-def trials_dir(config: Mapping[str, Any]) -> Path:
-    """Return where the folders of trials are, apart from those of cells."""
-    return Path(config["runs_dir"]) / "tuning"
+from stn.running.settings import check, trials_dir
 
 
 def run_trial(cell: Cell) -> float:

@@ -12,8 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from stn.results.identity import cell_id
 from stn.results.study import KINDS
 from stn.results.table import PlannedRun, Table, parse_table
-from stn.running.settings import check
-from stn.running.tuning import trials_dir
+from stn.running.settings import check, trials_dir
 
 Compose = Callable[[Sequence[str]], DictConfig]
 PlannedTable = tuple[Table, list[PlannedRun]]
