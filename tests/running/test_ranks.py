@@ -89,7 +89,8 @@ def test_two_processes_give_what_one_gives(
     assert ours.keys() == theirs.keys()
     for name in theirs:
         torch.testing.assert_close(ours[name], theirs[name], rtol=1e-4, atol=1e-6)
-    assert rows_of(two) == pytest.approx(rows_of(one), rel=1e-4, abs=1e-5)
+    # A gradient of the wrong size would be wrong by a factor; 16 steps blow its rounding up to 2e-4.
+    assert rows_of(two) == pytest.approx(rows_of(one), rel=2e-3, abs=1e-5)
 
     record, reference = record_of(two), record_of(one)
     assert record.device.startswith("2 x cpu: ")
