@@ -57,9 +57,28 @@ def test_what_is_mirrored_counts_as_folded(pool):
     torch.testing.assert_close(folded, torch.ones(300), rtol=0, atol=1e-4)
 
 
+def test_what_is_under_a_patch_is_hidden(pool):
+    index = torch.arange(100, 300)
+    clutter = {
+        overlap: Clutter(num_patches=6, patch_px=6, overlap=overlap, size=(60, 61))
+        for overlap in ("add", "patches_hide", "digit_hides")
+    }
+    # Of black patches only what they hide is seen, and of a pool with one digit all others are.
+    one = torch.zeros_like(pool).index_copy_(0, index[:1], pool[:1])
+    seen = {name: draw(one, index[:1], KEY).sum() for name, draw in clutter.items()}
+    hidden = clutter["add"].hidden(one, index[:1], KEY)
+    torch.testing.assert_close(seen["patches_hide"] / seen["digit_hides"], 1 - hidden[0])
+    share = share_damaged(clutter["patches_hide"], pool, index, KEY)
+    assert share == (clutter["add"].hidden(pool, index, KEY) > 0.1).float().mean()
+    assert share > 0.1
+    assert share_damaged(clutter["add"], pool, index, KEY) == 0
+    with pytest.raises(ValueError, match=r"Clutter at \(60, 61\) .* hides more than 10% of"):
+        check(clutter["patches_hide"], pool)
+
+
 def test_a_distortion_that_damages_digits_is_refused(pool):
     arguments = {"scale_range": (0.75, 1), "corner_px": 5, "min_area": 0.1}
-    with pytest.raises(ValueError, match=r"ProjectiveDistortion at \(28, 28\) cuts .* 10% of"):
+    with pytest.raises(ValueError, match=r"ProjectiveDistortion at \(28, 28\) cuts, .* 10% of"):
         check(ProjectiveDistortion(**arguments, frame=None, size=(28, 28)), pool)
     check(ProjectiveDistortion(**arguments, frame=(42, 42), size=(42, 42)), pool)
     check(Undistorted(size=(28, 28)), pool)

@@ -161,7 +161,8 @@ def test_ranks_share_the_batches_of_one_process(mnist_dir, loader, distortion):
         return [data.on_after_batch_transfer(batch, 0) for batch in getattr(data, loader)()]
 
     whole = batches(0, 1)
-    shares = [batches(rank, 4) for rank in range(4)]
+    world_size = 4 if loader == "train_dataloader" else 3  # of training, one that divides batches
+    shares = [batches(rank, world_size) for rank in range(world_size)]
     assert all(len(share) == len(whole) for share in shares)
     for batch, *parts in zip(whole, *shares, strict=True):
         torch.testing.assert_close(torch.cat([images for images, _ in parts]), batch[0])
@@ -208,9 +209,8 @@ def test_the_checksum_is_that_of_the_data(mnist_dir):
 def divided(data_dir: Path, **changes: int) -> DividedMnistDataModule:
     sizes = {"num_train": 300, "num_val": 100, "num_test": 150} | changes
     whole = module(data_dir)
-    return DividedMnistDataModule(
-        whole.distortion, **sizes, batch_size=BATCH, seed=3, data_seed=0, data_dir=data_dir
-    )
+    others = {"batch_size": BATCH, "seed": 3, "data_seed": 0, "data_dir": data_dir}
+    return DividedMnistDataModule(**sizes, **others, distortion=whole.distortion)
 
 
 def test_a_division_takes_every_digit_once_and_does_not_depend_on_the_seed(mnist_dir):
@@ -254,7 +254,16 @@ def test_every_column_keeps_the_contract(name: str, make_cell: Callable[..., Cel
 class TestFew:
     def make(self, mnist_dir: Path, num_train: int = 100, once: bool = True, seed: int = 0):
         distortion = Rotate(max_deg=90, size=[28, 28])
-        return FewMnistDataModule(distortion, num_train, once, 128, 16, seed, 0, mnist_dir)
+        return FewMnistDataModule(
+            num_train,
+            once,
+            distortion=distortion,
+            num_val=128,
+            batch_size=16,
+            seed=seed,
+            data_seed=0,
+            data_dir=mnist_dir,
+        )
 
     def test_only_the_first_training_images_are_left(self, mnist_dir: Path) -> None:
         few, more = self.make(mnist_dir), self.make(mnist_dir, 300)

@@ -9,7 +9,8 @@ from stn.data.same_order import SameOrderMnistDataModule
 
 def test_every_seed_sees_the_images_of_seed_0(mnist_dir: Path) -> None:
     def batch(kind: type[MnistDataModule], seed: int) -> list[torch.Tensor]:
-        data = kind(Rotate(max_deg=90, size=[28, 28]), 128, 16, seed, 0, mnist_dir)
+        others = {"num_val": 128, "batch_size": 16, "data_seed": 0, "data_dir": mnist_dir}
+        data = kind(seed=seed, distortion=Rotate(max_deg=90, size=[28, 28]), **others)
         numbers = data.order("train", epoch=2)
         return [numbers, *data.drawn("train", numbers[:16], epoch=2)]
 

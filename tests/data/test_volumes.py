@@ -86,7 +86,8 @@ def test_a_sample_is_the_same_whatever_its_batch_and_another_one_under_another_k
 
 
 def module(data_dir: Path) -> VolumeDataModule:
-    return VolumeDataModule(45, 10, 2, (26, 24, 30), 100, 16, 3, 0, data_dir)
+    others = {"num_val": 100, "batch_size": 16, "seed": 3, "data_seed": 0, "data_dir": data_dir}
+    return VolumeDataModule(45, 10, 2, (26, 24, 30), **others)
 
 
 def test_it_says_what_stands_in_a_volume(mnist_dir: Path) -> None:

@@ -35,6 +35,9 @@ TRANSFORMER = {
 }
 MNIST = {"_target_": "stn.data.mnist.MnistDataModule", "_partial_": True}
 ADAM = {"_target_": "torch.optim.AdamW", "_partial_": True}
+# Hand on what they do not know to a base.
+FEW = {"_target_": "stn.data.mnist.FewMnistDataModule", "_partial_": True}
+WIDE = {"_target_": "stn.models.wide_kernels.WideStCnn", "_partial_": True}
 
 
 @pytest.mark.parametrize(
@@ -48,6 +51,10 @@ ADAM = {"_target_": "torch.optim.AdamW", "_partial_": True}
         (MNIST, "data_dir", 3),
         (ADAM, "lr", "fast"),
         (TRANSFORMER, "kernel", None),
+        (FEW, "once", 1),
+        (FEW, "num_val", "abc"),
+        (WIDE, "family", 3),
+        (WIDE, "num_classes", "ten"),
     ],
 )
 def test_an_argument_has_the_type_of_its_annotation(config, key: str, value: object) -> None:
@@ -56,7 +63,7 @@ def test_an_argument_has_the_type_of_its_annotation(config, key: str, value: obj
         instantiate({**config, key: value})
 
 
-@pytest.mark.parametrize("config", [LINEAR, TRANSFORMER, MNIST, ADAM])
+@pytest.mark.parametrize("config", [LINEAR, TRANSFORMER, MNIST, ADAM, FEW, WIDE])
 def test_what_is_no_argument_is_refused_by_name(
     config: dict[str, Any], capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from stn.callbacks.progress import Stopwatch
-from stn.data.pool import SampleLoader
 from stn.results.records import Record, read_record
 from stn.running.cell import run_cell
 from stn.running.preparing import Cell
@@ -58,22 +57,6 @@ def rows_of(cell: Cell) -> dict[tuple[str, str], float]:
     return {(step, name): float(value) for step, name, value in rows}
 
 
-@pytest.mark.parametrize("world_size", [2, 3])
-@pytest.mark.parametrize("num", [64, 65, 128, 150])
-def test_the_shares_make_up_the_batches(num: int, world_size: int) -> None:
-    order = torch.randperm(num, generator=torch.Generator().manual_seed(0))
-
-    def batches(rank: int, world_size: int) -> list[torch.Tensor]:
-        labels = torch.arange(num)
-        loader = SampleLoader("val", labels, 64, False, lambda: (order, 7), rank, world_size)
-        return [samples.numbers for samples in loader]
-
-    shares = [batches(rank, world_size) for rank in range(world_size)]
-    joined = [torch.cat(parts) for parts in zip(*shares, strict=True)]
-    for ours, theirs in zip(joined, batches(0, 1), strict=True):
-        assert torch.equal(ours, theirs)
-
-
 def test_two_processes_give_what_one_gives(
     small: MakeCell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,7 +72,7 @@ def test_two_processes_give_what_one_gives(
     assert ours.keys() == theirs.keys()
     for name in theirs:
         torch.testing.assert_close(ours[name], theirs[name], rtol=1e-4, atol=1e-6)
-    # A gradient of the wrong size would be wrong by a factor; 16 steps blow its rounding up to 2e-4.
+    # A gradient of the wrong size is wrong by a factor; 16 steps blow rounding up to 2e-4.
     assert rows_of(two) == pytest.approx(rows_of(one), rel=2e-3, abs=1e-5)
 
     record, reference = record_of(two), record_of(one)

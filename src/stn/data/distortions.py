@@ -74,31 +74,26 @@ class Warp:
 class Rotate(Warp):
     """R: rotation about the image's centre, uniform in +-max_deg."""
 
+    centre_deg = 0.0
+
     def __init__(self, *, max_deg: float, size: Sequence[int]) -> None:
         self.max_deg, self.size = max_deg, _checked_size(size)
 
     def grid(self, index: Tensor, key: int) -> Tensor:
         """Rotates each digit by an angle of its own."""
         (turn,) = uniform(key, index, 1).T
-        angle_deg = _between(-self.max_deg, self.max_deg, turn)
-        centre_px = torch.zeros(len(index), 2, device=index.device)
-        theta = _similarity(angle_deg, torch.ones_like(angle_deg), centre_px, self.size)
-        return affine_grid(theta, self.size)
-
-
-class RotateAbout(Warp):
-    """Rotation uniform in centre_deg +- max_deg: R about another pose than the upright one."""
-
-    def __init__(self, *, max_deg: float, centre_deg: float, size: Sequence[int]) -> None:
-        self.max_deg, self.centre_deg, self.size = max_deg, centre_deg, _checked_size(size)
-
-    def grid(self, index: Tensor, key: int) -> Tensor:
-        """Rotates each digit by the angle that `Rotate` draws for it, and by centre_deg besides."""
-        (turn,) = uniform(key, index, 1).T
         angle_deg = self.centre_deg + _between(-self.max_deg, self.max_deg, turn)
         centre_px = torch.zeros(len(index), 2, device=index.device)
         theta = _similarity(angle_deg, torch.ones_like(angle_deg), centre_px, self.size)
         return affine_grid(theta, self.size)
+
+
+class RotateAbout(Rotate):
+    """Rotation uniform in centre_deg +- max_deg: R about another pose than the upright one."""
+
+    def __init__(self, *, max_deg: float, centre_deg: float, size: Sequence[int]) -> None:
+        super().__init__(max_deg=max_deg, size=size)
+        self.centre_deg = centre_deg
 
 
 class RotateTranslateScale(Warp):
@@ -269,6 +264,15 @@ class Clutter:
         for positions, brightness in layers:
             paint(0, positions.flatten(), brightness.flatten().to(torch.float32))
         return canvas.clamp_(max=255).div_(255).view(-1, 1, height, width)
+
+    def hidden(self, pool: Tensor, index: Tensor, key: int) -> Tensor:
+        """Share of each digit's ink (B,) that is where a patch is."""
+        height, width = self.size
+        digit_at, _, patch_at = self._pixels(len(pool), index, key)
+        has_patch = torch.zeros(len(index) * height * width, device=pool.device)
+        has_patch[patch_at.flatten()] = 1
+        brightness = pool.index_select(0, index).flatten(1).float()
+        return (brightness * has_patch[digit_at].view_as(brightness)).sum(1) / brightness.sum(1)
 
     def _pixels(self, pool_size: int, index: Tensor, key: int) -> tuple[Tensor, Tensor, Tensor]:
         """Flat positions of the digits on the canvas, and of the patches in the pool and on it."""

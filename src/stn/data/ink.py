@@ -1,4 +1,4 @@
-"""What a warp does to a digit's ink: how much of it the image's border cuts off, and what folds.
+"""What a distortion does to a digit's ink: how much is cut off, folded over, or hidden by clutter.
 
 Ink is the integral of a digit's brightness. An image shows its digit through a grid, so the ink
 that is seen is the image's brightness times the area of the digit that each pixel stands for, the
@@ -8,7 +8,7 @@ determinant of the grid's derivative; where the grid folds, that is negative.
 import torch
 from torch import Tensor
 
-from stn.data.distortions import DIGIT_PX, Distortion, Warp
+from stn.data.distortions import DIGIT_PX, Clutter, Distortion, Warp
 from stn.data.randomness import stream
 
 NUM_DRAWN = 1000
@@ -29,10 +29,19 @@ def ink_seen(warp: Warp, pool: Tensor, index: Tensor, key: int) -> tuple[Tensor,
     return seen.clamp(min=0).sum((1, 2)) / of_digit, -seen.clamp(max=0).sum((1, 2)) / of_digit
 
 
-def share_damaged(warp: Warp, pool: Tensor, index: Tensor, key: int) -> float:
-    """Share of the images that lose, by cutting or folding, more than `MAX_LOSS` of their ink."""
-    upright, folded = ink_seen(warp, pool, index, key)
-    return ((1 - upright).maximum(folded) > MAX_LOSS).float().mean().item()
+def share_damaged(distort: Distortion, pool: Tensor, index: Tensor, key: int) -> float:
+    """Share of the images that lose more than `MAX_LOSS` of their ink.
+
+    Warps cut and fold; clutter hides, where a patch is seen rather than the digit.
+    """
+    if isinstance(distort, Warp):
+        upright, folded = ink_seen(distort, pool, index, key)
+        lost = (1 - upright).maximum(folded)
+    elif isinstance(distort, Clutter) and distort.overlap == "patches_hide":
+        lost = distort.hidden(pool, index, key)
+    else:  # shows the digit as it is
+        return 0.0
+    return (lost > MAX_LOSS).float().mean().item()
 
 
 def check(distort: Distortion, pool: Tensor) -> None:
@@ -41,13 +50,11 @@ def check(distort: Distortion, pool: Tensor) -> None:
     Raises:
         ValueError: More than `MAX_SHARE` of the images lose more than `MAX_LOSS` of their ink.
     """
-    if not isinstance(distort, Warp):  # the others show the digit as it is
-        return
     index = torch.arange(min(NUM_DRAWN, len(pool)), device=pool.device)
     share = share_damaged(distort, pool, index, stream(0, "ink"))
     if share > MAX_SHARE:
         raise ValueError(
-            f"{type(distort).__name__} at {distort.size} cuts or folds more than {MAX_LOSS:.0%} of "
-            f"the ink in {share:.1%} of the images, which must be {MAX_SHARE:.0%} at most: "
-            "distort less, or show a larger image"
+            f"{type(distort).__name__} at {distort.size} cuts, folds or hides more than "
+            f"{MAX_LOSS:.0%} of the ink in {share:.1%} of the images, which must be "
+            f"{MAX_SHARE:.0%} at most: distort less, or show a larger image"
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -91,26 +92,15 @@ class DividedMnistDataModule(MnistDataModule):
     same ones for every seed.
 
     Args:
-        num_train, num_test: images of these splits.
-        distortion, num_val, batch_size, seed, data_seed, data_dir: as in `MnistDataModule`;
-            `data_seed` decides the division, too.
+        num_train, num_val, num_test: images of these splits.
+        others: as in `MnistDataModule`; `data_seed` decides the division, too.
 
     Raises:
         ValueError: as `MnistDataModule`; the splits need more images than there are.
     """
 
-    def __init__(
-        self,
-        distortion: Distortion,
-        num_train: int,
-        num_val: int,
-        num_test: int,
-        batch_size: int,
-        seed: int,
-        data_seed: int,
-        data_dir: str | Path,
-    ) -> None:
-        super().__init__(distortion, num_val, batch_size, seed, data_seed, data_dir)
+    def __init__(self, num_train: int, num_val: int, num_test: int, **others: Any) -> None:
+        super().__init__(num_val=num_val, **others)
         self.num_images = {"train": num_train, "val": num_val, "test": num_test}
 
     def load(self) -> tuple[Mapping[str, Split], str]:
@@ -141,24 +131,14 @@ class FewMnistDataModule(MnistDataModule):
     Args:
         num_train: training images.
         once: each has one distortion in all epochs, drawn by the seed, as in a data set of files.
-        distortion, num_val, batch_size, seed, data_seed, data_dir: as in `MnistDataModule`.
+        others: as in `MnistDataModule`.
 
     Raises:
         ValueError: as `MnistDataModule`; there are not so many images.
     """
 
-    def __init__(
-        self,
-        distortion: Distortion,
-        num_train: int,
-        once: bool,
-        num_val: int,
-        batch_size: int,
-        seed: int,
-        data_seed: int,
-        data_dir: str | Path,
-    ) -> None:
-        super().__init__(distortion, num_val, batch_size, seed, data_seed, data_dir)
+    def __init__(self, num_train: int, once: bool, **others: Any) -> None:
+        super().__init__(**others)
         self.num_train, self.once = num_train, once
 
     def load(self) -> tuple[Mapping[str, Split], str]:

@@ -6,7 +6,7 @@ images of them.
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,37 +39,31 @@ class SampleLoader:
     Sized and iterable, and all that Lightning needs: there are no workers, for there is no work.
 
     Args:
-        split: name of the split.
-        targets: (N, ...) of the split.
-        batch_size: samples of a whole batch, over all processes.
-        drop_last: leave out a last batch that is not full.
-        draw: called when an epoch starts: the order of the samples (N,) and the key of the draws.
-        rank: this process, of `world_size`.
-        world_size: number of processes.
+        data: whose samples they are.
+        split: "train", of which a last batch that is not full is left out, or another.
     """
 
-    def __init__(
-        self,
-        split: str,
-        targets: Tensor,
-        batch_size: int,
-        drop_last: bool,
-        draw: Callable[[], tuple[Tensor, int]],
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> None:
-        self.split, self.targets, self.batch_size, self.draw = split, targets, batch_size, draw
-        self.rank, self.world_size = rank, world_size
-        self.num_batches = (math.floor if drop_last else math.ceil)(len(targets) / batch_size)
+    def __init__(self, data: "PoolDataModule", split: str) -> None:
+        self.data, self.split = data, split
+        num = len(data.targets(split)) / data.batch_size
+        self.num_batches = math.floor(num) if split == "train" else math.ceil(num)
 
     def __len__(self) -> int:
         return self.num_batches
 
     def __iter__(self) -> Iterator[Samples]:
-        order, key = self.draw()
-        for batch in order.split(self.batch_size)[: self.num_batches]:
-            share = batch.tensor_split(self.world_size)[self.rank]
-            yield Samples(share, self.targets[share], self.split, key)
+        """Goes through the epoch that is now: it is asked when one starts, so none can repeat."""
+        trainer = self.data.trainer
+        epoch, rank, world_size = (
+            (trainer.current_epoch, trainer.global_rank, trainer.world_size)
+            if trainer
+            else (0, 0, 1)
+        )
+        key = self.data.key(self.split, epoch)
+        order = self.data.order(self.split, epoch)
+        for batch in order.split(self.data.batch_size)[: self.num_batches]:
+            numbers = batch.tensor_split(world_size)[rank]
+            yield Samples(numbers, self.data.targets(self.split)[numbers], self.split, key)
 
 
 def windows(pool: Tensor, numbers: Tensor, side: int, places: Tensor | None = None) -> Tensor:
@@ -140,18 +134,18 @@ class PoolDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> SampleLoader:
         """Every epoch in an order and with draws of its own; all batches full."""
-        _, world_size = self._rank_and_world_size()
+        world_size = self.trainer.world_size if self.trainer else 1
         if self.batch_size % world_size:
             raise ValueError(f"batch_size {self.batch_size} is not divisible by {world_size}")
-        return self._loader("train", drop_last=True)
+        return SampleLoader(self, "train")
 
     def val_dataloader(self) -> SampleLoader:
         """All validation samples, always the same, in order."""
-        return self._loader("val", drop_last=False)
+        return SampleLoader(self, "val")
 
     def test_dataloader(self) -> SampleLoader:
         """All test samples, always the same, in order."""
-        return self._loader("test", drop_last=False)
+        return SampleLoader(self, "test")
 
     def on_after_batch_transfer(self, batch: Samples, dataloader_idx: int) -> tuple[Tensor, Tensor]:
         """Draws the samples where the batch now is."""
@@ -169,15 +163,13 @@ class PoolDataModule(pl.LightningDataModule):
         self, split: str, numbers: Tensor, epoch: int = 0, device: torch.device | str = "cpu"
     ) -> tuple[Tensor, Tensor]:
         """These samples as every run sees them (in an epoch, if they are of training)."""
-        self.setup()
-        targets = self._splits[split].targets[numbers].to(device)
+        targets = self.targets(split)[numbers].to(device)
         samples = Samples(numbers.to(device), targets, split, self.key(split, epoch))
         return self.on_after_batch_transfer(samples, 0)
 
     def order(self, split: str, epoch: int = 0) -> Tensor:
         """The numbers of a split's samples (N,): in an order for each epoch of training."""
-        self.setup()
-        num = len(self._splits[split].targets)
+        num = len(self.targets(split))
         if split == "train":
             return permutation(stream(self.seed, "order", epoch), num)
         return torch.arange(num)
@@ -188,6 +180,11 @@ class PoolDataModule(pl.LightningDataModule):
             return stream(self.seed, "train", epoch)
         return stream(self.data_seed, split)
 
+    def targets(self, split: str) -> Tensor:
+        """What the samples of a split are (N, ...)."""
+        self.setup()
+        return self._splits[split].targets
+
     def count_images(self) -> dict[str, int]:
         """Images of each split."""
         self.setup()
@@ -197,18 +194,3 @@ class PoolDataModule(pl.LightningDataModule):
         """One checksum of all that was read."""
         self.setup()
         return self._sha256
-
-    def _loader(self, split: str, drop_last: bool) -> SampleLoader:
-        self.setup()
-        rank, world_size = self._rank_and_world_size()
-        targets = self._splits[split].targets
-
-        def draw() -> tuple[Tensor, int]:
-            """Of the epoch that is now; read when it starts, so that none can repeat."""
-            epoch = self.trainer.current_epoch if self.trainer else 0
-            return self.order(split, epoch), self.key(split, epoch)
-
-        return SampleLoader(split, targets, self.batch_size, drop_last, draw, rank, world_size)
-
-    def _rank_and_world_size(self) -> tuple[int, int]:
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

@@ -1,8 +1,7 @@
 """MNIST under a distortion, the same images in the same order for every seed."""
 
-from pathlib import Path
+from typing import Any
 
-from stn.data.distortions import Distortion
 from stn.data.mnist import MnistDataModule
 
 
@@ -10,17 +9,9 @@ class SameOrderMnistDataModule(MnistDataModule):
     """An `MnistDataModule` of seed 0, whatever the run's, so that runs differ by their start alone.
 
     Args:
-        distortion, num_val, batch_size, seed, data_seed, data_dir: as in `MnistDataModule`, but for
-            `seed`, which decides nothing here.
+        seed: decides nothing here.
+        others: as in `MnistDataModule`.
     """
 
-    def __init__(
-        self,
-        distortion: Distortion,
-        num_val: int,
-        batch_size: int,
-        seed: int,
-        data_seed: int,
-        data_dir: str | Path,
-    ) -> None:
-        super().__init__(distortion, num_val, batch_size, 0, data_seed, data_dir)
+    def __init__(self, seed: int, **others: Any) -> None:
+        super().__init__(seed=0, **others)

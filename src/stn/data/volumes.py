@@ -6,8 +6,7 @@ first side of a volume (D, H, W), and one looks along it. Lengths are voxels.
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -110,7 +109,7 @@ class VolumeDataModule(MnistDataModule):
 
     Args:
         max_deg, thickness_px, block_px, size: as in `Extruded`.
-        num_val, batch_size, seed, data_seed, data_dir: as in `MnistDataModule`.
+        others: as in `MnistDataModule`, but for the distortion.
 
     Raises:
         ValueError, DataError: as `Extruded` and `MnistDataModule`.
@@ -124,14 +123,10 @@ class VolumeDataModule(MnistDataModule):
         thickness_px: int,
         block_px: int,
         size: Sequence[int],
-        num_val: int,
-        batch_size: int,
-        seed: int,
-        data_seed: int,
-        data_dir: str | Path,
+        **others: Any,
     ) -> None:
         solids = Extruded(max_deg=max_deg, thickness_px=thickness_px, block_px=block_px, size=size)
-        super().__init__(solids, num_val, batch_size, seed, data_seed, data_dir)
+        super().__init__(solids, **others)
 
     def solids(self, split: str, numbers: Tensor) -> Solids:
         """Return how these samples of a split that is not drawn anew stand: for evaluation."""

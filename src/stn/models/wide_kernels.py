@@ -88,31 +88,27 @@ def step(px: Tensor) -> Tensor:
     return found
 
 
-class WideStFcn(StFcn):
-    """An `StFcn` whose transformer has a kernel of `family`.
+class _Widened:
+    """Gives the transformer of a network a kernel of `family`.
 
     Args:
         family: as of `WideTransformer`.
-        others: as of `StFcn`.
+        others: as of the network.
     """
+
+    transformer: SpatialTransformer
 
     def __init__(self, family: str, **others: Any) -> None:
         super().__init__(**others)
-        self.transformer = _widened(self.transformer, family)
+        found = self.transformer
+        self.transformer = WideTransformer(
+            family, found.localisation, found.transform, found.output_size
+        )
 
 
-class WideStCnn(StCnn):
-    """An `StCnn` whose transformer has a kernel of `family`.
-
-    Args:
-        family: as of `WideTransformer`.
-        others: as of `StCnn`.
-    """
-
-    def __init__(self, family: str, **others: Any) -> None:
-        super().__init__(**others)
-        self.transformer = _widened(self.transformer, family)
+class WideStFcn(_Widened, StFcn):
+    """An `StFcn` whose transformer has a kernel of `family`."""
 
 
-def _widened(found: SpatialTransformer, family: str) -> WideTransformer:
-    return WideTransformer(family, found.localisation, found.transform, found.output_size)
+class WideStCnn(_Widened, StCnn):
+    """An `StCnn` whose transformer has a kernel of `family`."""

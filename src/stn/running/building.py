@@ -8,6 +8,7 @@ from the command line, and from `config.yaml` in the folder of a run, which may 
 import inspect
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any, get_type_hints
 
@@ -120,17 +121,13 @@ def _check_types(target: str, found: Any, arguments: Mapping[str, Any]) -> None:
     Raises:
         ValueError: says which argument.
     """
-    takes = inspect.signature(found).parameters
-    takes_any = any(parameter.kind == parameter.VAR_KEYWORD for parameter in takes.values())
+    hints = _hints(found)
+    takes_any = hints.pop("**", None)
     for name in arguments:
-        if not (takes_any or name in takes or name.startswith("_")):  # those are Hydra's
+        if not (takes_any or name in hints or name.startswith("_")):  # those are Hydra's
             raise ValueError(f"{target}: {name}: there is no such argument")
-    try:
-        hints = get_type_hints(found.__init__ if inspect.isclass(found) else found)
-    except NameError:  # of a name that only type checkers import: it checks its own arguments
-        return
     for name, value in arguments.items():
-        if name not in hints or not isinstance(value, bool | int | float | str | None):
+        if hints.get(name, Any) is Any or not isinstance(value, bool | int | float | str | None):
             continue
         try:
             TypeAdapter(hints[name], config=_PLAIN).validate_python(value)
@@ -139,6 +136,26 @@ def _check_types(target: str, found: Any, arguments: Mapping[str, Any]) -> None:
         except ValidationError as error:
             wanted = error.errors(include_url=False)[0]["msg"]
             raise ValueError(f"{target}: {name}: {wanted}, found {shown(value)}") from error
+
+
+def _hints(found: Any) -> dict[str, Any]:
+    """Annotations of what a class or a function takes; `**others` of a class are its next base's.
+
+    `**` is among them where anything is taken. What only type checkers can resolve is `Any`.
+    """
+    bases = [part for part in getattr(found, "__mro__", ())[1:-1] if "__init__" in vars(part)]
+    hints: dict[str, Any] = {}
+    for part in (found, *bases):
+        takes = inspect.signature(part).parameters
+        annotations = dict.fromkeys(takes, Any)
+        with suppress(NameError):
+            annotations |= get_type_hints(part.__init__ if inspect.isclass(part) else part)
+        others = [name for name in takes if takes[name].kind == takes[name].VAR_KEYWORD]
+        hints = annotations | hints
+        if not others:
+            return hints
+        del hints[others[0]]
+    return hints | {"**": Any}
 
 
 def _is_in(name: str, packages: tuple[str, ...]) -> bool:

@@ -14,8 +14,7 @@ from stn.transformers.grids import Size, base_grid, projective_grid
 from stn.transformers.samplers import sample
 from stn.transformers.transforms import (
     ControlPointFamily,
-    _at_least_float32,
-    _check_theta,
+    _checked,
     _points,
 )
 
@@ -42,8 +41,7 @@ class FourCorners:
 
         A square's homography in closed form (Heckbert, 1989), the centre's denominator 1.
         """
-        _check_theta(theta, self)
-        theta = _at_least_float32(theta)
+        theta = _checked(theta, self)
         square = theta.new_tensor([[-1, -1], [1, -1], [1, 1], [-1, 1]])
         p0, p1, p2, p3 = (square + _points(theta).clamp(-100, 100)).unbind(1)  # (B, 2)
         side, other, fold = p1 - p2, p3 - p2, p0 - p1 + p2 - p3
@@ -114,8 +112,7 @@ class Diffeomorphic(ControlPointFamily):
 
     def grid(self, theta: Tensor, size: Size) -> Tensor:
         """Return the sampling grid (B, H, W, 2) of theta (B, 2K) for a target of size (H, W)."""
-        _check_theta(theta, self)
-        theta = _at_least_float32(theta)
+        theta = _checked(theta, self)
         velocity = theta.reshape(-1, *self.points, 2).permute(0, 3, 1, 2)  # (B, 2, n, m)
 
         def at(place: Tensor) -> Tensor:

@@ -67,7 +67,7 @@ def num_axes(transform: Transform) -> int:
 
 
 class _AffineFamily(ABC):
-    """Warps whose theta spells out a 2x3 matrix, Eq. 1."""
+    """Warps whose theta spells out a matrix, Eq. 1: 2x3, or of volumes 3x4."""
 
     num_params: ClassVar[int]
 
@@ -81,8 +81,7 @@ class _AffineFamily(ABC):
 
     def grid(self, theta: Tensor, size: Size) -> Tensor:
         """Return the sampling grid (B, H, W, 2) of theta (B, P) for a target of size (H, W)."""
-        _check_theta(theta, self)
-        return affine_grid(self.matrix(_at_least_float32(theta)), size)
+        return affine_grid(self.matrix(_checked(theta, self)), size)
 
 
 @final
@@ -185,7 +184,7 @@ class Affine(_AffineFamily):
 
 @final
 @dataclass(frozen=True)
-class Affine3d:
+class Affine3d(_AffineFamily):
     """Affine warps of volumes (Appendix A.3): theta is A (3, 4), row by row.
 
     Coordinates are (x, y, z): z runs along the depth, the first of a volume's sides (D, H, W).
@@ -194,18 +193,11 @@ class Affine3d:
     num_axes: ClassVar[int] = 3
     num_params: ClassVar[int] = 12
 
-    def identity(self) -> Tensor:
-        """Return the parameters (12,) that change nothing."""
+    def identity(self) -> Tensor:  # noqa: D102
         return torch.eye(3, 4).flatten()
 
-    def matrix(self, theta: Tensor) -> Tensor:
-        """Return the matrices A (B, 3, 4) from target to source of theta (B, 12)."""
+    def matrix(self, theta: Tensor) -> Tensor:  # noqa: D102
         return theta.reshape(-1, 3, 4)
-
-    def grid(self, theta: Tensor, size: Size) -> Tensor:
-        """Return the grid (B, D, H, W, 3) of theta (B, 12) for a target of size (D, H, W)."""
-        _check_theta(theta, self)
-        return affine_grid(self.matrix(_at_least_float32(theta)), size)
 
 
 @final
@@ -224,8 +216,7 @@ class Projective:
 
     def grid(self, theta: Tensor, size: Size) -> Tensor:
         """Return the sampling grid (B, H, W, 2) of theta (B, 8) for a target of size (H, W)."""
-        _check_theta(theta, self)
-        theta = _at_least_float32(theta)
+        theta = _checked(theta, self)
         homography = torch.cat([theta, torch.ones_like(theta[:, :1])], dim=1)
         return projective_grid(homography.view(-1, 3, 3), size)
 
@@ -282,7 +273,7 @@ class ControlPointFamily(ABC):
 
     def sources(self, theta: Tensor) -> Tensor:
         """Return where the control points are read (B, K, 2)."""
-        _check_theta(theta, self)
+        _checked(theta, self)
         return self.targets().to(theta.dtype).to(theta.device) + _points(theta)
 
     @abstractmethod
@@ -291,8 +282,7 @@ class ControlPointFamily(ABC):
 
     def grid(self, theta: Tensor, size: Size) -> Tensor:
         """Return the sampling grid (B, H, W, 2) of theta (B, 2K) for a target of size (H, W)."""
-        _check_theta(theta, self)
-        theta = _at_least_float32(theta)
+        theta = _checked(theta, self)
         basis = _basis(self, output_size(size), theta.dtype, theta.device)
         return tps_grid(_points(theta), basis)
 
@@ -376,13 +366,11 @@ def _points(theta: Tensor) -> Tensor:
     return theta.reshape(theta.shape[0], theta.shape[1] // 2, 2)
 
 
-def _at_least_float32(theta: Tensor) -> Tensor:
-    return theta.to(torch.promote_types(theta.dtype, torch.float32))
-
-
-def _check_theta(theta: Tensor, transform: Transform) -> None:
+def _checked(theta: Tensor, transform: Transform) -> Tensor:
+    """Return theta in float32 at least."""
     if theta.ndim != 2 or theta.shape[1] != transform.num_params:
         raise ValueError(
             f"{transform} needs theta of shape (B, {transform.num_params}), "
             f"got {tuple(theta.shape)}"
         )
+    return theta.to(torch.promote_types(theta.dtype, torch.float32))
