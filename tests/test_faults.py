@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wandb
 
 from stn import train
 from stn.callbacks.metrics import MetricsFile
@@ -163,7 +164,13 @@ def test_a_service_of_wandb_that_dies_does_not_stop_training(
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     cell = make_cell("model=st_fcn", "logger=wandb")
-    log = LenientWandbLogger.log_metrics
+    log, finish, ended = LenientWandbLogger.log_metrics, wandb.Run.finish, []
+
+    def finish_and_tell(run: wandb.Run, **how: Any) -> None:
+        ended.append(run.id)
+        finish(run, **how)
+
+    monkeypatch.setattr(wandb.Run, "finish", finish_and_tell)
 
     def log_after_its_death(self: LenientWandbLogger, *args: Any) -> None:
         def die(*args: Any, **kwargs: Any) -> None:
@@ -180,6 +187,7 @@ def test_a_service_of_wandb_that_dies_does_not_stop_training(
     assert told == [
         "training goes on without W&B, which failed: ConnectionResetError('Connection lost')"
     ]
+    assert ended == [cell.run_id]  # or it would be open until this process ends
     assert_same(cell, whole)
 
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import wandb
 from omegaconf import OmegaConf
 
 from stn.callbacks.metrics import MetricsFile
@@ -123,6 +124,20 @@ def test_a_file_is_not_removed_before_the_next_has_its_rows(
     assert not older.exists()
     assert not same_second.exists()
     assert another.exists()
+
+
+def test_a_run_of_the_users_own_in_this_process_is_left_alone(
+    make_cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    cell = make_cell("model=st_fcn", "transform=affine", "logger=wandb")
+    with wandb.init(dir=tmp_path, settings=wandb.Settings(silent=True)) as own:
+        run_cell(cell)
+        own.log({"mine": 1})
+        assert wandb.run is own
+    assert_one_file_has_every_row(cell.folder)
+    (path,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
+    assert [{*row} - {"_step", "_runtime", "_timestamp"} for row in history(path)] == [{"mine"}]
 
 
 def told(folder: Path) -> list:

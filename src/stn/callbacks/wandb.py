@@ -64,10 +64,10 @@ class LenientWandbLogger(WandbLogger, Callback):
             self._try(super().log_metrics, kept, step)
 
     def finish(self) -> None:
-        """End the W&B run, or the next cell of this process would continue it."""
+        """End the W&B run, also one that failed, or it would be open as long as this process."""
         if self._panels is not None and self._shown:
             self._try(self._log_table, self._panels)
-        self._try(self.experiment.finish, exit_code=self._exit_code)
+        self._try(self.experiment.finish, exit_code=self._exit_code, at_last=True)
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Tell what the run cost."""
@@ -132,14 +132,18 @@ class LenientWandbLogger(WandbLogger, Callback):
             if theirs is None:
                 del os.environ["WANDB_DATA_DIR"]
 
-    def _try(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        if self._lost:
+    def _try(
+        self, call: Callable[..., Any], *args: Any, at_last: bool = False, **kwargs: Any
+    ) -> None:
+        if self._lost and not at_last:
             return
         try:
             call(*args, **kwargs)
         except Exception as error:  # whatever ails a service must not stop the training
-            self._lost = True
-            warnings.warn(f"training goes on without W&B, which failed: {error!r}", stacklevel=3)
+            was_told, self._lost = self._lost, True
+            if not was_told:
+                text = f"training goes on without W&B, which failed: {error!r}"
+                warnings.warn(text, stacklevel=3)
 
 
 def in_file_only(name: str) -> bool:
@@ -177,6 +181,7 @@ def wandb_logger(
         config=described | {"table": table, "row": row, "column": column},
         mode=None if os.environ.get("WANDB_MODE") else ("online" if logged_in() else "offline"),
         resume="allow",
+        reinit="create_new",  # another run of this process, such as the user's own, is left alone
         settings=wandb.Settings(silent=True, console="off", x_disable_stats=True),
     )
     # Lightning does so for a run that it has started itself; else the axis is the count of calls.
