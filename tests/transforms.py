@@ -1,10 +1,11 @@
 """All families of warps, once: a new one is covered by every test of transforms by being listed."""
 
+from collections.abc import Sequence
 from itertools import cycle
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from stn.transformers import (
     KERNELS,
@@ -48,12 +49,27 @@ TRANSFORMS = [
 
 every_transform = pytest.mark.parametrize("transform", TRANSFORMS, ids=str)
 every_kernel = pytest.mark.parametrize("kernel", KERNELS)
-# Grids and kernels do not know of each other: each transform with one kernel, each kernel in turn.
-each_with_a_kernel = pytest.mark.parametrize(
-    ("transform", "kernel"),
-    [*zip(TRANSFORMS, cycle(KERNELS), strict=False)],
-    ids=str,
-)
+
+
+def each_with_one_of(kernels: Sequence[str]) -> pytest.MarkDecorator:
+    """Each transform with one kernel, in turn: grids and kernels do not know of each other."""
+    pairs = [*zip(TRANSFORMS, cycle(kernels), strict=False)]
+    return pytest.mark.parametrize(("transform", "kernel"), pairs, ids=str)
+
+
+each_with_a_kernel = each_with_one_of(KERNELS)
+each_with_a_differentiable_kernel = each_with_one_of(["bilinear", "bicubic"])
+
+
+class Told(nn.Module):
+    """A localisation network that says what it was told, whatever the images."""
+
+    def __init__(self, theta: Tensor) -> None:
+        super().__init__()
+        self.theta = theta
+
+    def forward(self, U: Tensor) -> Tensor:
+        return self.theta[: len(U)]
 
 
 def near_identity(transform: Transform, batch: int = 3, spread: float = 0.2) -> Tensor:

@@ -21,6 +21,7 @@ from stn.inspecting.measures import (
 )
 from stn.models.mnist import Fcn, StFcn
 from stn.transformers import Affine, Rotation, SpatialTransformer, Translation
+from tests.transforms import Told
 
 SIDE, NUM = 28, 12
 ALL = torch.arange(NUM)
@@ -45,17 +46,6 @@ class Data:
         return self.distortion(SQUARES, numbers, self.key(split)), LABELS[numbers]
 
 
-class Says(nn.Module):
-    """A localisation network that gives the next of these thetas (N, P) to each image."""
-
-    def __init__(self, theta: Tensor) -> None:
-        super().__init__()
-        self.theta = theta
-
-    def forward(self, U: Tensor) -> Tensor:
-        return self.theta[: len(U)]
-
-
 def task(network: nn.Module, scale: float = 1.0) -> Any:
     def loss(network: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         return scale * F.cross_entropy(network(batch[0]), batch[1])
@@ -64,7 +54,7 @@ def task(network: nn.Module, scale: float = 1.0) -> Any:
 
 
 def alone(transform: Any, theta: Tensor) -> Any:
-    return task(SpatialTransformer(Says(theta), transform))
+    return task(SpatialTransformer(Told(theta), transform))
 
 
 class Pairs(Data):
@@ -144,7 +134,7 @@ def test_what_ignores_a_turn_is_as_inconsistent_as_the_turn() -> None:
 def test_transformers_that_each_undo_the_turn_of_one_digit_are_specialised(swapped: bool) -> None:
     turns = angles_deg(), angles_deg(ALL.flip(0), 5)
     thetas = [-torch.deg2rad(turn)[:, None] for turn in (turns[::-1] if swapped else turns)]
-    network = nn.ModuleList(SpatialTransformer(Says(theta), Rotation()) for theta in thetas)
+    network = nn.ModuleList(SpatialTransformer(Told(theta), Rotation()) for theta in thetas)
     # One digit is upright; the other is turned by the difference, which is rarely near its mean.
     other = np.deg2rad([(turns[1] - turns[0]).numpy(), (turns[0] - turns[1]).numpy()])
     far = np.abs(np.angle(np.exp(1j * other) / np.exp(1j * other).mean(1, keepdims=True)))
@@ -157,7 +147,7 @@ def test_transformers_that_each_undo_the_turn_of_one_digit_are_specialised(swapp
 
 def test_transformers_that_turn_alike_are_not_specialised() -> None:
     theta = -torch.deg2rad(angles_deg())[:, None]
-    network = nn.ModuleList(SpatialTransformer(Says(theta), Rotation()) for _ in range(2))
+    network = nn.ModuleList(SpatialTransformer(Told(theta), Rotation()) for _ in range(2))
     found = Specialisation("turn", 15, NUM, untrained=False)(task(network), Pairs(), None)
     assert found is not None
     assert found <= 50  # one of them, of which the digit is, and no digit is left for the other
@@ -173,7 +163,7 @@ def test_transformers_that_each_undo_the_shift_of_one_digit_are_specialised() ->
     grids = [data.distortion.grid(*digit) for digit in digits]
     slopes = [(grid[:, -1, -1] - grid[:, 0, 0]) / 2 for grid in grids]
     middles = [-grid.mean(dim=(1, 2)) / slope for grid, slope in zip(grids, slopes, strict=True)]
-    network = nn.ModuleList(SpatialTransformer(Says(m), Translation()) for m in middles)
+    network = nn.ModuleList(SpatialTransformer(Told(m), Translation()) for m in middles)
     other = torch.stack([middles[1] - middles[0], middles[0] - middles[1]]) * size
     far = (other - other.mean(dim=1, keepdim=True)).norm(dim=-1)
     expected = 100 * (far > 3).double().mean().item()
@@ -207,7 +197,7 @@ class ByPlace(nn.Module):
 def shifts() -> SpatialTransformer:
     theta = Affine().identity().repeat(NUM, 1)
     theta[:, 2] = torch.linspace(-0.5, 0.5, NUM)
-    return SpatialTransformer(Says(theta), Affine())
+    return SpatialTransformer(Told(theta), Affine())
 
 
 @pytest.mark.parametrize("way", ["gradient", "random"])
@@ -219,6 +209,6 @@ def test_an_attack_shifts_as_far_as_the_poses_that_were_found_and_no_further(way
     )
     assert far == pytest.approx(50)  # the images of the other class, as they are
     assert near > 75
-    still = SpatialTransformer(Says(Affine().identity().repeat(NUM, 1)), Affine())
+    still = SpatialTransformer(Told(Affine().identity().repeat(NUM, 1)), Affine())
     found = PoseAttack(way, 5, 0.05, NUM, "st")(task(ByPlace(0.2)), Data(), still)
     assert found == pytest.approx(50)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from stn.models.taught import TaughtCnn
 from stn.tasks.poses import TaughtCrossEntropy, matrices, poses, reposed
@@ -14,25 +14,14 @@ from stn.transformers import (
     sample,
 )
 from stn.transformers import base_grid as regular
-from tests.transforms import near_identity
+from tests.transforms import Told, near_identity
 
 SIZE = (45, 52)
 
 
-class Knows(nn.Module):
-    """A localisation network that says what it was told, whatever the images."""
-
-    def __init__(self, theta: Tensor) -> None:
-        super().__init__()
-        self.theta = theta
-
-    def forward(self, U: Tensor) -> Tensor:
-        return self.theta[: len(U)]
-
-
 def found(theta: Tensor) -> Tensor:
     U = torch.zeros(len(theta), 1, *SIZE, dtype=theta.dtype)
-    return poses(SpatialTransformer(Knows(theta), Affine()), U)
+    return poses(SpatialTransformer(Told(theta), Affine()), U)
 
 
 def turns(num: int = 40) -> Tensor:
@@ -60,7 +49,7 @@ def test_a_pose_of_a_turn_has_its_angle_and_nothing_else() -> None:
 
 
 def test_poses_of_warps_that_are_not_affine_are_refused() -> None:
-    layer = SpatialTransformer(Knows(near_identity(Projective())), Projective())
+    layer = SpatialTransformer(Told(near_identity(Projective())), Projective())
     with pytest.raises(ValueError, match="poses are of affine warps"):
         poses(layer, torch.zeros(3, 1, *SIZE, dtype=torch.float64))
 
@@ -108,7 +97,7 @@ def test_images_of_one_pose_stay_as_they_are_and_both_networks_learn() -> None:
 def test_images_get_the_poses_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     network, U = taught(), torch.rand(6, 1, 28, 28)
     theta = turns(6).float().flatten(1)
-    network.teacher.transformer.localisation = Knows(theta)
+    network.teacher.transformer.localisation = Told(theta)
     shown = []
     handle = network.classifier.register_forward_pre_hook(lambda _, given: shown.append(given[0]))
     TaughtCrossEntropy(0.0)(network, (U, torch.arange(6) % 4))

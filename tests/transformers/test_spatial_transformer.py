@@ -22,7 +22,13 @@ from stn.transformers import (
     Transform,
     regression_layer,
 )
-from tests.transforms import each_with_a_kernel, every_kernel, every_transform, near_identity
+from tests.transforms import (
+    each_with_a_differentiable_kernel,
+    each_with_a_kernel,
+    every_kernel,
+    every_transform,
+    near_identity,
+)
 
 
 class Given(nn.Module):
@@ -58,8 +64,7 @@ def test_identity_returns_the_input(
     torch.testing.assert_close(V, U, atol=1e-6, rtol=0)
 
 
-@every_transform
-@pytest.mark.parametrize("kernel", ["bilinear", "bicubic"])
+@each_with_a_differentiable_kernel
 def test_gradients_of_the_whole_layer(transform: Transform, kernel: str) -> None:
     torch.manual_seed(0)
     localisation = FullyConnectedLocalisation((2, 4, 5), transform, hidden=(3,)).double()
