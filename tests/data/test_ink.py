@@ -23,15 +23,6 @@ class Affine(Warp):
         return affine_grid(self.theta.expand(len(index), 2, 3), self.size)
 
 
-@pytest.fixture(scope="module")
-def pool() -> Tensor:
-    """Noise within a black border, as digits have it."""
-    digits = torch.zeros(300, 1, 28, 28, dtype=torch.uint8)
-    noise = torch.randint(0, 256, (300, 1, 20, 20), generator=torch.Generator().manual_seed(0))
-    digits[..., 4:24, 4:24] = noise.to(torch.uint8)
-    return digits
-
-
 @pytest.mark.parametrize("scale", [0.75, 1.0, 1.25])
 @pytest.mark.parametrize("shear", [0.0, 0.3])
 def test_ink_is_kept_whatever_its_size_and_slant(pool, scale, shear):

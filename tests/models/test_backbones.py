@@ -53,7 +53,7 @@ def test_a_map_has_a_cell_every_stride_pixels(
     assert (shallow.channels, shallow.stride) == (256, 16)
 
 
-REFUSED = ("squeezenet1_0", "vgg11", "densenet121", "maxvit_t", "vit_b_16")
+REFUSED = ("squeezenet1_0", "alexnet", "densenet121", "maxvit_t", "vit_b_16")
 
 
 @pytest.mark.filterwarnings("ignore:The default weight initialization")

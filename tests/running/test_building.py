@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,6 @@ from omegaconf import OmegaConf
 
 from stn import evaluate, train
 from stn.running.building import instantiate
-from stn.running.cell import run_cell
 from stn.running.preparing import Cell
 
 SOURCES = sorted((Path(__file__).parents[2] / "src").rglob("*.py"))
@@ -164,23 +164,24 @@ def test_an_override_cannot_run_a_command(
     ],
 )
 def test_the_configuration_of_a_foreign_run_cannot_run_a_command(
-    make_cell: Callable[..., Cell],
+    finished: Callable[..., Cell],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     target: str,
     arguments: list[str],
 ) -> None:
-    cell = make_cell("model=fcn", "recipe.max_steps=2")
-    run_cell(cell)
-    path = cell.folder / "config.yaml"
+    cell = finished("model=fcn")
+    copy = tmp_path / cell.run_id
+    shutil.copytree(cell.folder, copy)
+    path = copy / "config.yaml"
     config = OmegaConf.load(path)
     arguments = [argument.format(tmp_path / "ran") for argument in arguments]
     config.recipe.optimizer = {"_target_": target, "_args_": arguments}
     OmegaConf.save(config, path)
-    monkeypatch.setattr(sys, "argv", ["stn.evaluate", f"run={cell.folder}"])
+    monkeypatch.setattr(sys, "argv", ["stn.evaluate", f"run={copy}"])
     with pytest.raises(SystemExit, match="is not what the run was made with"):
         evaluate.main()
-    record = cell.folder / "result.json"  # which the foreigner has changed as well
+    record = copy / "result.json"  # which the foreigner has changed as well
     told = json.loads(record.read_text()) | {"config": OmegaConf.to_container(config)}
     record.write_text(json.dumps(told))
     with pytest.raises(SystemExit):

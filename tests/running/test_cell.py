@@ -163,11 +163,10 @@ def test_a_torn_or_foreign_record_is_named_and_not_done(
 
 
 def test_the_record_of_another_cell_is_named_and_not_done(
-    make_cell: MakeCell, capsys: pytest.CaptureFixture[str]
+    finished: MakeCell, make_cell: MakeCell, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other, cell = (make_cell("model=fcn", "recipe.max_steps=2", f"seed={seed}") for seed in (1, 2))
-    run_cell(other)
-    cell.folder.mkdir()
+    other, cell = finished("model=fcn"), make_cell("model=fcn", "recipe.max_steps=2", "seed=2")
+    cell.folder.mkdir(parents=True)
     shutil.copy(other.folder / "result.json", cell.folder)
     run_cell(cell)
     assert (record_of(cell).run_id, record_of(cell).seed) == (cell.run_id, 2)
@@ -462,11 +461,11 @@ def test_a_download_is_no_part_of_the_time_of_a_run(
 
 
 def test_a_record_of_the_future_counts_as_any_other(
-    make_cell: MakeCell, capsys: pytest.CaptureFixture[str]
+    finished: MakeCell, make_cell: MakeCell, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whose clock is wrong, the writer's or the reader's, nobody can tell: dates decide nothing."""
-    cell = make_cell("model=fcn", "recipe.max_steps=2")
-    run_cell(cell)
+    cell = make_cell("model=fcn")
+    shutil.copytree(finished("model=fcn").folder, cell.folder)
     path = cell.folder / "result.json"
     told = json.loads(path.read_text())
     dates = {"started_at": "2099-12-31T00:00:00+00:00", "finished_at": "2099-12-31T00:00:01+00:00"}

@@ -8,7 +8,6 @@ import torch
 import stn
 from stn.files.saved import save
 from stn.results.records import read_record, write_record
-from stn.running.cell import run_cell
 from stn.running.preparing import Cell
 from stn.running.restoring import evaluate, restore
 
@@ -22,9 +21,11 @@ def test_evaluate_gives_the_recorded_error_exactly(finished: MakeCell, mnist_dir
     assert outcome == {"test_error_percent": (recorded, recorded), "num_test": (150, 150)}
 
 
-def test_damaged_weights_are_named_and_never_tested(make_cell: MakeCell, mnist_dir: Path) -> None:
-    cell = make_cell("model=fcn", "recipe.max_steps=2")
-    run_cell(cell)
+def test_damaged_weights_are_named_and_never_tested(
+    finished: MakeCell, make_cell: MakeCell, mnist_dir: Path
+) -> None:
+    cell = make_cell("model=fcn")
+    shutil.copytree(finished("model=fcn").folder, cell.folder)
     weights = cell.folder / "weights.pt"
     content = bytearray(weights.read_bytes())
     content[len(content) // 2] ^= 1  # torch alone would load it
@@ -93,11 +94,10 @@ def test_a_configuration_of_another_run_is_refused(
 
 
 def test_weights_and_records_of_another_run_are_refused(
-    make_cell: MakeCell, mnist_dir: Path
+    finished: MakeCell, make_cell: MakeCell, mnist_dir: Path
 ) -> None:
-    cell, other = (make_cell("model=fcn", "recipe.max_steps=2", f"seed={s}") for s in (0, 1))
-    for each in (cell, other):
-        run_cell(each)
+    cell, other = make_cell("model=fcn"), finished("model=st_fcn")
+    shutil.copytree(finished("model=fcn").folder, cell.folder)
     weights = cell.folder / "weights.pt"
     weights.write_bytes((other.folder / "weights.pt").read_bytes())
     with pytest.raises(ValueError, match=r"weights\.pt is not what the run ended with"):
@@ -108,10 +108,9 @@ def test_weights_and_records_of_another_run_are_refused(
 
 
 def test_a_network_and_its_images_give_the_recorded_error(
-    make_cell: MakeCell, distorted_mnist
+    finished: MakeCell, distorted_mnist
 ) -> None:
-    cell = make_cell("model=st_cnn", "data=mnist_rts")
-    run_cell(cell)
+    cell = finished("model=st_cnn", "data=mnist_rts")
     network = stn.load(cell.folder)
     test = distorted_mnist("RTS", "test")
     assert not network.training

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from copy import deepcopy
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -89,18 +90,20 @@ def test_nothing_is_left_out(plain, key: str) -> None:
         check(config)
 
 
-@pytest.mark.parametrize("key", ["data_dir", "runs_dir", "reports_dir"])
-@pytest.mark.parametrize("value", ["", " ", "~/runs", "~", "a\0b", 3, None])
-def test_folders_are_written_out(plain, key: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=rf"^{key}: "):
-        check(changed(plain(), key, value))
+FOLDERS = "data_dir", "runs_dir", "reports_dir"
+BUILT = "model.network", "data.module", "task.loss", "recipe.optimizer", "recipe.scheduler"
 
 
 @pytest.mark.parametrize(
-    "key", ["model.network", "data.module", "task.loss", "recipe.optimizer", "recipe.scheduler"]
+    ("key", "value"),
+    [
+        *product(FOLDERS, ["", " ", "~/runs", "~", "a\0b", 3, None]),
+        *product(BUILT, [None, 1, {}, {"_target_": 3}]),
+    ],
 )
-@pytest.mark.parametrize("value", [None, 1, {}, {"_target_": 3}])
-def test_what_is_built_says_of_what(plain, key: str, value: Any) -> None:
+def test_folders_are_written_out_and_what_is_built_says_of_what(
+    plain, key: str, value: Any
+) -> None:
     with pytest.raises(ValueError, match=rf"^{key}: "):
         check(changed(plain(), key, value))
 
