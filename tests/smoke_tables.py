@@ -25,6 +25,7 @@ def reproduce(
     quoted = [f"'{override}'" for override in chosen]
     drawn.append(f"overrides=[{','.join(quoted)}]")
     monkeypatch.setattr(sys, "argv", ["stn.pictures", *drawn])
+    monkeypatch.setattr(pictures, "NUM_IMAGES", 3)  # to be drawn
     with pytest.raises(SystemExit) as end:
         pictures.main()
     assert not end.value.code, end.value.code
