@@ -1,5 +1,6 @@
 """What is installed is whole: the wheel's files, and commands in an environment of its own."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -110,17 +111,26 @@ def run(python: Path, *arguments: str, cwd: Path) -> str:
     return done.stdout
 
 
+COMMANDS = [path for path in (ROOT / "src/stn").glob("*.py") if "__main__" in path.read_text()]
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.stem)
+def test_a_command_asks_first_whether_the_extra_is_there(path: Path) -> None:
+    body = ast.parse(path.read_bytes()).body
+    first = next(node for node in body if isinstance(node, ast.Import | ast.ImportFrom))
+    assert ast.unparse(first) == "import stn.extra"
+
+
 @pytest.mark.integration
 @pytest.mark.parametrize("installed", [""], indirect=True)
 def test_the_layer_needs_the_wheel_and_torch(installed: Path, tmp_path: Path) -> None:
     assert run(installed, "-c", LAYER, cwd=tmp_path) == f"{stn.__version__}\n"
-    for path in sorted((ROOT / "src/stn").glob("*.py")):
-        if "__main__" in path.read_text():
-            command = [str(installed), "-P", "-m", f"stn.{path.stem}"]
-            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={})
-            (line,) = done.stderr.splitlines()
-            assert done.returncode == 1
-            assert "pip install 'spatial-transformer-networks[experiments]'" in line
+    for path in COMMANDS:
+        command = [str(installed), "-P", "-m", f"stn.{path.stem}"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={})
+        (line,) = done.stderr.splitlines()
+        assert done.returncode == 1
+        assert "pip install 'spatial-transformer-networks[experiments]'" in line
 
 
 @pytest.mark.integration

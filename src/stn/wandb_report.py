@@ -3,6 +3,8 @@
 It shows what is there, and nothing of runs that were made offline and not yet sent (`wandb sync`).
 """
 
+import stn.extra  # noqa: F401  # isort: skip
+
 import sys
 from collections.abc import Iterator
 from typing import Any
