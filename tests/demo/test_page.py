@@ -129,8 +129,12 @@ def test_clutter_comes_at_random_and_goes_at_reset(page: Page) -> None:
     column = "translated, cluttered (TC)"
     page.choose(column).click("#reset")
     alone = page.pixels("#input")
-    page.click("#random")
-    assert page.pixels("#input").sum() > alone.sum()
+    brightest = alone.sum()
+    for _ in range(3):  # one time in some hundred all six patches are cut where digits are black
+        page.click("#random")
+        assert not torch.equal(page.pixels("#input"), alone)
+        brightest = max(brightest, page.pixels("#input").sum())
+    assert brightest > alone.sum()
     compare(page, SHOWN[column], slack=10)
     page.click("#reset")
     assert torch.equal(page.pixels("#input"), alone)

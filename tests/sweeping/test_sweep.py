@@ -19,6 +19,6 @@ def test_data_of_all_names_are_there_and_verified_before_the_first_cell(
 
     common = ["model=fcn", "recipe=smoke", f"data_dir={mnist_dir}", f"runs_dir={tmp_path}"]
     wild = [*common, "data=mnist_p", "data.module.distortion.corner_px=9"]
-    with pytest.raises(SystemExit, match="cuts or folds"):
+    with pytest.raises(SystemExit, match="cuts, folds or hides"):
         sweep([wild, [*common, "data=mnist_r"]], lambda o: compose_train(*o), launch)
     assert not launched
