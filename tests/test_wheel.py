@@ -111,7 +111,8 @@ def run(python: Path, *arguments: str, cwd: Path) -> str:
     return done.stdout
 
 
-COMMANDS = [path for path in (ROOT / "src/stn").glob("*.py") if "__main__" in path.read_text()]
+MODULES = sorted((ROOT / "src/stn").glob("*.py"))
+COMMANDS = [path for path in MODULES if "__main__" in path.read_text()]
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.stem)
