@@ -140,6 +140,25 @@ def test_a_run_of_the_users_own_in_this_process_is_left_alone(
     assert [{*row} - {"_step", "_runtime", "_timestamp"} for row in history(path)] == [{"mine"}]
 
 
+def test_after_a_service_of_wandb_that_died_the_next_cell_has_another(
+    make_cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    log = LenientWandbLogger.log_metrics
+
+    def log_after_a_kill(self: LenientWandbLogger, *args) -> None:
+        subprocess.run(["pkill", "-KILL", "-P", str(os.getpid()), "wandb-core"])
+        log(self, *args)
+
+    cells = [make_cell("model=st_fcn", "logger=wandb", f"seed={seed}") for seed in (0, 1)]
+    with monkeypatch.context() as patched:
+        patched.setattr(LenientWandbLogger, "log_metrics", log_after_a_kill)
+        with pytest.warns(UserWarning, match="goes on without W&B, which failed: Connection"):
+            run_cell(cells[0])
+    run_cell(cells[1])
+    assert_one_file_has_every_row(cells[1].folder)
+
+
 def told(folder: Path) -> list:
     (path,) = (folder / "wandb").glob("offline-run-*/*.wandb")
     return list(records(path))

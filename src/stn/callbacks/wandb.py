@@ -5,6 +5,7 @@ import shlex
 import shutil
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from netrc import netrc
 from pathlib import Path
 from typing import Any
@@ -64,10 +65,21 @@ class LenientWandbLogger(WandbLogger, Callback):
             self._try(super().log_metrics, kept, step)
 
     def finish(self) -> None:
-        """End the W&B run, also one that failed, or it would be open as long as this process."""
+        """End the W&B run, also one that failed, or it would be open as long as this process.
+
+        Where it cannot be ended, the service is gone, which all runs of a process share: the next
+        cell starts another.
+        """
         if self._panels is not None and self._shown:
             self._try(self._log_table, self._panels)
-        self._try(self.experiment.finish, exit_code=self._exit_code, at_last=True)
+        try:
+            self.experiment.finish(exit_code=self._exit_code)
+        except Exception as error:
+            self._give_up(error)
+            from wandb import teardown
+
+            with suppress(ConnectionError):  # it takes its leave of the service, too
+                teardown()
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Tell what the run cost."""
@@ -132,18 +144,19 @@ class LenientWandbLogger(WandbLogger, Callback):
             if theirs is None:
                 del os.environ["WANDB_DATA_DIR"]
 
-    def _try(
-        self, call: Callable[..., Any], *args: Any, at_last: bool = False, **kwargs: Any
-    ) -> None:
-        if self._lost and not at_last:
+    def _try(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        if self._lost:
             return
         try:
             call(*args, **kwargs)
         except Exception as error:  # whatever ails a service must not stop the training
-            was_told, self._lost = self._lost, True
-            if not was_told:
-                text = f"training goes on without W&B, which failed: {error!r}"
-                warnings.warn(text, stacklevel=3)
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        if not self._lost:
+            text = f"training goes on without W&B, which failed: {error!r}"
+            warnings.warn(text, stacklevel=4)
+        self._lost = True
 
 
 def in_file_only(name: str) -> bool:

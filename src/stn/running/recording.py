@@ -88,6 +88,6 @@ def build_loggers(cell: Cell) -> list[Logger]:
         try:
             loggers.append(build(cell.run_id, cell.folder, told))
         except Exception as error:  # whatever ails a service must not stop the training
-            name = config["_target_"]
-            warnings.warn(f"{cell.run_id} goes on without {name}: {error}", stacklevel=2)
+            name, reason = config["_target_"], str(error) or repr(error)
+            warnings.warn(f"{cell.run_id} goes on without {name}: {reason}", stacklevel=2)
     return loggers
